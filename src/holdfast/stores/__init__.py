@@ -1,0 +1,1 @@
+"""Where journals are kept. Each adapter passes `holdfast.testing.StoreSuite`."""

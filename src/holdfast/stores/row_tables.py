@@ -1,0 +1,295 @@
+"""Tables of fields: how each class of fact is written to JSON text and read back strictly.
+
+A table is made the first time its class is met and says, per field, its default, how it is
+encoded and how it is decoded. Reading knows nothing but what the class declares.
+
+A value too large for its row is written `{"$spilled": digest, "size": n}`. A user's own value
+of that look is written inside `{"$plain": …}`, so the two are never mistaken for each other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from json.encoder import encode_basestring as _quoted
+from operator import attrgetter
+from typing import Any, Final, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from holdfast.errors import StoreCorrupt
+from holdfast.model.facts import Owner, Spilled, Who
+from holdfast.model.json import Json
+
+NEWER: Final = "was it written by a newer holdfast?"
+
+_encoder: Final = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+)
+_decoder: Final = json.JSONDecoder()
+
+
+def dump_time(at: datetime) -> str:
+    """Return a time as ISO 8601 in UTC."""
+    if at.tzinfo is not UTC:
+        if at.tzinfo is None:
+            raise ValueError(f"{at!r} has no time zone; a journal holds UTC only")
+        at = at.astimezone(UTC)
+    return at.isoformat()[:-6] + "Z"
+
+
+def load_time(text: str) -> datetime:
+    """Return the time that `dump_time` wrote. Raises ValueError."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is not UTC:
+        raise ValueError(f"{text!r} is not a time in UTC")
+    return at
+
+
+def dump_json(value: Json) -> str:
+    """Return compact JSON text. Raises ValueError for NaN, TypeError for what is not JSON."""
+    return _encoder.encode(value)
+
+
+def load_json(text: str, what: str) -> Any:
+    """Return the value of JSON text. Raises StoreCorrupt naming `what`."""
+    try:
+        return scan(text)
+    except ValueError as problem:
+        raise StoreCorrupt(f"{what} is not JSON: {problem}") from problem
+
+
+def scan(text: str) -> Any:
+    """Return the value of JSON text, which must be all of it. Raises ValueError."""
+    value, end = _decoder.raw_decode(text)
+    if end != len(text):
+        raise ValueError(f"something follows the value at position {end}")
+    return value
+
+
+# --- tables ---------------------------------------------------------------------------------
+
+
+class Field(NamedTuple):
+    prefix: str
+    default: Any
+    encode: Callable[[Any], str]
+    spills: bool
+
+
+class Table(NamedTuple):
+    """What a class of fact consists of; `decode` maps a field's name to its reader."""
+
+    kind: str
+    make: Callable[..., Any]
+    values: Callable[[Any], Sequence[Any]]
+    fields: tuple[Field, ...]
+    decode: dict[str, Callable[[Any], Any]]
+    required: frozenset[str]
+
+
+class Missing:
+    """The default of a field that has none; equal to nothing a fact can hold."""
+
+
+MISSING: Final = Missing()
+TABLES: Final[dict[type[Any], Table]] = {}
+
+
+def table_for(cls: type[Any]) -> Table:
+    """Return the table of a class, made on first use: start-up pays only for what it meets."""
+    if (known := TABLES.get(cls)) is not None:
+        return known
+    hints = get_type_hints(cls)
+    declared = dataclasses.fields(cls)
+    shapes = {field.name: _shape(hints[field.name]) for field in declared}
+    defaults = {
+        field.name: MISSING if field.default is dataclasses.MISSING else field.default
+        for field in declared
+    }
+    table = Table(
+        kind=cls.__name__,
+        make=cls,
+        values=attrgetter(*shapes),
+        fields=tuple(
+            Field(f'"{name}":', defaults[name], shape.encode, shape.spills)
+            for name, shape in shapes.items()
+        ),
+        decode={name: shape.decode for name, shape in shapes.items()},
+        required=frozenset(name for name in shapes if defaults[name] is MISSING),
+    )
+    TABLES[cls] = table
+    return table
+
+
+def decoded(table: Table, stored: dict[str, Any]) -> Any:
+    """Return the value of a class from its stored fields. Raises StoreCorrupt."""
+    try:
+        decode = table.decode
+        made = {name: decode[name](raw) for name, raw in stored.items()}
+        return table.make(**made)
+    except StoreCorrupt:
+        raise
+    except (TypeError, ValueError, KeyError) as problem:
+        raise StoreCorrupt(_why_not(table, stored, problem)) from problem
+
+
+def _why_not(table: Table, stored: dict[str, Any], problem: Exception) -> str:
+    """Say which field of a stored fact is not understood."""
+    if unknown := [name for name in stored if name not in table.decode]:
+        return f"a {table.kind} has the unknown field {unknown[0]!r}; {NEWER}"
+    if missing := sorted(table.required - stored.keys()):
+        return f"a {table.kind} lacks its field {missing[0]!r}"
+    for name, raw in stored.items():
+        try:
+            table.decode[name](raw)
+        except (TypeError, ValueError, KeyError) as bad:
+            return f"the field {name!r} of a {table.kind} does not decode: {bad}"
+    return f"a {table.kind} does not decode: {problem}"
+
+
+# --- shapes: how one type of field is written and read ------------------------------------------
+
+
+class Shape(NamedTuple):
+    encode: Callable[[Any], str]
+    decode: Callable[[Any], Any]
+    spills: bool = False
+
+
+def _shape(hint: Any) -> Shape:
+    """Return how a field of this type is written and read.
+
+    Raises TypeError for a type that no fact has had so far: extend this, and the suite finds out.
+    """
+    if hint in _LEAVES:
+        return _LEAVES[hint]
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return _choice(args)
+    if origin is tuple:
+        return _tuple(args)
+    if origin in (Union, types.UnionType):
+        return _union(args)
+    if origin is dict:
+        return Shape(dump_json, _expect(dict))
+    raise TypeError(f"facts cannot have a field of type {hint!r} yet; see stores.rows")
+
+
+def _union(members: tuple[Any, ...]) -> Shape:
+    """`Json`, `Json | Spilled`, or one type that may be absent."""
+    if list in [get_origin(member) for member in members]:
+        if Spilled in members:
+            return Shape(json_or_spilled, _read_json_or_spilled, spills=True)
+        return Shape(dump_json, _same)
+    (present,) = (member for member in members if member is not type(None))
+    inner = _shape(present)
+    return Shape(
+        lambda value: "null" if value is None else inner.encode(value),
+        lambda raw: None if raw is None else inner.decode(raw),
+    )
+
+
+def _tuple(args: tuple[Any, ...]) -> Shape:
+    """A tuple of one type, of any length or of as many as are written out."""
+    inner, many = _shape(args[0]), args[-1] is Ellipsis
+
+    def encode(value: Any) -> str:
+        return "[" + ",".join([inner.encode(one) for one in value]) + "]"
+
+    def decode(raw: Any) -> Any:
+        if raw.__class__ is not list or not (many or len(raw) == len(args)):
+            raise TypeError(f"expected a list, found {raw!r}")
+        return tuple([inner.decode(one) for one in raw])
+
+    if not many and len(set(args)) != 1:
+        raise TypeError("facts cannot have tuples of mixed types yet; see stores.rows")
+    return Shape(encode, decode)
+
+
+def _choice(allowed: tuple[Any, ...]) -> Shape:
+    def decode(raw: Any) -> Any:
+        if raw not in allowed:
+            raise ValueError(f"{raw!r} is not one of {', '.join(allowed)}; {NEWER}")
+        return raw
+
+    return Shape(_quoted, decode)
+
+
+def _expect(cls: type[Any]) -> Callable[[Any], Any]:
+    def decode(raw: Any) -> Any:
+        if raw.__class__ is not cls:
+            raise TypeError(f"expected {cls.__name__}, found {raw!r}")
+        return raw
+
+    return decode
+
+
+def _same(raw: Any) -> Any:
+    return raw
+
+
+def nested(value: Any) -> str:
+    table = TABLES.get(value.__class__) or table_for(value.__class__)
+    parts = [
+        field.prefix + field.encode(inner)
+        for field, inner in zip(table.fields, table.values(value), strict=True)
+        if inner != field.default
+    ]
+    return "{" + ",".join(parts) + "}"
+
+
+def _nests(cls: type[Any]) -> Shape:
+    def decode(raw: Any) -> Any:
+        if raw.__class__ is not dict:
+            raise TypeError(f"expected an object, found {raw!r}")
+        return decoded(table_for(cls), raw)
+
+    return Shape(nested, decode)
+
+
+def json_or_spilled(value: Any) -> str:
+    if value.__class__ is Spilled:
+        return f'{{"$spilled":{_quoted(value.digest)},"size":{value.size_bytes:d}}}'
+    text = dump_json(value)
+    if value.__class__ is dict and ("$spilled" in value or "$plain" in value):
+        return f'{{"$plain":{text}}}'
+    return text
+
+
+def _read_json_or_spilled(raw: Any) -> Any:
+    if raw.__class__ is not dict:
+        return raw
+    if "$spilled" in raw:
+        digest, size = raw["$spilled"], raw.get("size")
+        if len(raw) != 2 or digest.__class__ is not str or size.__class__ is not int:
+            raise ValueError("a reference to a spilled value is malformed")
+        return Spilled(digest, size)
+    if "$plain" in raw:
+        if len(raw) != 1:
+            raise ValueError(f"a value has the unknown form $plain; {NEWER}")
+        return raw["$plain"]
+    return raw
+
+
+def _whole(value: int) -> str:
+    return int.__repr__(value)
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _quoted_time(at: datetime) -> str:
+    return f'"{dump_time(at)}"'
+
+
+_LEAVES: Final[dict[Any, Shape]] = {
+    str: Shape(_quoted, _expect(str)),
+    int: Shape(_whole, _expect(int)),
+    bool: Shape(_truth, _expect(bool)),
+    datetime: Shape(_quoted_time, load_time),
+    Owner: _nests(Owner),
+    Who: _nests(Who),
+}
