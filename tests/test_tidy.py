@@ -15,7 +15,9 @@ FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|work)(?![\w-])")
-REGISTRY_HOST = re.compile(r"pypi[.]org|pythonhosted[.]org|npmjs[.](?:org|com)|ghcr[.]io|docker[.]io")
+REGISTRY_HOST = re.compile(
+    r"pypi[.]org|pythonhosted[.]org|npmjs[.](?:org|com)|ghcr[.]io|docker[.]io"
+)
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|X{3})\b")
 
 CHANGE_KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
