@@ -1,0 +1,206 @@
+"""Encoding: taking a value apart into tagged JSON, and saying where it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import Enum, Flag
+from functools import reduce
+from operator import or_
+from typing import Final, NoReturn
+
+from holdfast.errors import HoldfastError
+from holdfast.model import scalars
+from holdfast.model.json import Json
+from holdfast.model.jsontext import canonical
+from holdfast.model.records import Shape, shape_of, tag_of
+from holdfast.model.scalars import Refused
+from holdfast.model.types import remember
+
+NESTING_MAX: Final = 100
+"""Containers and records within one another; deeper is refused, and so is a cycle."""
+
+_PATH_CHARS_MAX: Final = 200
+_REPR_CHARS_MAX: Final = 40
+
+
+class Unrecordable(HoldfastError):
+    """A value has a part, at `path`, that cannot be recorded; nothing was written."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"cannot record {path or 'the value'}: {why}")
+        self.path, self.why = path, why
+
+
+def encode(value: object) -> Json:
+    """Return `value` as tagged JSON that shares nothing mutable with it.
+
+    Raises Unrecordable, naming the path inside the value. A subclass of a builtin type is
+    refused, unless it is a record or an Enum, because it would come back as something else.
+    """
+    try:
+        return _encode(value, 0)
+    except Refused:
+        _refuse(value)
+    except RecursionError:
+        raise Unrecordable("", "the stack is too deep to take it apart here") from None
+    except RuntimeError as error:  # "dictionary changed size during iteration"
+        raise Unrecordable("", f"it changed while it was recorded: {error}") from error
+
+
+def _encode(value: object, depth: int) -> Json:
+    # The order is that of frequency: most results and arguments end in the first lines.
+    if type(value) is str:
+        return value if value.isascii() else scalars.text(value)
+    if value is None or type(value) is bool:
+        return value
+    if type(value) is int and -_SMALL < value < _SMALL:
+        return value
+    kind = type(value)
+    scalar = scalars.ENCODE.get(kind)
+    if scalar is not None:
+        return scalar(value)
+    if depth >= NESTING_MAX:
+        raise Refused(f"it is nested more than {NESTING_MAX} deep")
+    container = _CONTAINERS.get(kind)
+    return _encode_object(value, depth) if container is None else container(value, depth + 1)
+
+
+_SMALL: Final = 2**63
+
+
+def _encode_dict(value: dict[object, object], depth: int) -> Json:
+    plain: dict[str, Json] = {}
+    for key, part in value.items():
+        if type(key) is not str or key == "$" or not (key.isascii() or scalars.text(key) is key):
+            pairs: list[Json] = [[_encode(k, depth), _encode(v, depth)] for k, v in value.items()]
+            return {"$": "dict", "v": pairs}
+        plain[key] = _encode(part, depth)
+    return plain
+
+
+def _encode_list(value: list[object], depth: int) -> Json:
+    return [_encode(part, depth) for part in value]
+
+
+def _encode_tuple(value: tuple[object, ...], depth: int) -> Json:
+    return {"$": "tuple", "v": [_encode(part, depth) for part in value]}
+
+
+def _encode_set(value: set[object] | frozenset[object], depth: int) -> Json:
+    parts = sorted((_encode(part, depth) for part in value), key=canonical)
+    return {"$": type(value).__name__, "v": parts}
+
+
+_CONTAINERS: Final[dict[type, Callable[..., Json]]] = {
+    dict: _encode_dict,
+    list: _encode_list,
+    tuple: _encode_tuple,
+    set: _encode_set,
+    frozenset: _encode_set,
+}
+
+
+def _encode_object(value: object, depth: int) -> Json:
+    cls = type(value)
+    if isinstance(value, Enum):
+        return _encode_enum(value)
+    shape = shape_of(cls)
+    if shape is None or not shape.is_whole:
+        raise Refused(_why_not(value))
+    remember(shape.tag, cls)
+    parts: dict[str, Json] = {}
+    for name, part in _fields(value, shape):
+        parts[name] = _encode(part, depth + 1)
+    tree: dict[str, Json] = {"$": "obj", "t": shape.tag, "v": parts}
+    for name, part in shape.family.aside(value).items():
+        tree[name] = _encode(part, depth + 1)
+    return tree
+
+
+def _fields(value: object, shape: Shape) -> Iterator[tuple[str, object]]:
+    for name in shape.names:
+        try:
+            yield name, getattr(value, name)
+        except AttributeError:
+            raise Refused(f"its field {name!r} was never set") from None
+
+
+def _encode_enum(value: Enum) -> Json:
+    cls = type(value)
+    tag = tag_of(cls)
+    remember(tag, cls)
+    if value.name in cls.__members__:
+        return {"$": "enum", "t": tag, "v": value.name}
+    if not isinstance(value, Flag):
+        raise Refused(f"it is no named member of {cls.__qualname__}")
+    single = [flag for flag in cls.__members__.values() if flag.value & (flag.value - 1) == 0]
+    chosen: list[Json] = [flag.name for flag in single if flag.value and flag.value & value.value]
+    rest = value.value & ~reduce(or_, (flag.value for flag in single), 0)
+    return {"$": "enum", "t": tag, "v": [*chosen, rest] if rest else chosen}
+
+
+def _why_not(value: object) -> str:
+    cls = type(value)
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    bases = (bool, *scalars.ENCODE, *_CONTAINERS)
+    base = next((base for base in bases if isinstance(value, base)), None)
+    if base is not None:
+        return f"{name} is a {base.__name__} and more, which would be lost; give a plain one"
+    if hasattr(value, "__await__"):
+        return f"a {name} that nobody awaited"
+    return f"a {name} has no recorded form; give plain data, a dataclass, or what you need of it"
+
+
+# --- why not, and where: the slow way, once it is known to fail -------------------------------
+
+
+def _refuse(value: object) -> NoReturn:
+    """Raise Unrecordable for the first part of `value` that cannot be recorded."""
+    path, above = "", [value]
+    while True:
+        part = next((p for p in _parts(above[-1]) if not _is_fine(p[1], len(above))), None)
+        if part is None:
+            break
+        path += part[0]
+        if any(part[1] is holder for holder in above):
+            raise Unrecordable(path, "it contains itself")
+        above.append(part[1])
+    try:
+        _encode(above[-1], len(above) - 1)
+    except Refused as error:
+        if len(path) > _PATH_CHARS_MAX:
+            half = _PATH_CHARS_MAX // 2
+            path = f"{path[:half]}…{path[-half:]}"
+        raise Unrecordable(path, str(error)) from None
+    raise Unrecordable(path, "it changed while it was recorded")
+
+
+def _is_fine(value: object, depth: int) -> bool:
+    try:
+        _encode(value, depth)
+    except Refused:
+        return False
+    return True
+
+
+def _parts(value: object) -> Iterator[tuple[str, object]]:
+    """Yield the parts of a container or record with the path to each."""
+    if type(value) is dict:
+        for key, part in value.items():
+            yield f".keys()[{_named(key)}]", key
+            yield f"[{_named(key)}]", part
+    elif type(value) in (list, tuple) and isinstance(value, list | tuple):
+        yield from ((f"[{place}]", part) for place, part in enumerate(value))
+    elif type(value) in (set, frozenset) and isinstance(value, set | frozenset):
+        yield from ((f"{{{_named(part)}}}", part) for part in value)
+    elif (shape := shape_of(type(value))) is not None and shape.is_whole:
+        named = [name for name in shape.names if hasattr(value, name)]
+        yield from ((f".{name}", getattr(value, name)) for name in named)
+        yield from ((f".<{name}>", part) for name, part in shape.family.aside(value).items())
+
+
+def _named(key: object) -> str:
+    if type(key) not in scalars.ENCODE and type(key) not in (bool, type(None)):
+        return f"<{type(key).__qualname__}>"
+    shown = repr(key)
+    return shown if len(shown) <= _REPR_CHARS_MAX else shown[: _REPR_CHARS_MAX - 1] + "…"

@@ -1,0 +1,194 @@
+"""Keys: the names of runs, scopes and steps; what makes one valid, and how a person finds one.
+
+A key is the path of scopes to a step, `flight/node-7/drain node-7#2`. Its parts are labels, in
+which `/`, `#`, `%` and characters that no terminal or database should see are percent-escaped;
+the `#2` says that the label is used for the second time in its scope.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from enum import Enum
+from pathlib import PurePath
+from typing import Final
+from uuid import UUID
+
+from holdfast.errors import UsageError
+
+LABEL_CHARS_MAX: Final = 200
+ARGUMENT_CHARS_MAX: Final = 40
+"""A longer argument does not become part of a default label."""
+
+CANDIDATES_SHOWN_MAX: Final = 5
+
+_ESCAPED: Final = re.compile("[/#%\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_ESCAPES: Final = re.compile("(?:%[0-9A-F]{2})+")
+_RUN_ID: Final = re.compile("[A-Za-z0-9._:-]{1,64}")
+_SECRET: Final = re.compile(
+    "pass(?:wor[dt]|wd|phrase|code)|secret|token|credential|api_?key|private_?key", re.IGNORECASE
+)
+
+
+def join(scope: str, label: str, occurrence: int = 1) -> str:
+    """Return the key of a label's use within a scope; the empty scope is the workflow itself."""
+    assert occurrence >= 1
+    own = escape(label) if occurrence == 1 else f"{escape(label)}#{occurrence}"
+    return f"{scope}/{own}" if scope else own
+
+
+def scope_of(key: str) -> str:
+    """Return the key of the scope that `key` is in; empty for the workflow itself."""
+    return key.rpartition("/")[0]
+
+
+def last(key: str) -> str:
+    """Return the last part of a key, still escaped and with its `#2`."""
+    return key.rpartition("/")[2]
+
+
+def label_of(key: str) -> str:
+    """Return the label as the script gave it."""
+    return unescape(last(key).partition("#")[0])
+
+
+def escape(label: str) -> str:
+    """Return `label` as a part of a key, in characters that UTF-8 can hold."""
+    return _ESCAPED.sub(_percent, label)
+
+
+def unescape(part: str) -> str:
+    """Return what `escape` was given; escapes that it did not write stay as they are."""
+    return _ESCAPES.sub(_plain, part)
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass"))
+
+
+def _plain(match: re.Match[str]) -> str:
+    try:
+        return bytes.fromhex(match[0].replace("%", "")).decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return match[0]
+
+
+def find(keys: Sequence[str], wanted: str) -> list[str]:
+    """Return the keys a person means: a key, all in a scope, or those of a unique last part.
+
+    Nothing when none fits. Raises UsageError, naming the candidates, when a last part fits
+    several steps or scopes.
+    """
+    scope = wanted.rstrip("/")
+    if wanted in keys:
+        return [wanted]
+    inside = [key for key in keys if scope and key.startswith(scope + "/")]
+    if inside:
+        return inside
+    parts = {scope, escape(wanted)}
+    fitting = [name for name in _with_scopes(keys) if last(name) in parts]
+    if len(fitting) > 1:
+        shown = ", ".join(map(repr, fitting[:CANDIDATES_SHOWN_MAX]))
+        more = "" if len(fitting) <= CANDIDATES_SHOWN_MAX else f" and {len(fitting)} in all"
+        raise UsageError(f"{wanted!r} may be {shown}{more}; give the whole key")
+    if not fitting:
+        return []
+    found = fitting[0]
+    return [found] if found in keys else [key for key in keys if key.startswith(found + "/")]
+
+
+def _with_scopes(keys: Sequence[str]) -> list[str]:
+    """Return the keys and the scopes they are in, each once."""
+    names: dict[str, None] = {}
+    for key in keys:
+        path = key.split("/")
+        names.update(dict.fromkeys("/".join(path[: end + 1]) for end in range(len(path))))
+    return list(names)
+
+
+def check_run_id(text: str) -> str:
+    """Return `text` when it may be a run's id, else raise UsageError."""
+    if not _RUN_ID.fullmatch(text):
+        raise UsageError(
+            f"{text!r} is no run id: give 1 to 64 letters, digits, dots, underscores, colons "
+            "or hyphens"
+        )
+    return text
+
+
+# --- labels ---------------------------------------------------------------------------------
+
+
+def check_label(label: str) -> str:
+    """Return `label` when a step or scope may have it, else raise UsageError."""
+    if not label.strip():
+        raise UsageError("a label is empty; give each step and scope a name")
+    if len(label) > LABEL_CHARS_MAX:
+        raise UsageError(
+            f"the label {label[:40]!r}… has {len(label)} characters; "
+            f"{LABEL_CHARS_MAX} are allowed, give a shorter one"
+        )
+    return label
+
+
+def format_label(template: str, arguments: Mapping[str, object]) -> str:
+    """Return the label that a template such as "uncordon {node}" gives for a call.
+
+    Raises UsageError, with the names there are, when it cannot be filled in.
+    """
+    if "{" not in template and "}" not in template:
+        return check_label(template)
+    try:
+        label = template.format_map(arguments)
+    except Exception as error:  # A `__format__` of the user's may raise anything.
+        names = ", ".join(arguments) or "none"
+        raise UsageError(
+            f"the label {template!r} cannot be filled in: {type(error).__name__}: {error}; "
+            f"the arguments are: {names}"
+        ) from error
+    return check_label(label)
+
+
+def default_label(
+    name: str, arguments: Mapping[str, object], defaults: Mapping[str, object]
+) -> str:
+    """Return a function's name and its short scalar arguments that are not their defaults.
+
+    `drain node-7`; a bool is shown by its name, `drain node-7 force=True`. Arguments that are
+    long, or whose names speak of secrets, are left out, and so is what makes the label too long.
+    """
+    label = check_label(name)
+    for parameter, value in arguments.items():
+        if is_secret_name(parameter) or _is_default(value, defaults.get(parameter, ...)):
+            continue
+        shown = _scalar(parameter, value)
+        if shown and len(label) + 1 + len(shown) <= LABEL_CHARS_MAX:
+            label = f"{label} {shown}"
+    return label
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a parameter of this name should not be shown."""
+    return _SECRET.search(name) is not None
+
+
+def _is_default(value: object, default: object) -> bool:
+    return type(value) is type(default) and bool(value == default) if _is_scalar(value) else False
+
+
+def _is_scalar(value: object) -> bool:
+    # A datetime, which is a date too, would make the label change at every call.
+    return isinstance(value, Enum | PurePath) or type(value) in (str, int, float, bool, date, UUID)
+
+
+def _scalar(parameter: str, value: object) -> str:
+    """Return a scalar as a part of a label; empty when it is none, or too long to be one."""
+    if not _is_scalar(value):
+        return ""
+    if isinstance(value, bool):
+        return f"{parameter}={value}"
+    if isinstance(value, int) and value.bit_length() > ARGUMENT_CHARS_MAX * 4:
+        return ""  # Python may refuse to write it in decimal.
+    shown = str(value.name) if isinstance(value, Enum) else str(value)
+    return shown if len(shown) <= ARGUMENT_CHARS_MAX and shown.isprintable() else ""
