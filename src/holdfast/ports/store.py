@@ -1,0 +1,177 @@
+"""Where journals live.
+
+A store keeps, for each run, an append-only journal of facts, one row about who owns it, and the
+output of its steps. It knows what facts look like; what they mean is the engine's business.
+An implementation must pass `holdfast.testing.StoreSuite`: that suite is the contract.
+
+Two kinds of writer append to one run. Its *owner* passes its `epoch`, and is refused only when
+somebody took the run over. Everybody else passes `epoch=None`, and is refused when the journal
+moved past the `after` they looked at, so that a control fact is always validated against what
+it will follow. Neither ever makes the other lose a finished step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from holdfast.errors import UsageError
+from holdfast.model.facts import Fact, LifeStarted, Owner, RunCreated, Spilled
+from holdfast.model.json import Json
+
+
+class StoreAbsent(UsageError):
+    """There is no store at this place, and the caller did not ask to make one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One fact as it lies in the journal. `chain` covers it and everything before it."""
+
+    seq: int
+    epoch: int
+    fact: Fact
+    chain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What an append did.
+
+    `others` are the facts that other processes appended since `after`, in order, to be folded
+    before ours. `written` is False when they were there and the caller asked not to write then.
+    `seq` is the sequence number of the journal's last fact after this call.
+    """
+
+    written: bool
+    seq: int
+    others: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run at a glance, kept by the store from the facts it appends (`model.glance`)."""
+
+    id: str
+    workflow: str
+    target: str | None
+    status: str
+    mode: str
+    file: str
+    started_at: datetime
+    ended_at: datetime | None
+    started_by: str
+    due_at: datetime | None
+    epoch: int
+    owner: Owner | None
+    beat_monotonic: float | None
+    beat_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Some output of a step, as text; `stream` is "out", "err" or "log"."""
+
+    at: datetime
+    key: str
+    attempt: int
+    stream: str
+    text: str
+
+
+class Store(Protocol):
+    """Journals, ownership and output of many runs."""
+
+    url: str
+    dropped: int
+    """How many pieces of output could not be kept."""
+
+    def create(self, run: str, fact: RunCreated) -> bool:
+        """Make a new run with its first fact (number 1, epoch 0), durably. Return False,
+        writing nothing, when a run of this id exists."""
+
+    def append(
+        self,
+        run: str,
+        facts: Sequence[Fact],
+        *,
+        after: int,
+        epoch: int | None,
+        durable: bool = True,
+        only_if_current: bool = False,
+    ) -> Appended:
+        """Append `facts` as one unit at the end of the journal.
+
+        With `durable` they survive power loss on return; without, they survive the death of
+        every process and are hardened by the next durable append. `after` is the last sequence
+        number the caller has folded. With `only_if_current`, nothing is written when somebody
+        else appended since `after`. An `epoch` of None is somebody other than the owner, and
+        implies `only_if_current`. Raises LostOwnership, writing nothing, when the run's epoch
+        is no longer `epoch`; UsageError when there is no such run; StoreError when it is unknown
+        whether the facts were written, and from then on for every call, until the store is
+        opened anew; StoreError too when the journal ends before `after`: facts that were read
+        are gone, and nothing is written over their place.
+
+        A value over 64 KiB in `result` or `value` is kept outside its row, durable before the
+        row: what is read back is a `Spilled`. Nothing else about a fact changes.
+        """
+
+    def claim(self, run: str, fact: LifeStarted, *, after: int, expected_epoch: int) -> int | None:
+        """Make the process named in `fact` the run's owner under the epoch `fact.epoch`.
+
+        The fact is appended, durably, in the same unit, and its sequence number returned.
+        Return None, writing nothing, when the run's epoch is no longer `expected_epoch` or its
+        journal is longer than `after`: look again. Whether the present owner may be displaced
+        is the caller's decision (`runtime.ownership`). `fact.epoch` is above `expected_epoch`.
+        The new owner has no heartbeat yet. Raises UsageError when there is no such run.
+        """
+
+    def release(self, run: str, epoch: int) -> None:
+        """Forget the owner if the run's epoch is still `epoch`; the epoch stays."""
+
+    def beat(self, run: str, epoch: int, monotonic: float, at: datetime) -> bool:
+        """Note that the owner is alive. Return False when `epoch` is no longer the run's.
+        Not a fact, and not hardened: a lost beat costs nothing."""
+
+    def read(self, run: str, after: int = 0) -> Iterator[Stored]:
+        """Yield the facts after `after`, in order; none for an unknown run.
+        Raises StoreCorrupt where one does not decode, does not follow from what lies before it
+        (its chain), or is missing."""
+
+    def load(self, spilled: Spilled) -> Json:
+        """Return a value that was too large for its row. Raises StoreCorrupt when its content
+        does not have the digest that names it, or is gone."""
+
+    def row(self, run: str) -> RunRow | None:
+        """Return the run's row, or None."""
+
+    def rows(
+        self,
+        *,
+        prefix: str = "",
+        status: str | None = None,
+        target: str | None = None,
+        workflow: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[RunRow]:
+        """Return matching runs, the one created last first; at most `limit` of them."""
+
+    def write_output(self, run: str, outputs: Iterable[Output]) -> None:
+        """Keep output. It survives the process, not power loss; it never fails a run: what
+        cannot be kept, or is of no run, is dropped and counted in `dropped`."""
+
+    def read_output(self, run: str, after: int = 0) -> Iterator[tuple[int, Output]]:
+        """Yield kept output in order, each with the position to read on from. A last line that
+        a killed process left half-written is not yielded."""
+
+    def changes(self) -> int:
+        """Return a number that differs when anybody committed since it was last asked, cheaply.
+        For waiting: read only when it moved."""
+
+    def remove(self, run: str) -> None:
+        """Forget a run: journal, row, output and spilled values. For `gc` alone."""
+
+    def close(self) -> None:
+        """Release what is held. Safe to call twice. What was durable stays so."""

@@ -1,0 +1,392 @@
+"""The store of one machine: an SQLite database, with large values and output in files beside it.
+
+`<db>.lock` is taken around every write, `<db>.spill/` holds values over 64 KiB, `<db>.output/`
+the output of steps. The directory is 0700 and the files 0600 when we make them, and none is
+opened through a link.
+
+Never open the database file itself with `open`: closing it would drop every lock that SQLite
+holds on it for this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from holdfast.errors import ConfigError, LostOwnership, StoreError, UsageError
+from holdfast.model.facts import Fact, LifeStarted, RunCreated, Spilled
+from holdfast.model.json import Json
+from holdfast.ports.store import Appended, Output, RunRow, StoreAbsent, Stored
+from holdfast.stores import sqlite_health, sqlite_rows
+from holdfast.stores.filesystems import filesystem_of, judge
+from holdfast.stores.lockfile import LockFile, OnBlocked, beside, refuse_link
+from holdfast.stores.outputs import OutputFiles
+from holdfast.stores.row_tables import dump_time
+from holdfast.stores.spill import SpillFiles, sync_folder
+from holdfast.stores.sqlite_connection import Database, suspect_marker
+from holdfast.stores.sqlite_rows import Head
+from holdfast.stores.sqlite_schema import (
+    configure,
+    connect,
+    connect_read_only,
+    not_opened,
+    prepare,
+    recognise,
+)
+
+HEADS_MAX = 4096
+"""How many journals' ends are remembered; beyond, they are looked up again."""
+
+
+class SqliteStore:
+    """Journals in one SQLite database. Threads may share it; forked children may not."""
+
+    inspect = staticmethod(sqlite_health.inspect)
+    clear_suspect = staticmethod(sqlite_health.clear_suspect)
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        create: bool = True,
+        on_blocked: OnBlocked | None = None,
+    ) -> None:
+        """Open the store at `path`; make it when there is none, unless told otherwise.
+
+        With `read_only` nothing is written to the database. `on_blocked` is told the pid of
+        who holds the lock while a writer waits, and may end a stopped one. Raises StoreAbsent,
+        having made nothing; ConfigError for what we must not touch; StoreCorrupt for what is
+        no database; StoreError when a disk failed here before and `holdfast doctor` has not
+        looked since.
+        """
+        self.path = Path(os.path.abspath(path))
+        self.url = f"sqlite:///{self.path}"
+        self.warnings: list[str] = []
+        _check_place(self.path, read_only=read_only, create=create, warnings=self.warnings)
+        self._database = _open(self.path, read_only)
+        if self._database.lock is not None:
+            self._database.lock.on_blocked = on_blocked
+        self._spill = SpillFiles(beside(self.path, ".spill"))
+        self._outputs = OutputFiles(beside(self.path, ".output"))
+        self._heads: dict[str, Head] = {}
+        self._numbers: dict[str, int] = {}
+        self._kept: list[Spilled] = []
+
+    @property
+    def dropped(self) -> int:
+        """How many pieces of output could not be kept."""
+        return self._outputs.dropped
+
+    # --- writing ------------------------------------------------------------------------
+
+    def create(self, run: str, fact: RunCreated) -> bool:
+        def work(connection: sqlite3.Connection) -> Head | None:
+            head = sqlite_rows.insert_run(connection, run, fact)
+            if head is not None:
+                sqlite_rows.insert_facts(connection, head, (fact,), self._keep)
+            return head
+
+        return self._remember(run, self._database.write(work, durable=True)) is not None
+
+    def append(
+        self,
+        run: str,
+        facts: Sequence[Fact],
+        *,
+        after: int,
+        epoch: int | None,
+        durable: bool = True,
+        only_if_current: bool = False,
+    ) -> Appended:
+        def work(connection: sqlite3.Connection) -> tuple[Appended, Head]:
+            self._kept.clear()
+            head = self._heads.pop(run, None)
+            if (
+                head is not None
+                and head.seq == after
+                and head.epoch == epoch
+                and facts
+                and sqlite_rows.insert_as_owner(connection, head, facts, self._keep)
+            ):
+                done = Appended(True, head.seq)
+            else:
+                done, head = self._append_looking(
+                    connection, run, facts, after, epoch, only_if_current or epoch is None
+                )
+            if self._kept:
+                self._refer(connection, head.number)
+            return done, head
+
+        done, head = self._database.write(work, durable=durable)
+        self._remember(run, head)
+        return done
+
+    def _append_looking(
+        self,
+        connection: sqlite3.Connection,
+        run: str,
+        facts: Sequence[Fact],
+        after: int,
+        epoch: int | None,
+        only_if_current: bool,
+    ) -> tuple[Appended, Head]:
+        """Append after looking at what the journal holds, which somebody else may have moved."""
+        self._kept.clear()
+        head = self._head(connection, run, after)
+        if epoch is not None and head.epoch != epoch:
+            raise LostOwnership(
+                f"run {run} was taken over by another process (epoch {head.epoch}, ours was "
+                f"{epoch}); nothing was written"
+            )
+        others = sqlite_rows.facts_after(connection, run, head, after)
+        if others and only_if_current:
+            return Appended(False, head.seq, others), head
+        sqlite_rows.insert_facts(connection, head, facts, self._keep)
+        return Appended(True, head.seq, others), head
+
+    def claim(self, run: str, fact: LifeStarted, *, after: int, expected_epoch: int) -> int | None:
+        assert fact.epoch > expected_epoch, "an epoch only ever grows"
+
+        def work(connection: sqlite3.Connection) -> Head | None:
+            head = self._head(connection, run, after)
+            if head.epoch != expected_epoch or head.seq > after:
+                return None
+            head.epoch = fact.epoch
+            taken = {
+                "epoch": fact.epoch,
+                "owner": fact.owner,
+                "beat_monotonic": None,
+                "beat_at": None,
+            }
+            sqlite_rows.update_run(connection, head.number, taken)
+            sqlite_rows.insert_facts(connection, head, (fact,), self._keep)
+            return head
+
+        head = self._remember(run, self._database.write(work, durable=True))
+        return None if head is None else head.seq
+
+    def release(self, run: str, epoch: int) -> None:
+        # Not hardened: after a power cut the owner is dead by its boot id anyway.
+        self._database.write(
+            lambda connection: connection.execute(
+                "UPDATE run SET owner = NULL, beat_monotonic = NULL, beat_at = NULL "
+                "WHERE id = ? AND epoch = ?",
+                (run, epoch),
+            ),
+            durable=False,
+        )
+
+    def beat(self, run: str, epoch: int, monotonic: float, at: datetime) -> bool:
+        def work(connection: sqlite3.Connection) -> int:
+            return connection.execute(
+                "UPDATE run SET beat_monotonic = ?, beat_at = ? WHERE id = ? AND epoch = ?",
+                (monotonic, dump_time(at), run, epoch),
+            ).rowcount
+
+        return self._database.write(work, durable=False) == 1
+
+    def remove(self, run: str) -> None:
+        def work(connection: sqlite3.Connection) -> tuple[int, list[str]] | None:
+            return sqlite_rows.delete_run(connection, run)
+
+        def afterwards(removed: tuple[int, list[str]] | None) -> None:
+            # Inside the lock still: a writer may be about to keep the same value again.
+            if removed is not None:
+                self._spill.drop(removed[1])
+                self._outputs.remove(removed[0])
+
+        self._database.write(work, durable=True, afterwards=afterwards)
+        self._heads.pop(run, None)
+        self._numbers.pop(run, None)
+
+    # --- reading ------------------------------------------------------------------------
+
+    def read(self, run: str, after: int = 0) -> Iterator[Stored]:
+        """Pages, each read on its own: nobody is held up while the caller thinks."""
+        number = self._number(run)
+        link = None
+        while number is not None:
+            found = self._database.read(
+                partial(sqlite_rows.page, run=run, number=number, after=after, link=link)
+            )
+            for stored in found:
+                yield stored
+                after, link = stored.seq, bytes.fromhex(stored.chain)
+            if len(found) < sqlite_rows.PAGE_ROWS:
+                return
+
+    def load(self, spilled: Spilled) -> Json:
+        return self._spill.load(spilled)
+
+    def row(self, run: str) -> RunRow | None:
+        return self._database.read(lambda connection: sqlite_rows.select_run(connection, run))
+
+    def rows(
+        self,
+        *,
+        prefix: str = "",
+        status: str | None = None,
+        target: str | None = None,
+        workflow: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[RunRow]:
+        statement, values = sqlite_rows.select_runs(prefix, status, target, workflow, limit)
+        found = self._database.read(
+            lambda connection: connection.execute(statement, values).fetchall()
+        )
+        return [sqlite_rows.run_row(row) for row in found]
+
+    def changes(self) -> int:
+        def work(connection: sqlite3.Connection) -> int:
+            (version,) = connection.execute("PRAGMA data_version").fetchone()
+            return int(version)
+
+        # Both only grow; the first does not count what this connection commits.
+        return self._database.read(work) + self._database.commits
+
+    # --- output -------------------------------------------------------------------------
+
+    def write_output(self, run: str, outputs: Iterable[Output]) -> None:
+        number = self._numbers.get(run)
+        if number is None:
+            with contextlib.suppress(StoreError):
+                number = self._number(run)
+        if number is None:
+            self._outputs.dropped += len(list(outputs))
+        else:
+            self._outputs.write(number, outputs)
+
+    def read_output(self, run: str, after: int = 0) -> Iterator[tuple[int, Output]]:
+        number = self._number(run)
+        if number is not None:
+            yield from self._outputs.read(number, after)
+
+    def close(self) -> None:
+        self._outputs.close()
+        self._database.close()
+
+    # --- what is known of journals --------------------------------------------------------
+
+    def _head(self, connection: sqlite3.Connection, run: str, after: int) -> Head:
+        """Return the end of a journal. Raises UsageError for an unknown run, StoreError when
+        facts that the caller has read are gone."""
+        head = sqlite_rows.find_head(connection, run)
+        if head is None:
+            raise UsageError(f"there is no run {run!r} in {self.path}")
+        if head.seq < after:
+            raise StoreError(
+                f"the journal of run {run} ends at fact {head.seq}, but {after} facts were read "
+                "from it: was the store replaced by an older copy? Nothing was written"
+            )
+        return head
+
+    def _remember(self, run: str, head: Head | None) -> Head | None:
+        if head is not None:
+            if len(self._heads) >= HEADS_MAX:
+                self._heads.clear()
+            self._heads[run] = head
+        return head
+
+    def _number(self, run: str) -> int | None:
+        if len(self._numbers) >= HEADS_MAX:
+            self._numbers.clear()
+        number = self._database.read(lambda connection: sqlite_rows.number_of(connection, run))
+        if number is not None:
+            self._numbers[run] = number
+        return number
+
+    # --- spilled values -------------------------------------------------------------------
+
+    def _keep(self, value: str | Spilled) -> Spilled:
+        """Keep a large value before its row is written, and note that the row refers to it."""
+        spilled = self._spill.keep(value) if isinstance(value, str) else value
+        self._kept.append(spilled)
+        return spilled
+
+    def _refer(self, connection: sqlite3.Connection, number: int) -> None:
+        sqlite_rows.refer(connection, number, [spilled.digest for spilled in self._kept])
+
+
+def _check_place(path: Path, *, read_only: bool, create: bool, warnings: list[str]) -> None:
+    """Make sure that a store may be opened, or made, at `path`."""
+    for end in ("", "-wal", "-shm", "-journal", ".lock", ".suspect"):
+        refuse_link(beside(path, end))
+    if not path.exists():
+        if read_only or not create:
+            raise StoreAbsent(f"there is no store at {path}")
+    elif not path.is_file():
+        raise ConfigError(f"{path} is not a regular file; give another path with --store")
+    warning = judge(path, filesystem_of(path))
+    if warning is not None:
+        warnings.append(warning)
+    marker = suspect_marker(path)
+    if marker.exists():
+        raise StoreError(
+            f"the disk failed to make {path} durable, so what it shows may not be what it "
+            f"holds: run `holdfast doctor` first ({marker} says what happened)"
+        )
+
+
+def _open(path: Path, read_only: bool) -> Database:
+    """Return the database at `path`, made and brought up to date when it is to be written."""
+    if read_only:
+        if recognise(path) == 0:
+            raise StoreAbsent(f"there is no store at {path}: the file is empty")
+        return Database(path, _reader(path), None)
+    _make_folder(path.parent)
+    lock = LockFile(beside(path, ".lock"))
+    lock.acquire()
+    try:
+        _make_file(path)
+        recognise(path)
+        connection = connect(path, "rw")
+        try:
+            prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as problem:
+        lock.close()
+        raise not_opened(problem, path) from problem
+    except BaseException:
+        lock.close()
+        raise
+    lock.release()
+    return Database(path, connection, lock)
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    try:
+        connection = connect_read_only(path)
+        configure(connection)
+    except sqlite3.Error as problem:
+        raise not_opened(problem, path) from problem
+    return connection
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+        sync_folder(folder.parent)
+    except FileExistsError:
+        pass
+    except OSError as problem:
+        raise StoreError(f"{folder} cannot be made: {problem.strerror}") from problem
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty database file, durably, with nobody else allowed in."""
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        os.close(os.open(path, flags, 0o600))
+        sync_folder(path.parent)
+    except FileExistsError:
+        pass
+    except OSError as problem:
+        raise StoreError(f"{path} cannot be made: {problem.strerror}") from problem

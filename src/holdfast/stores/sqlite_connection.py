@@ -1,0 +1,211 @@
+"""The one connection of a store, and the one way to write through it.
+
+Every write is a transaction inside the operating system's lock (see `lockfile`), and so are the
+checkpoint that SQLite may append to a commit and the one at the last close.
+
+After any error of a write the outcome is unknown: the connection refuses everything from then
+on, and only a store opened anew tells. After a failed fsync not even that is enough, because
+the page cache may show what the disk never got: a marker file refuses the next opening until
+`holdfast doctor` has looked.
+
+A forked child shares the connection's memory but not its locks. It must neither use nor close
+it, nor let the lock go; its copy refuses every call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from holdfast.errors import StoreError
+from holdfast.stores.lockfile import LockFile, beside
+from holdfast.stores.sqlite_errors import (
+    NOT_WRITTEN,
+    UNKNOWN,
+    is_busy,
+    is_failed_sync,
+    reading,
+    translated,
+)
+
+T = TypeVar("T")
+
+Work = Callable[[sqlite3.Connection], T]
+
+_DATABASES: Final[weakref.WeakSet[Database]] = weakref.WeakSet()
+_KEPT: Final[list[Any]] = []
+
+
+class Database:
+    """A connection that threads may share, with its lock; `lock` is None for a reader."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: LockFile | None) -> None:
+        self.path, self.lock = path, lock
+        self.commits = 0
+        self._connection = connection
+        self._mutex = threading.Lock()
+        self._refusal: str | None = None
+        self._is_full: bool | None = None
+        # Also at the interpreter's exit: a last close outside the lock would checkpoint there.
+        self._finalizer = weakref.finalize(self, _close, connection, lock)
+        _DATABASES.add(self)
+
+    def write(
+        self, work: Work[T], *, durable: bool, afterwards: Callable[[T], None] | None = None
+    ) -> T:
+        """Return what `work` returns, after committing what it wrote.
+
+        With `durable` it survives power loss on return. When `work` raises one of our errors,
+        nothing is written. `afterwards` runs after the commit, still inside the lock.
+        """
+        with self._mutex:
+            if self._refusal is not None:
+                raise StoreError(self._refusal)
+            if self.lock is None:
+                raise StoreError(f"{self.path} is opened for reading only; {NOT_WRITTEN}")
+            self.lock.acquire()
+            try:
+                self._begin(durable)
+                done = self._commit(work)
+                if afterwards is not None:
+                    afterwards(done)
+                return done
+            finally:
+                # A forked child inside `work` has no lock of its own to give back.
+                if self.lock is not None:
+                    self.lock.release()
+
+    def read(self, work: Work[T]) -> T:
+        """Return what `work` returns, which reads only."""
+        with self._mutex:
+            if self._refusal is not None:
+                raise StoreError(self._refusal)
+            try:
+                return work(self._connection)
+            except sqlite3.Error as problem:
+                raise reading(problem, str(self.path)) from problem
+
+    def close(self) -> None:
+        """Close, once. Nothing that was committed depends on it."""
+        with self._mutex:
+            if self._refusal is None:
+                self._refusal = f"the store {self.path} is closed"
+            self._finalizer()
+
+    def _begin(self, durable: bool) -> None:
+        try:
+            if durable is not self._is_full:
+                # NORMAL: the log survives every process; FULL: also the power.
+                self._connection.execute(
+                    "PRAGMA synchronous=FULL" if durable else "PRAGMA synchronous=NORMAL"
+                )
+                self._is_full = durable
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as problem:
+            if is_busy(problem):
+                raise translated(problem, str(self.path), NOT_WRITTEN) from problem
+            raise self._broken(problem) from problem
+
+    def _commit(self, work: Work[T]) -> T:
+        try:
+            done = work(self._connection)
+            self._connection.execute("COMMIT")
+        except (sqlite3.Error, OSError) as problem:
+            raise self._broken(problem) from problem
+        except BaseException:
+            self._roll_back()
+            raise
+        self.commits += 1
+        return done
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error as problem:
+            raise self._broken(problem) from problem
+
+    def _broken(self, problem: Exception) -> StoreError:
+        """Refuse everything from now on, and return the error that says why."""
+        with contextlib.suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        error = translated(problem, str(self.path), UNKNOWN)
+        if is_failed_sync(problem):
+            mark_suspect(self.path, str(error))
+        self._refusal = str(error)
+        return error
+
+    def forked(self) -> None:
+        """Refuse everything in this forked child, and never touch what the parent has open."""
+        self._mutex = threading.Lock()
+        self._refusal = (
+            f"the store {self.path} was opened by the parent of this forked process; "
+            "open a store of its own here"
+        )
+        self._finalizer.detach()
+        _leak(self._connection)
+        if self.lock is not None:
+            # Only our copy: kept open, it would keep the lock when the parent dies holding it.
+            self.lock.close()
+            self.lock = None
+
+
+def _close(connection: sqlite3.Connection, lock: LockFile | None) -> None:
+    if lock is None:
+        connection.close()
+        return
+    try:
+        lock.acquire()
+    except StoreError:
+        # Closing without the lock could checkpoint beside another's commit. Nothing is lost:
+        # the log is there, and the system closes the file when the process ends.
+        _leak(connection)
+        lock.close()
+        return
+    try:
+        connection.close()
+    finally:
+        lock.release()
+        lock.close()
+
+
+def _leak(thing: object) -> None:
+    """Keep an object for as long as the process lives, even while the interpreter ends."""
+    _KEPT.append(thing)
+    # Imported here: a module this slow to load is needed in forked children only.
+    with contextlib.suppress(ImportError, AttributeError):
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+def suspect_marker(path: Path) -> Path:
+    """Return the file that says a disk refused to make this database durable."""
+    return beside(path, ".suspect")
+
+
+def mark_suspect(path: Path, text: str) -> None:
+    """Leave the marker, as well as a failing disk allows."""
+    with contextlib.suppress(OSError):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        fd = os.open(suspect_marker(path), flags, 0o600)
+        try:
+            os.write(fd, text.encode() + b"\n")
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _after_fork_in_child() -> None:
+    for database in list(_DATABASES):
+        database.forked()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

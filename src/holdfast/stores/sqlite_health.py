@@ -1,0 +1,180 @@
+"""What `holdfast doctor` looks at: one database, from the outside, changing nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from holdfast.errors import StoreError
+from holdfast.ports.store import StoreAbsent
+from holdfast.stores.filesystems import filesystem_of, is_network
+from holdfast.stores.lockfile import beside, holder_of
+from holdfast.stores.sqlite_connection import suspect_marker
+from holdfast.stores.sqlite_errors import reading
+from holdfast.stores.sqlite_rows import PAGE_ROWS, page
+from holdfast.stores.sqlite_schema import connect_read_only
+
+PROBLEMS_MAX: Final = 100
+"""How many lines of SQLite's integrity check, and how many broken runs, are reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One database as it was found.
+
+    `integrity` and `broken_chains` (run id and what is wrong) are empty when all is well.
+    `modes` are the permissions of the directory and of each file. `lock_holder` is a pid.
+    `suspect` is what the marker of a failed sync says, or None.
+    """
+
+    path: str
+    sqlite_version: str
+    has_wal_reset_bug: bool
+    schema_version: int
+    integrity: tuple[str, ...]
+    broken_chains: tuple[tuple[str, str], ...]
+    runs: int
+    facts: int
+    free_bytes: int
+    filesystem: str
+    is_on_network: bool
+    modes: dict[str, int]
+    lock_holder: int | None
+    suspect: str | None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every byte that was looked at is what was written."""
+        return not self.integrity and not self.broken_chains
+
+
+def inspect(path: str | os.PathLike[str]) -> Health:
+    """Return the health of the database at `path`, suspect or not.
+
+    Reads all of it. Raises StoreAbsent when there is none; what is damaged is reported, not
+    raised.
+    """
+    place = Path(os.path.abspath(path))
+    if not place.is_file():
+        raise StoreAbsent(f"there is no store at {place}")
+    try:
+        connection = connect_read_only(place)
+    except sqlite3.Error as problem:
+        return _health(place, 0, (str(problem),), (), 0, 0)
+    with contextlib.closing(connection):
+        return _health(
+            place,
+            _asked(connection, "PRAGMA user_version"),
+            _integrity(connection),
+            _broken_chains(connection),
+            _asked(connection, "SELECT count(*) FROM run"),
+            _asked(connection, "SELECT count(*) FROM fact"),
+        )
+
+
+def clear_suspect(path: str | os.PathLike[str]) -> None:
+    """Remove the marker of a failed sync: somebody looked, and the store is sound.
+
+    Raises StoreError, leaving the marker, when it is not.
+    """
+    health = inspect(path)
+    if not health.is_clean:
+        wrong = (*health.integrity, *(f"run {run}: {why}" for run, why in health.broken_chains))
+        raise StoreError(f"{health.path} is damaged: {'; '.join(wrong[:3])}")
+    suspect_marker(Path(health.path)).unlink(missing_ok=True)
+
+
+def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
+    """Return whether this SQLite can lose commits when a checkpoint races one."""
+    if version >= (3, 51, 3):
+        return False
+    fixed = {(3, 50): 7, (3, 44): 6}
+    patched = fixed.get((version[0], version[1]))
+    return version >= (3, 7, 0) and (patched is None or version[2] < patched)
+
+
+def _health(
+    path: Path,
+    schema_version: int,
+    integrity: tuple[str, ...],
+    broken_chains: tuple[tuple[str, str], ...],
+    runs: int,
+    facts: int,
+) -> Health:
+    filesystem = filesystem_of(path)
+    lock, marker = beside(path, ".lock"), suspect_marker(path)
+    return Health(
+        path=str(path),
+        sqlite_version=sqlite3.sqlite_version,
+        has_wal_reset_bug=has_wal_reset_bug(sqlite3.sqlite_version_info),
+        schema_version=schema_version,
+        integrity=integrity,
+        broken_chains=broken_chains,
+        runs=runs,
+        facts=facts,
+        free_bytes=shutil.disk_usage(path.parent).free,
+        filesystem=filesystem,
+        is_on_network=is_network(filesystem),
+        modes=_modes(path),
+        lock_holder=holder_of(lock.stat()) if lock.exists() else None,
+        suspect=marker.read_text(errors="replace").strip() if marker.exists() else None,
+    )
+
+
+def _modes(path: Path) -> dict[str, int]:
+    ends = ("", "-wal", "-shm", ".lock", ".spill", ".output")
+    places = [path.parent, *(beside(path, end) for end in ends)]
+    return {str(place): stat.S_IMODE(place.stat().st_mode) for place in places if place.exists()}
+
+
+def _asked(connection: sqlite3.Connection, question: str) -> int:
+    try:
+        return int(connection.execute(question).fetchone()[0])
+    except sqlite3.Error:
+        return 0
+
+
+def _integrity(connection: sqlite3.Connection) -> tuple[str, ...]:
+    try:
+        found = connection.execute(f"PRAGMA integrity_check({PROBLEMS_MAX})").fetchall()
+    except sqlite3.Error as problem:
+        return (str(problem),)
+    return tuple(line for (line,) in found if line != "ok")
+
+
+def _broken_chains(connection: sqlite3.Connection) -> tuple[tuple[str, str], ...]:
+    try:
+        runs = connection.execute("SELECT id, number FROM run ORDER BY number").fetchall()
+    except sqlite3.Error as problem:
+        return (("", str(problem)),)
+    broken = []
+    for run, number in runs:
+        why = _why_broken(connection, run, number)
+        if why is not None:
+            broken.append((run, why))
+        if len(broken) >= PROBLEMS_MAX:
+            break
+    return tuple(broken)
+
+
+def _why_broken(connection: sqlite3.Connection, run: str, number: int) -> str | None:
+    """Read a whole journal; return what is wrong with it, or None."""
+    after, link = 0, None
+    try:
+        while True:
+            found = page(connection, run=run, number=number, after=after, link=link)
+            if not found and after == 0:
+                return "it has no journal"
+            if len(found) < PAGE_ROWS:
+                return None
+            after, link = found[-1].seq, bytes.fromhex(found[-1].chain)
+    except StoreError as problem:
+        return str(problem)
+    except sqlite3.Error as problem:
+        return str(reading(problem, run))

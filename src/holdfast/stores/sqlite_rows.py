@@ -1,0 +1,287 @@
+"""The statements of the SQLite store, and what their rows mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from holdfast.errors import StoreCorrupt
+from holdfast.model.facts import Fact, Owner, RunCreated
+from holdfast.ports.store import RunRow, Stored
+from holdfast.stores import rows
+from holdfast.stores.row_tables import dump_time, load_time
+from holdfast.stores.sqlite_schema import SEQ_BITS, SEQ_MASK
+
+PAGE_ROWS: Final = 1000
+"""How many facts are read at once: a reader never holds the others up for long."""
+
+_INSERT: Final = "INSERT INTO fact (id, epoch, kind, body, chain) VALUES (?, ?, ?, ?, ?)"
+_INSERT_AS_OWNER: Final = (
+    "INSERT INTO fact (id, epoch, kind, body, chain) SELECT ?, ?, ?, ?, ? "
+    "FROM run WHERE number = ? AND epoch = ?"
+)
+_PAGE: Final = (
+    "SELECT id, epoch, kind, body, chain FROM fact WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+)
+_LAST: Final = "SELECT id, chain FROM fact WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1"
+_RUN_COLUMNS: Final = (
+    "id, workflow, target, status, mode, file, started_at, ended_at, started_by, due_at, "
+    "epoch, owner, beat_monotonic, beat_at"
+)
+
+
+@dataclass(slots=True)
+class Head:
+    """The end of one run's journal, as far as this process knows."""
+
+    number: int
+    epoch: int
+    seq: int
+    link: bytes
+
+
+# --- journals -------------------------------------------------------------------------------
+
+
+def insert_facts(
+    connection: sqlite3.Connection, head: Head, facts: Sequence[Fact], spill: rows.Spill
+) -> None:
+    """Append facts at `head` and move it. The caller knows that nothing follows it."""
+    for fact in facts:
+        kind, body = rows.dump(fact, spill)
+        head.seq += 1
+        head.link = rows.chain(head.link, kind, body)
+        row_id = head.number << SEQ_BITS | head.seq
+        connection.execute(_INSERT, (row_id, head.epoch, kind, body, head.link))
+        if changed := rows.row_changes(fact):
+            update_run(connection, head.number, changed)
+
+
+def insert_as_owner(
+    connection: sqlite3.Connection, head: Head, facts: Sequence[Fact], spill: rows.Spill
+) -> bool:
+    """Append facts at `head` and move it. Return False, writing nothing, when the journal moved
+    or the epoch is another: one statement both asks and writes, so the common case asks nothing.
+    """
+    fact = facts[0]
+    kind, body = rows.dump(fact, spill)
+    seq, link = head.seq + 1, rows.chain(head.link, kind, body)
+    values = (
+        head.number << SEQ_BITS | seq, head.epoch, kind, body, link, head.number, head.epoch,
+    )  # fmt: skip
+    try:
+        if connection.execute(_INSERT_AS_OWNER, values).rowcount != 1:
+            return False
+    except sqlite3.IntegrityError:
+        # The place is taken: somebody else appended.
+        return False
+    head.seq, head.link = seq, link
+    if changed := rows.row_changes(fact):
+        update_run(connection, head.number, changed)
+    if len(facts) > 1:
+        insert_facts(connection, head, facts[1:], spill)
+    return True
+
+
+def find_head(connection: sqlite3.Connection, run: str) -> Head | None:
+    """Return the end of a run's journal, or None for an unknown run."""
+    found = connection.execute("SELECT number, epoch FROM run WHERE id = ?", (run,)).fetchone()
+    if found is None:
+        return None
+    number, epoch = found
+    first = number << SEQ_BITS
+    last = connection.execute(_LAST, (first, first | SEQ_MASK)).fetchone()
+    if last is None:
+        raise StoreCorrupt(f"run {run} has no journal")
+    return Head(number, epoch, last[0] & SEQ_MASK, last[1])
+
+
+def number_of(connection: sqlite3.Connection, run: str) -> int | None:
+    """Return a run's number, or None."""
+    found = connection.execute("SELECT number FROM run WHERE id = ?", (run,)).fetchone()
+    return None if found is None else int(found[0])
+
+
+def page(
+    connection: sqlite3.Connection, *, run: str, number: int, after: int, link: bytes | None
+) -> list[Stored]:
+    """Return the next facts after `after`, at most `PAGE_ROWS`; `link` is that of `after` where
+    it is known. Raises StoreCorrupt."""
+    first = number << SEQ_BITS
+    found = connection.execute(_PAGE, (first | after, first | SEQ_MASK, PAGE_ROWS)).fetchall()
+    if found and link is None:
+        link = _link_at(connection, run, first, after)
+    return list(_checked(run, after, link or b"", found))
+
+
+def facts_after(
+    connection: sqlite3.Connection, run: str, head: Head, after: int
+) -> tuple[Fact, ...]:
+    """Return all facts between `after` and `head`. Raises StoreCorrupt."""
+    facts: list[Fact] = []
+    link = None
+    while after < head.seq:
+        found = page(connection, run=run, number=head.number, after=after, link=link)
+        facts += [stored.fact for stored in found]
+        after, link = found[-1].seq, bytes.fromhex(found[-1].chain)
+    return tuple(facts)
+
+
+def _link_at(connection: sqlite3.Connection, run: str, first: int, seq: int) -> bytes:
+    if seq == 0:
+        return rows.first_link(run)
+    found = connection.execute("SELECT chain FROM fact WHERE id = ?", (first | seq,)).fetchone()
+    if found is None:
+        raise StoreCorrupt(f"fact {seq} of run {run} is missing")
+    return bytes(found[0])
+
+
+def _checked(run: str, seq: int, link: bytes, found: Sequence[Any]) -> Iterator[Stored]:
+    """Yield the facts in rows that follow fact `seq`. Raises StoreCorrupt where one does not."""
+    for row_id, epoch, kind, body, stored_link in found:
+        seq += 1
+        if row_id & SEQ_MASK != seq:
+            raise StoreCorrupt(f"fact {seq} of run {run} is missing")
+        if kind.__class__ is not str or body.__class__ is not str:
+            raise StoreCorrupt(f"fact {seq} of run {run} is not text")
+        link = rows.chain(link, kind, body)
+        if link != stored_link:
+            raise StoreCorrupt(
+                f"fact {seq} of run {run} is not what was written: its chain does not follow"
+            )
+        yield Stored(seq, epoch, decoded(run, seq, kind, body), link.hex())
+
+
+def decoded(run: str, seq: int, kind: str, body: str) -> Fact:
+    """Return a fact. Raises StoreCorrupt saying where it lies."""
+    try:
+        return rows.load(kind, body)
+    except StoreCorrupt as problem:
+        raise StoreCorrupt(f"fact {seq} of run {run}: {problem}") from problem
+
+
+# --- spilled values ---------------------------------------------------------------------------
+
+
+def refer(connection: sqlite3.Connection, number: int, digests: Sequence[str]) -> None:
+    """Note that a run refers to spilled values."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO spill (digest, run) VALUES (?, ?)",
+        [(digest, number) for digest in digests],
+    )
+
+
+def delete_run(connection: sqlite3.Connection, run: str) -> tuple[int, list[str]] | None:
+    """Delete a run. Return its number and the digests that no other run refers to, or None."""
+    number = number_of(connection, run)
+    if number is None:
+        return None
+    orphans = connection.execute(
+        "SELECT digest FROM spill AS mine WHERE run = ? AND NOT EXISTS "
+        "(SELECT 1 FROM spill WHERE digest = mine.digest AND run <> mine.run)",
+        (number,),
+    ).fetchall()
+    first = number << SEQ_BITS
+    connection.execute("DELETE FROM fact WHERE id BETWEEN ? AND ?", (first, first | SEQ_MASK))
+    connection.execute("DELETE FROM run WHERE number = ?", (number,))
+    return number, [digest for (digest,) in orphans]
+
+
+# --- runs -----------------------------------------------------------------------------------
+
+
+def insert_run(connection: sqlite3.Connection, run: str, fact: RunCreated) -> Head | None:
+    """Make a run, without its first fact. Return None when there is one of this id."""
+    if connection.execute("SELECT 1 FROM run WHERE id = ?", (run,)).fetchone() is not None:
+        return None
+    cursor = connection.execute(
+        "INSERT INTO run (id, workflow, target, status, mode, file, started_at, started_by, "
+        "epoch) VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, 0)",
+        (
+            run,
+            fact.workflow,
+            fact.target,
+            fact.mode,
+            fact.file,
+            dump_time(fact.at),
+            fact.by.claimed or fact.by.user,
+        ),
+    )
+    number = cursor.lastrowid
+    assert number is not None
+    return Head(number, 0, 0, rows.first_link(run))
+
+
+def update_run(connection: sqlite3.Connection, number: int, changed: dict[str, Any]) -> None:
+    """Change columns of a run's row; the names are ours, never somebody's input."""
+    columns = ", ".join(f"{column} = ?" for column in changed)
+    values = [_column(value) for value in changed.values()]
+    connection.execute(f"UPDATE run SET {columns} WHERE number = ?", (*values, number))
+
+
+def select_runs(
+    prefix: str, status: str | None, target: str | None, workflow: str | None, limit: int | None
+) -> tuple[str, list[Any]]:
+    """Return the statement for runs that match, newest first, and its values."""
+    wanted = {"status": status, "target": target, "workflow": workflow}
+    terms = [f"{column} = ?" for column, value in wanted.items() if value is not None]
+    values: list[Any] = [value for value in wanted.values() if value is not None]
+    if prefix:
+        terms.append("id >= ? AND id < ?")
+        values += [prefix, prefix + "\U0010ffff"]
+    where = f" WHERE {' AND '.join(terms)}" if terms else ""
+    values.append(-1 if limit is None else limit)
+    return f"SELECT {_RUN_COLUMNS} FROM run{where} ORDER BY number DESC LIMIT ?", values
+
+
+def select_run(connection: sqlite3.Connection, run: str) -> RunRow | None:
+    """Return a run's row, or None."""
+    found = connection.execute(f"SELECT {_RUN_COLUMNS} FROM run WHERE id = ?", (run,)).fetchone()
+    return None if found is None else run_row(found)
+
+
+def run_row(found: Sequence[Any]) -> RunRow:
+    """Return a row of the table as what the contract calls one. Raises StoreCorrupt."""
+    (id_, workflow, target, status, mode, file, started, ended, by, due, epoch, owner,
+     monotonic, beat) = found  # fmt: skip
+    try:
+        return RunRow(
+            id_,
+            workflow,
+            target,
+            status,
+            mode,
+            file,
+            load_time(started),
+            load_time(ended) if ended else None,
+            by,
+            load_time(due) if due else None,
+            epoch,
+            _owner(owner) if owner else None,
+            monotonic,
+            load_time(beat) if beat else None,
+        )
+    except (TypeError, ValueError) as problem:
+        raise StoreCorrupt(f"the row of run {id_} does not decode: {problem}") from problem
+
+
+_owners: Final[dict[str, Owner]] = {}
+
+
+def _owner(text: str) -> Owner:
+    """Many runs have few owners: the last text read is most often the next one's too."""
+    if (known := _owners.get(text)) is None:
+        _owners.clear()
+        known = _owners[text] = rows.load_owner(text)
+    return known
+
+
+def _column(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return dump_time(value)
+    if isinstance(value, Owner):
+        return rows.dump_owner(value)
+    return value
