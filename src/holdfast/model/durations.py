@@ -87,4 +87,4 @@ def show(span_s: float) -> str:
 def _below_ten(span_s: float) -> str:
     if span_s < 0.0995:
         return f"{round(span_s * 1000)}ms" if span_s >= 0.0005 else "0s"
-    return f"{span_s:.1f}".removesuffix(".0") + "s"
+    return (f"{span_s:.2g}" if span_s < 0.995 else f"{span_s:.1f}".removesuffix(".0")) + "s"

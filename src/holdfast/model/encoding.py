@@ -123,6 +123,8 @@ def _fields(value: object, shape: Shape) -> Iterator[tuple[str, object]]:
             yield name, getattr(value, name)
         except AttributeError:
             raise Refused(f"its field {name!r} was never set") from None
+        except Exception as error:  # A field may be a property of the user's.
+            raise Refused(f"its field {name!r} raised {type(error).__name__}: {error}") from error
 
 
 def _encode_enum(value: Enum) -> Json:
@@ -194,8 +196,10 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
     elif type(value) in (set, frozenset) and isinstance(value, set | frozenset):
         yield from ((f"{{{_named(part)}}}", part) for part in value)
     elif (shape := shape_of(type(value))) is not None and shape.is_whole:
-        named = [name for name in shape.names if hasattr(value, name)]
-        yield from ((f".{name}", getattr(value, name)) for name in named)
+        try:
+            yield from ((f".{name}", part) for name, part in _fields(value, shape))
+        except Refused:
+            return  # The record itself is what cannot be recorded.
         yield from ((f".<{name}>", part) for name, part in shape.family.aside(value).items())
 
 

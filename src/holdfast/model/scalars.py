@@ -58,11 +58,13 @@ def _bytes(value: bytes) -> Json:
 
 
 def _datetime(value: datetime) -> Json:
-    return {"$": "datetime", "v": value.isoformat(), **_zone(value.tzinfo, value.fold)}
+    zone = _zone(value.tzinfo, value.fold)  # First: `isoformat` would call a foreign zone.
+    return {"$": "datetime", "v": value.isoformat(), **zone}
 
 
 def _time(value: time) -> Json:
-    return {"$": "time", "v": value.isoformat(), **_zone(value.tzinfo, value.fold)}
+    zone = _zone(value.tzinfo, value.fold)  # First: `isoformat` would call a foreign zone.
+    return {"$": "time", "v": value.isoformat(), **zone}
 
 
 def _zone(zone: tzinfo | None, fold: int) -> dict[str, Json]:

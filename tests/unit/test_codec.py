@@ -1,0 +1,353 @@
+"""Values as tagged JSON, and exactly back."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import OrderedDict
+from dataclasses import InitVar, dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, Flag, IntEnum, IntFlag, StrEnum, auto
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import attrs
+import msgspec
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.errors import StoreCorrupt, UsageError
+from holdfast.model.codec import (
+    NESTING_MAX,
+    Unrecordable,
+    decode,
+    dumps,
+    encode,
+    loads,
+)
+
+
+class Color(Enum):
+    RED = "r"
+    GREEN = "g"
+    CRIMSON = "r"
+
+
+class Level(IntEnum):
+    LOW = 1
+
+
+class Mode(StrEnum):
+    AUTO = "auto"
+
+
+class Rights(Flag):
+    READ = auto()
+    WRITE = auto()
+    ALL = READ | WRITE
+
+
+class Bits(IntFlag):
+    ONE = 1
+    TWO = 2
+
+
+class Point(NamedTuple):
+    x: int
+    y: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    name: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass
+class Plain:
+    inner: Frozen
+    items: list[object] = field(default_factory=list)
+    computed: int = field(init=False, default=0)
+    label: str = field(kw_only=True, default="")
+
+    def __post_init__(self):
+        self.computed += 1
+        self.cache = {}
+
+
+@dataclass
+class WithInitVar:
+    total: int
+    start: InitVar[int]
+
+    def __post_init__(self, start):
+        self.total += start
+
+
+class Model(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+    name: str = pydantic.Field(alias="theName")
+    when: datetime
+    inner: Frozen | None = None
+    _seen: int = pydantic.PrivateAttr(default=1)
+
+
+@pydantic.dataclasses.dataclass(frozen=True)
+class Checked:
+    count: int
+
+
+@attrs.frozen(cache_hash=True)
+class Attr:
+    _hidden: int = attrs.field(converter=lambda v: v * 2)
+    path: Path = Path("a")
+
+
+@attrs.define
+class AttrPost:
+    count: int
+
+    def __attrs_post_init__(self):
+        self.count += 1
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    tags: tuple[str, ...] = ()
+
+
+def model():
+    made = Model(theName="n", when=datetime(2026, 1, 2), more={"a": (1,)})
+    made._seen = 7
+    return made
+
+
+def round_trip(value):
+    return decode(loads(dumps(encode(value))))
+
+
+def same(one, other):
+    """Return whether two values are equal with equal types, all the way down; nan is itself."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, float | Decimal):
+        return repr(one) == repr(other)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return same(list(one.items()), list(other.items()))
+    if isinstance(one, set | frozenset):
+        return len(one) == len(other) and all(any(same(a, b) for b in other) for a in one)
+    if isinstance(one, datetime | time):
+        return repr(one) == repr(other)
+    return one == other
+
+
+ZONES = st.sampled_from([None, UTC, timezone(timedelta(hours=-3), "X"), ZoneInfo("UTC")])
+HASHABLE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters()) | st.binary()
+    | st.floats() | st.decimals(allow_nan=False) | st.dates() | st.times() | st.timedeltas()
+    | st.datetimes(timezones=ZONES) | st.uuids() | st.sampled_from([*Color, *Level, *Rights]),
+    lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3),
+    max_leaves=5,
+)
+VALUES = st.recursive(
+    HASHABLE,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(HASHABLE, inner, max_size=4)
+    | st.dictionaries(st.text(max_size=2), inner, max_size=4)
+    | st.sets(HASHABLE, max_size=3) | st.builds(Point, inner, st.integers()),
+    max_leaves=12,
+)
+
+
+@given(VALUES)
+def test_what_is_recorded_comes_back(value):
+    """Any nesting of values is the same after its JSON text, in value and in type."""
+    assert same(value, round_trip(value))
+
+
+@given(VALUES)
+def test_recording_again_gives_the_same_text(value):
+    """A decoded value is recorded as the first was, so digests compare."""
+    tree = encode(value)
+
+    assert dumps(tree) == dumps(encode(decode(tree)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        2**5000, -(2**64), math.inf, -math.inf, -0.0, "\ud83d\ude00 lone \\ud800 \udc80", "ß",
+        b"text \xc3\xa9\n", b"\xff\0", {"$": 1}, {1: 2, "1": 3, None: 4, (1, 2): 5}, {"\udc80": 1},
+        Decimal("1E+5"), Decimal("-0.00"), UUID(int=7), timedelta(microseconds=-1), timedelta.max,
+        Path("/a/b"), Path("\udc80"), PurePosixPath("x"), PureWindowsPath("c:/x"), date.min,
+        datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin")),
+        time(1, 2, 3, 4, tzinfo=UTC, fold=1),
+        datetime(2026, 1, 1, tzinfo=timezone(timedelta(seconds=3), "odd")),
+        Color.RED, Color.CRIMSON, Level.LOW, Mode.AUTO, Rights.ALL, Rights(0), Bits.ONE | Bits.TWO,
+        Bits(9), Point(1), Frozen("a", ("b",)), Plain(Frozen("x"), [1], label="l"),
+        WithInitVar(1, 2), model(), Checked(3), Attr(4), AttrPost(1), Struct(name="s"),
+        [Struct(name="s", tags=("a",)), {Attr(1)}, {Frozen("k"): [Color.GREEN]}],
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_odd_values_come_back(value):
+    """Values at the edges are the same after their JSON text, in value and in type."""
+    again = round_trip(value)
+
+    assert same(value, again)
+    assert getattr(value, "fold", 0) == getattr(again, "fold", 0)
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN", "sNaN", "-sNaN12"])
+def test_quiet_and_signalling_nan_come_back(text):
+    """Decimals that no comparison takes are the same by their text."""
+    assert repr(Decimal(text)) == repr(round_trip(Decimal(text)))
+
+
+def test_a_record_is_put_together_whole():
+    """Attributes that `__post_init__` sets are there; fields are as recorded, not done twice."""
+    again = round_trip(Plain(Frozen("x")))
+
+    assert (1, {}) == (again.computed, again.cache)
+
+
+def test_a_model_keeps_what_was_not_set():
+    """pydantic's `exclude_unset`, private attributes and extras work after reading back."""
+    again = round_trip(model())
+
+    assert {"name", "when", "more"} == again.model_fields_set
+    assert (7, {"a": (1,)}) == (again._seen, again.more)
+
+
+def test_what_json_can_say_is_plain():
+    """A person sees no tag unless there is need for one."""
+    value = {"a": [1, 2.5, None, True, "x"], "b": {"c": {}}}
+
+    assert value == encode(value)
+
+
+def test_tags_are_readable():
+    """Records, members and times can be read without a manual."""
+    tree = encode([Frozen("n", ("t",)), Color.RED, timedelta(days=1, seconds=2), b"ok"])
+    name = Frozen.__module__
+
+    assert [
+        {"$": "obj", "t": f"{name}:Frozen", "v": {"name": "n", "tags": {"$": "tuple", "v": ["t"]}}},
+        {"$": "enum", "t": f"{name}:Color", "v": "RED"},
+        {"$": "timedelta", "v": "1 day, 0:00:02"},
+        {"$": "bytes", "text": "ok"},
+    ] == tree
+
+
+def test_nothing_mutable_is_shared():
+    """Changing the value changes neither its tree nor what is read from it."""
+    value = {"a": [1], "b": Plain(Frozen("x"), [[2]])}
+    tree = encode(value)
+    one, other = decode(tree), decode(tree)
+
+    value["a"].append(3)
+    one["b"].items[0].append(4)
+
+    assert {"a": [1], "b": Plain(Frozen("x"), [[2]])} == other
+
+
+class Text(str):
+    pass
+
+
+@dataclass
+class Both(dict):
+    name: str = ""
+
+
+@dataclass
+class Bad:
+    config: dict
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "why"),
+    [
+        (Bad({"x": [0, 1, 2, object()]}), ".config['x'][3]", "has no recorded form"),
+        ([{"k": Text("a")}], "[0]['k']", "is a str and more"),
+        (OrderedDict(a=1), "", "is a dict and more"),
+        (Both("n"), "", "is a dict and more"),
+        ([Both("n")], "[0]", "is a dict and more"),
+        ({(1, Text("k")): 1}, ".keys()[<tuple>][1]", "is a str and more"),
+        ((1, {object}), "[1]{<type>}", "has no recorded form"),
+        (ValueError("x"), "", "has no recorded form"),
+        (len, "", "has no recorded form"),
+        (datetime(2026, 1, 1, tzinfo=type("Tz", (UTC.__class__.__base__,), {})()), "",
+         "time zone is a Tz"),
+    ],
+)
+def test_a_refusal_names_the_path(value, path, why):
+    """What cannot be recorded is named by where it is and why."""
+    with pytest.raises(Unrecordable, match=why) as caught:
+        encode(value)
+
+    assert path == caught.value.path
+
+
+def test_a_cycle_is_refused():
+    """A value that contains itself is named where it does so."""
+    value = {"a": [1]}
+    value["a"].append(value)
+
+    with pytest.raises(Unrecordable, match="contains itself") as caught:
+        encode(value)
+
+    assert "['a'][1]" == caught.value.path
+
+
+def test_nesting_has_a_limit():
+    """The limit is recorded and read back; one more is refused."""
+    value: object = 1
+    for _ in range(NESTING_MAX):
+        value = (value,)
+
+    assert value == round_trip(value)
+    with pytest.raises(Unrecordable, match="nested more than 100 deep"):
+        encode([value])
+
+
+def test_an_unset_field_is_named():
+    """A slot that nothing was put in cannot be recorded."""
+    with pytest.raises(Unrecordable, match="'name' was never set"):
+        encode(Frozen.__new__(Frozen))
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"$": "unheard"}, {"$": None}, {"$": []}, {"$": "tuple"}, {"$": "tuple", "v": "ab"},
+        {"$": "decimal", "v": "x"}, {"$": "bytes", "v": "!"}, {"$": "bytes"},
+        {"$": "dict", "v": [1]},
+        {"$": "date", "v": 3}, {"$": "float", "v": "1", "more": 2}, {"$": "set", "v": [[]]},
+        {"$": "obj", "t": 1, "v": {}}, {"$": "enum", "t": [], "v": "A"},
+        {"$": "timedelta", "v": "soon"}, {"$": "path", "v": {"x": 1}}, {"$": "dict", "v": [[1]]},
+    ],
+    ids=json.dumps,
+)
+def test_a_tree_nobody_wrote_is_corrupt(tree):
+    """Nothing is guessed: unknown kinds, entries and forms are errors of the store."""
+    with pytest.raises(StoreCorrupt):
+        decode(tree)
+
+
+@pytest.mark.parametrize("text", ["", "{", "NaN", "[1,]", "[" * 100_000])
+def test_text_that_is_no_json_is_corrupt(text):
+    """A torn or foreign text is an error of the store."""
+    with pytest.raises(StoreCorrupt):
+        loads(text)
+
+
+def test_unrecordable_values_are_no_usage_error():
+    """A step's result fails the step, it does not end the run as a usage error does."""
+    assert not issubclass(Unrecordable, UsageError)
