@@ -74,7 +74,8 @@ class _Dataclasses(Family):
         raise Required
 
     def make(self, cls: type, known: dict[str, object], aside: dict[str, object]) -> object:
-        return _assembled(cls, known, "" if _has_init_vars(cls) else "__post_init__")
+        hooked = hasattr(cls, "__post_init__") and not _has_init_vars(cls)
+        return _assembled(cls, known, "__post_init__" if hooked else "")
 
 
 def _has_init_vars(cls: type) -> bool:
