@@ -84,7 +84,7 @@ def measure(directory: Path, steps: int, rounds: int) -> str:
     over = least["store"] - least["bare"]
     return (
         f"{directory}: bare {least['bare']:.1f} us/step, store {least['store']:.1f} us/step, "
-        f"time {least['store'] / least['bare']:.2f} x, speed {least['bare'] / least['store']:.2f} x, "
+        f"{least['bare'] / least['store']:.2f} x the speed, "
         f"{over / 2:+.1f} us per append (SQLite {sqlite3.sqlite_version})"
     )
 

@@ -85,8 +85,10 @@ class Store(Protocol):
     """Journals, ownership and output of many runs."""
 
     url: str
-    dropped: int
-    """How many pieces of output could not be kept."""
+
+    @property
+    def dropped(self) -> int:
+        """How many pieces of output could not be kept."""
 
     def create(self, run: str, fact: RunCreated) -> bool:
         """Make a new run with its first fact (number 1, epoch 0), durably. Return False,

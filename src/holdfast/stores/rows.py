@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
 from holdfast.errors import StoreCorrupt
-from holdfast.model.facts import KINDS, Fact, Owner, Spilled
+from holdfast.model.facts import KINDS, Fact, LifeStarted, Owner, Spilled
 from holdfast.model.status import UNCHANGED, glance
 from holdfast.stores.row_tables import (
     NEWER,
@@ -74,6 +74,14 @@ def load(kind: str, body: str) -> Fact:
     return made
 
 
+def load_at(run: str, seq: int, kind: str, body: str) -> Fact:
+    """Return a fact. Raises StoreCorrupt saying where it lies."""
+    try:
+        return load(kind, body)
+    except StoreCorrupt as problem:
+        raise StoreCorrupt(f"fact {seq} of run {run}: {problem}") from problem
+
+
 def first_link(run: str) -> bytes:
     """Return what the first fact of a run's journal is chained to, so that runs never mix."""
     return blake2b(run.encode(), digest_size=16, person=b"holdfast-run").digest()
@@ -91,7 +99,8 @@ _LIVING: Final = frozenset({"queued", "running"})
 def row_changes(fact: Fact) -> dict[str, Any]:
     """Return the fields of the run's row that `fact` changes; mostly none.
 
-    A run that lives again has neither ended nor a time at which it is due.
+    A run that lives again has neither ended nor a time at which it is due; its script may have
+    moved.
     """
     seen = glance(fact)
     if seen is UNCHANGED:
@@ -105,6 +114,8 @@ def row_changes(fact: Fact) -> dict[str, Any]:
         changed["ended_at"] = seen.ended_at
     if seen.due_at is not None:
         changed["due_at"] = seen.due_at
+    if isinstance(fact, LifeStarted) and fact.file:
+        changed["file"] = fact.file
     return changed
 
 

@@ -152,15 +152,7 @@ def _checked(run: str, seq: int, link: bytes, found: Sequence[Any]) -> Iterator[
             raise StoreCorrupt(
                 f"fact {seq} of run {run} is not what was written: its chain does not follow"
             )
-        yield Stored(seq, epoch, decoded(run, seq, kind, body), link.hex())
-
-
-def decoded(run: str, seq: int, kind: str, body: str) -> Fact:
-    """Return a fact. Raises StoreCorrupt saying where it lies."""
-    try:
-        return rows.load(kind, body)
-    except StoreCorrupt as problem:
-        raise StoreCorrupt(f"fact {seq} of run {run}: {problem}") from problem
+        yield Stored(seq, epoch, rows.load_at(run, seq, kind, body), link.hex())
 
 
 # --- spilled values ---------------------------------------------------------------------------
@@ -202,12 +194,12 @@ def insert_run(connection: sqlite3.Connection, run: str, fact: RunCreated) -> He
         "epoch) VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, 0)",
         (
             run,
-            fact.workflow,
-            fact.target,
-            fact.mode,
-            fact.file,
+            _column(fact.workflow),
+            _column(fact.target),
+            _column(fact.mode),
+            _column(fact.file),
             dump_time(fact.at),
-            fact.by.claimed or fact.by.user,
+            _column(fact.by.claimed or fact.by.user),
         ),
     )
     number = cursor.lastrowid
@@ -280,6 +272,10 @@ def _owner(text: str) -> Owner:
 
 
 def _column(value: Any) -> Any:
+    """Return what a column holds. A file's name may be no text at all: the row shows it escaped,
+    the journal has it exactly."""
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
     if isinstance(value, datetime):
         return dump_time(value)
     if isinstance(value, Owner):

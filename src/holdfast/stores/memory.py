@@ -1,0 +1,267 @@
+"""A store that lives in this process: for tests, and the reference of the contract.
+
+Facts pass through the same rows as on a disk, so that what is read is what a disk would give.
+A `MemoryDisk` is the disk: it outlives the stores opened on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from holdfast.errors import LostOwnership, StoreCorrupt, StoreError, UsageError
+from holdfast.model.facts import Fact, LifeStarted, RunCreated, Spilled
+from holdfast.model.json import Json
+from holdfast.ports.store import Appended, Output, RunRow, Stored
+from holdfast.stores import rows
+from holdfast.stores.outputs import dump_output, load_output
+from holdfast.stores.spill import checked, digest_of
+
+
+@dataclass(slots=True)
+class _Row:
+    epoch: int
+    kind: str
+    body: str
+    link: bytes
+
+
+@dataclass(slots=True)
+class _Run:
+    row: RunRow
+    journal: list[_Row] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
+    spilled: set[str] = field(default_factory=set)
+
+
+class MemoryDisk:
+    """What survives when a store is closed; hand it to the next one."""
+
+    def __init__(self) -> None:
+        self.mutex = threading.Lock()
+        self.commits = 0
+        self.runs: dict[str, _Run] = {}
+        self.spilled: dict[str, bytes] = {}
+
+
+class MemoryStore:
+    """Journals on a `MemoryDisk`. Threads, and other stores on the same disk, may share it."""
+
+    def __init__(self, disk: MemoryDisk | None = None) -> None:
+        self.disk = disk or MemoryDisk()
+        self.url = "memory:"
+        self.dropped = 0
+        self._is_closed = False
+
+    # --- writing ------------------------------------------------------------------------
+
+    def create(self, run: str, fact: RunCreated) -> bool:
+        with self._held() as disk:
+            if run in disk.runs:
+                return False
+            row = RunRow(
+                id=run,
+                workflow=fact.workflow,
+                target=fact.target,
+                status="queued",
+                mode=fact.mode,
+                file=fact.file,
+                started_at=fact.at,
+                ended_at=None,
+                started_by=fact.by.claimed or fact.by.user,
+                due_at=None,
+                epoch=0,
+                owner=None,
+                beat_monotonic=None,
+                beat_at=None,
+            )
+            made = _Run(row)
+            self._extend(run, made, (fact,))
+            disk.runs[run] = made
+            return True
+
+    def append(
+        self,
+        run: str,
+        facts: Sequence[Fact],
+        *,
+        after: int,
+        epoch: int | None,
+        durable: bool = True,
+        only_if_current: bool = False,
+    ) -> Appended:
+        with self._held():
+            found = self._run(run, after)
+            if epoch is not None and found.row.epoch != epoch:
+                raise LostOwnership(
+                    f"run {run} was taken over by another process (epoch {found.row.epoch}, ours "
+                    f"was {epoch}); nothing was written"
+                )
+            others = tuple(stored.fact for stored in _stored(run, found.journal, after))
+            if others and (only_if_current or epoch is None):
+                return Appended(False, len(found.journal), others)
+            self._extend(run, found, facts)
+            return Appended(True, len(found.journal), others)
+
+    def claim(self, run: str, fact: LifeStarted, *, after: int, expected_epoch: int) -> int | None:
+        assert fact.epoch > expected_epoch, "an epoch only ever grows"
+        with self._held():
+            found = self._run(run, after)
+            if found.row.epoch != expected_epoch or len(found.journal) > after:
+                return None
+            found.row = replace(
+                found.row, epoch=fact.epoch, owner=fact.owner, beat_monotonic=None, beat_at=None
+            )
+            self._extend(run, found, (fact,))
+            return len(found.journal)
+
+    def release(self, run: str, epoch: int) -> None:
+        with self._held() as disk:
+            found = disk.runs.get(run)
+            if found is not None and found.row.epoch == epoch:
+                found.row = replace(found.row, owner=None, beat_monotonic=None, beat_at=None)
+                disk.commits += 1
+
+    def beat(self, run: str, epoch: int, monotonic: float, at: datetime) -> bool:
+        with self._held() as disk:
+            found = disk.runs.get(run)
+            if found is None or found.row.epoch != epoch:
+                return False
+            found.row = replace(found.row, beat_monotonic=monotonic, beat_at=at)
+            disk.commits += 1
+            return True
+
+    def remove(self, run: str) -> None:
+        with self._held() as disk:
+            removed = disk.runs.pop(run, None)
+            if removed is not None:
+                kept = {digest for other in disk.runs.values() for digest in other.spilled}
+                for digest in removed.spilled - kept:
+                    disk.spilled.pop(digest, None)
+                disk.commits += 1
+
+    # --- reading ------------------------------------------------------------------------
+
+    def read(self, run: str, after: int = 0) -> Iterator[Stored]:
+        with self._held() as disk:
+            found = disk.runs.get(run)
+            journal = [] if found is None else list(found.journal)
+        yield from _stored(run, journal, after)
+
+    def load(self, spilled: Spilled) -> Json:
+        with self._held() as disk:
+            data = disk.spilled.get(spilled.digest)
+        if data is None:
+            raise StoreCorrupt(f"spilled value {spilled.digest} is gone")
+        return checked(spilled, data)
+
+    def row(self, run: str) -> RunRow | None:
+        with self._held() as disk:
+            found = disk.runs.get(run)
+            return None if found is None else found.row
+
+    def rows(
+        self,
+        *,
+        prefix: str = "",
+        status: str | None = None,
+        target: str | None = None,
+        workflow: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[RunRow]:
+        with self._held() as disk:
+            newest_first = [found.row for found in reversed(disk.runs.values())]
+        return [
+            row
+            for row in newest_first
+            if row.id.startswith(prefix)
+            and status in (None, row.status)
+            and target in (None, row.target)
+            and workflow in (None, row.workflow)
+        ][:limit]
+
+    def changes(self) -> int:
+        with self._held() as disk:
+            return disk.commits
+
+    # --- output -------------------------------------------------------------------------
+
+    def write_output(self, run: str, outputs: Iterable[Output]) -> None:
+        lines = [dump_output(output) for output in outputs]
+        with self.disk.mutex:
+            found = self.disk.runs.get(run)
+            if found is None:
+                self.dropped += len(lines)
+            else:
+                found.output += lines
+
+    def read_output(self, run: str, after: int = 0) -> Iterator[tuple[int, Output]]:
+        with self._held() as disk:
+            found = disk.runs.get(run)
+            lines = [] if found is None else found.output[after:]
+        for position, line in enumerate(lines, after + 1):
+            output = load_output(line)
+            if output is not None:
+                yield position, output
+
+    def close(self) -> None:
+        self._is_closed = True
+
+    # --- how ----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[MemoryDisk]:
+        if self._is_closed:
+            raise StoreError("the store is closed")
+        with self.disk.mutex:
+            yield self.disk
+
+    def _run(self, run: str, after: int) -> _Run:
+        found = self.disk.runs.get(run)
+        if found is None:
+            raise UsageError(f"there is no run {run!r} in this store")
+        if len(found.journal) < after:
+            raise StoreError(
+                f"the journal of run {run} ends at fact {len(found.journal)}, but {after} facts "
+                "were read from it; nothing was written"
+            )
+        return found
+
+    def _extend(self, run: str, found: _Run, facts: Sequence[Fact]) -> None:
+        """Append facts as one unit: all are rows before the first is seen."""
+        link = found.journal[-1].link if found.journal else rows.first_link(run)
+        added, row, kept = [], found.row, set[str]()
+
+        def keep(value: str | Spilled) -> Spilled:
+            if isinstance(value, str):
+                data = value.encode()
+                value = Spilled(digest_of(data), len(data))
+                self.disk.spilled[value.digest] = data
+            kept.add(value.digest)
+            return value
+
+        for fact in facts:
+            kind, body = rows.dump(fact, keep)
+            link = rows.chain(link, kind, body)
+            added.append(_Row(row.epoch, kind, body, link))
+            if changed := rows.row_changes(fact):
+                row = replace(row, **changed)
+        found.journal += added
+        found.spilled |= kept
+        found.row = row
+        self.disk.commits += 1
+
+
+def _stored(run: str, journal: Sequence[_Row], after: int) -> Iterator[Stored]:
+    """Yield the facts after `after`. Raises StoreCorrupt where one is not what was written."""
+    link = journal[after - 1].link if 0 < after <= len(journal) else rows.first_link(run)
+    for seq, row in enumerate(journal[after:], after + 1):
+        link = rows.chain(link, row.kind, row.body)
+        if link != row.link:
+            raise StoreCorrupt(
+                f"fact {seq} of run {run} is not what was written: its chain does not follow"
+            )
+        yield Stored(seq, row.epoch, rows.load_at(run, seq, row.kind, row.body), link.hex())

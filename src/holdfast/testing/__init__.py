@@ -1,0 +1,7 @@
+"""What you need to test a script, or an adapter of your own, against holdfast's promises."""
+
+from __future__ import annotations
+
+from holdfast.testing.stores import StoreSuite
+
+__all__ = ["StoreSuite"]

@@ -1,0 +1,227 @@
+"""The promises about rows, large values and output."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from holdfast.errors import StoreCorrupt, StoreError
+from holdfast.model.facts import (
+    CursorSaved,
+    RunStopped,
+    RunSucceeded,
+    Spilled,
+    StepSucceeded,
+)
+from holdfast.ports.store import Appended, Output, Store
+from holdfast.testing.samples import (
+    AT,
+    JSON,
+    LOOKALIKES,
+    WHO,
+    life_started,
+    run_created,
+)
+from holdfast.testing.store_opening import (
+    LARGE,
+    Opens,
+    facts,
+    owned,
+    raised,
+    started,
+)
+
+
+class Rows(Opens):
+    """Runs at a glance."""
+
+    def test_a_row_says_what_the_facts_say(self, tmp_path: Path) -> None:
+        """Created, it is queued; it runs, stops with a time, and runs again without one."""
+        store = self.open(tmp_path)
+        store.create("r", run_created())
+        seen = [self.status(store)]
+        store.claim("r", life_started(1), after=1, expected_epoch=0)
+        seen.append(self.status(store))
+        store.append("r", [RunStopped(AT, "signal", "Ctrl-C", 130)], after=2, epoch=1)
+        seen.append(self.status(store))
+        store.claim("r", life_started(2), after=3, expected_epoch=1)
+        seen.append(self.status(store))
+        store.append("r", [RunSucceeded(AT, 1)], after=4, epoch=2)
+        seen.append(self.status(store))
+
+        expected = [
+            ("queued", None), ("running", None), ("stopped", AT), ("running", None),
+            ("succeeded", AT),
+        ]  # fmt: skip
+        assert expected == seen
+        store.close()
+
+    def status(self, store: Store) -> tuple[str, Any]:
+        row = store.row("r")
+        assert row is not None
+        return row.status, row.ended_at
+
+    def test_a_row_names_the_run(self, tmp_path: Path) -> None:
+        """Workflow, target, mode, file, and who started it under which name, are in the row."""
+        store = self.open(tmp_path)
+        store.create("r", run_created())
+        anonymous = run_created(by=dataclasses.replace(WHO, claimed=""), target=None)
+        store.create("s", anonymous)
+        one, two = store.row("r"), store.row("s")
+
+        assert one is not None and two is not None
+        assert ("upgrade", "db1", "confirm", "upgrade.py") == (
+            one.workflow, one.target, one.mode, one.file,
+        )  # fmt: skip
+        assert (AT, 0, None, None) == (one.started_at, one.epoch, one.owner, one.due_at)
+        assert ("Ada Lovelace", "ada") == (one.started_by, two.started_by)
+        assert two.target is None
+        store.close()
+
+    def test_rows_are_filtered_and_newest_first(self, tmp_path: Path) -> None:
+        """By prefix, status, target and workflow, and all of them together."""
+        store = self.open(tmp_path)
+        for n, (run, workflow, target) in enumerate(
+            [("aa", "x", "t1"), ("ab", "y", "t1"), ("ba", "x", "t2"), ("a%", "x", None)]
+        ):
+            at = AT + timedelta(seconds=n)
+            store.create(run, run_created(workflow, target=target, at=at))
+        store.claim("ab", life_started(1), after=1, expected_epoch=0)
+
+        def ids(**wanted: Any) -> list[str]:
+            return [row.id for row in store.rows(**wanted)]
+
+        assert ["a%", "ba", "ab", "aa"] == ids()
+        assert ["a%", "ba"] == ids(limit=2)
+        assert ["a%", "ab", "aa"] == ids(prefix="a")
+        assert ["a%"] == ids(prefix="a%")
+        assert [] == ids(prefix="_")
+        assert ["ab"] == ids(status="running")
+        assert ["ab", "aa"] == ids(target="t1")
+        assert ["a%", "ba", "aa"] == ids(workflow="x")
+        assert ["aa"] == ids(workflow="x", target="t1", status="queued", prefix="a", limit=5)
+        store.close()
+
+    def test_a_removed_run_is_forgotten(self, tmp_path: Path) -> None:
+        """Its row, journal and output are gone; others stay, and its id may be used anew."""
+        store = owned(owned(self.open(tmp_path), "r"), "s")
+        store.write_output("r", [Output(AT, "k", 1, "out", "text")])
+        store.remove("r")
+
+        assert store.row("r") is None
+        assert not facts(store, "r")
+        assert not list(store.read_output("r"))
+        assert ["s"] == [row.id for row in store.rows()]
+        assert store.create("r", run_created())
+        assert [run_created()] == facts(store)
+        assert [] == list(store.read_output("r"))
+        assert Appended(True, 3) == store.append("s", [started(1)], after=2, epoch=1)
+        store.close()
+
+
+class Values(Opens):
+    """Values too large for their row."""
+
+    def test_a_large_value_is_kept_outside_its_row(self, tmp_path: Path) -> None:
+        """What is read names it, and loading gives it back; also after reopening."""
+        store = owned(self.open(tmp_path))
+        store.append("r", [StepSucceeded(AT, "k", LARGE)], after=2, epoch=1)
+        (fact,) = facts(store, after=2)
+        store.close()
+        store = self.open(tmp_path)
+
+        assert isinstance(fact, StepSucceeded) and isinstance(fact.result, Spilled)
+        assert fact.result.size_bytes > 64 * 1024
+        assert LARGE == store.load(fact.result)
+        store.close()
+
+    def test_any_large_value_round_trips(self, tmp_path: Path) -> None:
+        """Whatever characters are in it, in a result or a cursor."""
+        store = owned(self.open(tmp_path))
+        value: Any = {**JSON, "much": ["日\ud800" * 1000] * 30}
+        store.append("r", [CursorSaved(AT, "k", value)], after=2, epoch=1)
+        (fact,) = facts(store, after=2)
+
+        assert isinstance(fact, CursorSaved) and isinstance(fact.value, Spilled)
+        assert value == store.load(fact.value)
+        store.close()
+
+    def test_a_small_value_stays_in_its_row(self, tmp_path: Path) -> None:
+        """Also one that looks like the reference to a large one."""
+        store = owned(self.open(tmp_path))
+        written = [StepSucceeded(AT, "k", value) for value in (*LOOKALIKES, "x" * 60_000)]
+        store.append("r", written, after=2, epoch=1)
+
+        assert written == facts(store, after=2)
+        store.close()
+
+    def test_a_spilled_value_lives_as_long_as_a_run_refers_to_it(self, tmp_path: Path) -> None:
+        """Removing one run leaves the value to the other; removing both forgets it."""
+        store = owned(owned(self.open(tmp_path), "r"), "s")
+        store.append("r", [StepSucceeded(AT, "k", LARGE)], after=2, epoch=1)
+        (fact,) = facts(store, after=2)
+        assert isinstance(fact, StepSucceeded) and isinstance(fact.result, Spilled)
+        spilled = fact.result
+        store.append("s", [fact], after=2, epoch=1)
+        store.remove("r")
+
+        assert LARGE == store.load(spilled)
+        store.remove("s")
+        raised(StoreCorrupt, lambda: store.load(spilled))
+        store.close()
+
+    def test_a_damaged_value_is_never_handed_out(self, tmp_path: Path) -> None:
+        """Content without the digest that names it raises StoreCorrupt."""
+        store = owned(self.open(tmp_path))
+        store.append("r", [StepSucceeded(AT, "k", LARGE)], after=2, epoch=1)
+        (fact,) = facts(store, after=2)
+        assert isinstance(fact, StepSucceeded) and isinstance(fact.result, Spilled)
+        spilled = fact.result
+
+        if self.lose_spilled(tmp_path, spilled):
+            raised(StoreCorrupt, lambda: store.load(spilled))
+        raised(StoreCorrupt, lambda: store.load(Spilled("0" * 64, 1)))
+        raised(StoreCorrupt, lambda: store.load(Spilled("../../etc/passwd", 1)))
+        store.close()
+
+
+class Outputs(Opens):
+    """What steps printed, and the end."""
+
+    def test_output_is_read_in_order(self, tmp_path: Path) -> None:
+        """Any text, from any position that reading gave, also after reopening."""
+        store = owned(self.open(tmp_path))
+        outputs = [Output(AT, "k", n, "out", f"line {n} é\ud800\n\x00") for n in range(4)]
+        store.write_output("r", outputs[:2])
+        store.write_output("r", [])
+        store.write_output("r", iter(outputs[2:]))
+        read = list(store.read_output("r"))
+        store.close()
+        store = self.open(tmp_path)
+
+        assert outputs == [output for _, output in read]
+        assert read == list(store.read_output("r"))
+        assert read[2:] == list(store.read_output("r", read[1][0]))
+        assert [] == list(store.read_output("r", read[-1][0]))
+        assert 0 == store.dropped
+        store.close()
+
+    def test_output_of_no_run_is_dropped_and_counted(self, tmp_path: Path) -> None:
+        """Keeping output never fails."""
+        store = self.open(tmp_path)
+        store.write_output("no", [Output(AT, "k", 1, "out", "text")] * 3)
+
+        assert 3 == store.dropped
+        store.close()
+
+    def test_closing_twice_is_fine(self, tmp_path: Path) -> None:
+        """After closing, every call but closing raises StoreError."""
+        store = owned(self.open(tmp_path))
+        store.close()
+        store.close()
+
+        raised(StoreError, lambda: store.append("r", [started(1)], after=2, epoch=1))
+        raised(StoreError, lambda: list(store.read("r")))
+        raised(StoreError, lambda: store.row("r"))

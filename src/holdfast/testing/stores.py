@@ -1,0 +1,18 @@
+"""The contract of a store, as tests: every promise of `holdfast.ports.store`.
+
+    class TestMine(StoreSuite):
+        def open(self, place):
+            return MyStore(place / "journal")
+
+`place` is a `pathlib.Path` of an empty directory, given by pytest. Opening the same place again,
+while the first store is open or after it was closed, must show the same runs.
+"""
+
+from __future__ import annotations
+
+from holdfast.testing.store_journals import Journals, Others
+from holdfast.testing.store_rows import Outputs, Rows, Values
+
+
+class StoreSuite(Journals, Others, Rows, Values, Outputs):
+    """Every promise of `ports.store`; subclass it, say how to `open`, and run it with pytest."""
