@@ -28,7 +28,8 @@ from holdfast.stores.lockfile import LockFile, OnBlocked, beside, refuse_link
 from holdfast.stores.outputs import OutputFiles
 from holdfast.stores.row_tables import dump_time
 from holdfast.stores.spill import SpillFiles, sync_folder
-from holdfast.stores.sqlite_connection import Database, suspect_marker
+from holdfast.stores.sqlite_connection import Database, mark_suspect, suspect_marker
+from holdfast.stores.sqlite_errors import is_failed_sync
 from holdfast.stores.sqlite_rows import Head
 from holdfast.stores.sqlite_schema import (
     configure,
@@ -353,7 +354,10 @@ def _open(path: Path, read_only: bool) -> Database:
             raise
     except sqlite3.Error as problem:
         lock.close()
-        raise not_opened(problem, path) from problem
+        error = not_opened(problem, path)
+        if is_failed_sync(problem):
+            mark_suspect(path, str(error))
+        raise error from problem
     except BaseException:
         lock.close()
         raise

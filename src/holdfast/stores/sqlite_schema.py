@@ -121,7 +121,7 @@ def not_opened(problem: sqlite3.Error, path: Path) -> StoreError:
     """Return our error for a database that cannot be opened."""
     if code_of(problem) & 0xFF == 26:
         return StoreCorrupt(f"{path} is not a database")
-    return translated(problem, f"{path} cannot be opened", "nothing was written")
+    return translated(problem, f"{path} cannot be opened", "no fact was written")
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
