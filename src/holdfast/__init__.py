@@ -1,0 +1,115 @@
+"""Checkpointed automation: every step of a plain function is a durable checkpoint.
+
+    from holdfast import step, workflow
+
+    @step("drain {node}")
+    def drain(node): ...
+
+    @workflow
+    def upgrade(nodes: list[str]):
+        for node in nodes:
+            drain(node)
+
+Run it with `holdfast run upgrade.py`, kill it anywhere, go on with `holdfast resume`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from holdfast.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from holdfast.engine.spec import Check
+    from holdfast.errors import (
+        CommandFailed,
+        ConfigError,
+        DuplicateLabel,
+        HoldfastError,
+        Leaving,
+        LostOwnership,
+        NotDone,
+        ParallelFailed,
+        Rejected,
+        RunLocked,
+        StepFailed,
+        StoreCorrupt,
+        StoreError,
+        UsageError,
+    )
+    from holdfast.flow.inside import (
+        Here,
+        attempt,
+        here,
+        progress,
+        save,
+        saved,
+        secret,
+        sh,
+        token,
+    )
+    from holdfast.flow.parameters import Secret
+    from holdfast.flow.running import Outcome
+    from holdfast.flow.scopes import flight, parallel, postflight, preflight, stage
+    from holdfast.flow.steps import step
+    from holdfast.flow.verbs import (
+        ask,
+        confirm,
+        do,
+        require,
+        sleep,
+        sleep_until,
+        wait_for,
+    )
+    from holdfast.flow.workflows import workflow
+    from holdfast.model.retry import Retry
+    from holdfast.model.types import register
+    from holdfast.runtime.processes import Done
+    from holdfast.script import main, run
+
+_HOMES = {
+    "engine.spec": ("Check",),
+    "errors": (
+        "CommandFailed", "ConfigError", "DuplicateLabel", "HoldfastError", "Leaving",
+        "LostOwnership", "NotDone", "ParallelFailed", "Rejected", "RunLocked", "StepFailed",
+        "StoreCorrupt", "StoreError", "UsageError",
+    ),
+    "flow.inside": (
+        "Here", "attempt", "here", "progress", "save", "saved", "secret", "sh", "token",
+    ),
+    "flow.parameters": ("Secret",),
+    "flow.running": ("Outcome",),
+    "flow.scopes": ("flight", "parallel", "postflight", "preflight", "stage"),
+    "flow.steps": ("step",),
+    "flow.verbs": ("ask", "confirm", "do", "require", "sleep", "sleep_until", "wait_for"),
+    "flow.workflows": ("workflow",),
+    "model.retry": ("Retry",),
+    "model.types": ("register",),
+    "runtime.processes": ("Done",),
+    "script": ("main", "run"),
+}  # fmt: skip
+"""Where each public name lives: it is loaded when first used, to keep start-up short."""
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: RUF022
+    "Check", "CommandFailed", "ConfigError", "Done", "DuplicateLabel", "Here", "HoldfastError",
+    "Leaving", "LostOwnership", "NotDone", "Outcome", "ParallelFailed", "Rejected", "Retry",
+    "RunLocked", "Secret", "StepFailed", "StoreCorrupt", "StoreError", "UsageError",
+    "__version__", "ask", "attempt", "confirm", "do", "flight", "here", "main", "parallel",
+    "postflight", "preflight", "progress", "register", "require", "run", "save", "saved",
+    "secret", "sh", "sleep", "sleep_until", "stage", "step", "token", "wait_for", "workflow",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
+    value = getattr(import_module(f"holdfast.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})

@@ -1,0 +1,1 @@
+"""What the front-ends do: start, resume and decide runs, and read them. One place for all faces."""

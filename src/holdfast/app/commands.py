@@ -1,0 +1,207 @@
+"""The verbs of the operator that change a journal without running it.
+
+Each records a control fact in another process's run: it folds the journal, validates the verb
+against that very state, and appends only if nothing was appended meanwhile, else it looks again.
+A living owner is never refused by it, and reads it at its next boundary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from holdfast.app.finding import find_hold, find_run, find_step
+from holdfast.errors import RunLocked, UsageError
+from holdfast.model.facts import (
+    Answer,
+    Fact,
+    HoldAnswered,
+    RunCancelled,
+    StepFoundDone,
+    StepRearmed,
+    StopRequested,
+    Who,
+)
+from holdfast.model.json import Json
+from holdfast.model.state import AUTO_REST, HoldState, RunState
+from holdfast.ports.clock import Clock
+from holdfast.ports.store import RunRow, Store
+from holdfast.runtime.journal import Journal
+
+TRIES_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a verb did: a sentence for the person, and the run it concerned."""
+
+    run: str
+    text: str
+
+
+Decide = Callable[[RunState], tuple[Sequence[Fact], str]]
+
+
+def decide(store: Store, run: str, choose: Decide) -> Done:
+    """Append what `choose` returns for the run's state, which cannot have moved meanwhile.
+
+    `choose` raises when the verb does not fit the state; an empty answer changes nothing.
+    Durable on return.
+    """
+    journal = Journal(store, run)
+    for _ in range(TRIES_MAX):
+        journal.refresh()
+        facts, text = choose(journal.state)
+        if not facts or journal.append(facts, only_if_current=True):
+            return Done(run, text)
+    raise RunLocked(f"run {run} moves too fast to be decided upon; try again")
+
+
+def answer(
+    store: Store,
+    run: str,
+    clock: Clock,
+    by: Who,
+    given: Answer,
+    *,
+    hold: str | None = None,
+    value: Json = None,
+    comment: str = "",
+    auto_rest: bool = False,
+) -> Done:
+    """Answer an open hold; the first valid answer wins. Repeating it changes nothing.
+
+    Raises UsageError when there is no such hold, it was answered otherwise, or the answer does
+    not fit it, and for a no without a comment.
+    """
+    row = find_run(store, run)
+    if given in ("reject", "skip") and not comment:
+        raise UsageError(f"{given} needs a reason: add -m REASON")
+
+    def choose(state: RunState) -> tuple[Sequence[Fact], str]:
+        found = find_hold(state, row.id, hold)
+        said = _already_said(found, given)
+        if said is not None:
+            return (), said
+        _check_fits(found, given)
+        opened = found.opened
+        fact = HoldAnswered(
+            clock.now(), opened.id, by, given, AUTO_REST if auto_rest else value, comment,
+            opened.digest,
+        )  # fmt: skip
+        return (fact,), f"{opened.id} ({opened.key or 'the run'}): {_PAST[given]}"
+
+    return decide(store, row.id, choose)
+
+
+_PAST = {"approve": "approved", "reject": "rejected", "skip": "skipped", "value": "answered"}
+
+
+def _already_said(hold: HoldState, given: Answer) -> str | None:
+    first = hold.answer
+    if first is None:
+        if hold.status == "void":
+            raise UsageError(f"hold {hold.opened.id} is void: what it asked about changed")
+        return None
+    by = first.by.claimed or first.by.user
+    if first.answer != given:
+        raise UsageError(
+            f"hold {hold.opened.id} was already {_PAST.get(first.answer, first.answer)} by {by}"
+        )
+    return f"already {_PAST.get(given, given)} by {by}"
+
+
+def _check_fits(hold: HoldState, given: Answer) -> None:
+    kind = hold.opened.kind
+    if kind == "in_doubt":
+        raise UsageError(
+            f"hold {hold.opened.id} asks whether {hold.opened.key} took effect: say `done` "
+            "(it did) or `retry` (run it again)"
+        )
+    if (kind == "question") != (given == "value") and given != "reject":
+        wanted = "answer RUN VALUE" if kind == "question" else "approve or reject"
+        raise UsageError(f"hold {hold.opened.id} is a {kind}: use {wanted}")
+
+
+def stop(
+    store: Store, run: str, clock: Clock, by: Who, *, now: bool = False, pause: bool = False
+) -> tuple[Done, RunRow]:
+    """Ask a run to stop at its next boundary; `resume` lifts it. Also returns its row."""
+    row = find_run(store, run)
+    word = "pause" if pause else "stop"
+
+    def choose(state: RunState) -> tuple[Sequence[Fact], str]:
+        if state.is_finished:
+            raise UsageError(f"run {row.id} is {state.status}: there is nothing to {word}")
+        if state.stop is not None and state.stop.now >= now and state.stop.pause == pause:
+            return (), f"{row.id}: asked to {word} already"
+        return (StopRequested(clock.now(), by, now, pause),), f"{row.id}: asked to {word}"
+
+    return decide(store, row.id, choose), row
+
+
+def cancel(store: Store, run: str, clock: Clock, by: Who, reason: str) -> Done:
+    """End a run for good; a living one leaves at its next boundary."""
+    row = find_run(store, run)
+
+    def choose(state: RunState) -> tuple[Sequence[Fact], str]:
+        if state.is_finished:
+            raise UsageError(f"run {row.id} is {state.status}: there is nothing to cancel")
+        return (RunCancelled(clock.now(), by, reason),), f"{row.id}: cancelled"
+
+    return decide(store, row.id, choose)
+
+
+def mark_done(
+    store: Store, run: str, step: str, clock: Clock, by: Who, output: Json, reason: str
+) -> Done:
+    """Record that a step has taken effect, with the value later steps see."""
+    row = find_run(store, run)
+
+    def choose(state: RunState) -> tuple[Sequence[Fact], str]:
+        key = find_step(state, step)
+        seen = state.steps[key]
+        if seen.is_finished:
+            raise UsageError(f"step {key} is {seen.status} already")
+        name = by.claimed or by.user
+        fact = StepFoundDone(clock.now(), key, output, f"done by {name}", reason=reason)
+        return (fact,), f"{key}: recorded as done by {name}"
+
+    _refuse_while_owned(row, state_of(store, row), step)
+    return decide(store, row.id, choose)
+
+
+def rearm(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str = "") -> Done:
+    """Record that a step may run again: the next life does so."""
+    row = find_run(store, run)
+
+    def choose(state: RunState) -> tuple[Sequence[Fact], str]:
+        key = find_step(state, step)
+        if state.steps[key].is_finished:
+            raise UsageError(
+                f"step {key} is {state.steps[key].status}; only a changed input or a new "
+                "version= makes a finished step run again"
+            )
+        return (StepRearmed(clock.now(), key, by, reason),), f"{key}: runs again"
+
+    _refuse_while_owned(row, state_of(store, row), step)
+    return decide(store, row.id, choose)
+
+
+def state_of(store: Store, row: RunRow) -> RunState:
+    return Journal(store, row.id).refresh()
+
+
+def _refuse_while_owned(row: RunRow, state: RunState, step: str) -> None:
+    """A step that runs right now in a living process cannot be decided upon."""
+    from holdfast.runtime.ownership import liveness
+
+    key = find_step(state, step)
+    seen = state.steps[key]
+    if row.owner is None or seen.status != "running" or seen.epoch < state.epoch:
+        return
+    if liveness(row.owner) in ("alive", "stopped"):
+        raise RunLocked(
+            f"step {key} is running in pid {row.owner.pid} on {row.owner.host}; "
+            f"stop it first: holdfast stop {row.id}"
+        )

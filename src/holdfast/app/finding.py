@@ -1,0 +1,59 @@
+"""Find the run, hold or step that a person means."""
+
+from __future__ import annotations
+
+from holdfast.errors import UsageError
+from holdfast.model.keys import find
+from holdfast.model.state import HoldState, RunState
+from holdfast.ports.store import RunRow, Store
+
+SHOWN_MAX = 5
+
+
+def find_run(store: Store, text: str) -> RunRow:
+    """Return the run of this id, or the only one whose id begins so. Raises UsageError."""
+    row = store.row(text)
+    if row is not None:
+        return row
+    rows = store.rows(prefix=text, limit=SHOWN_MAX + 1) if text else ()
+    if not rows:
+        raise UsageError(f"no run {text!r} in {store.url}; `holdfast list` shows what is there")
+    if len(rows) > 1:
+        names = ", ".join(row.id for row in rows[:SHOWN_MAX])
+        more = ", …" if len(rows) > SHOWN_MAX else ""
+        raise UsageError(
+            f"{text!r} is the beginning of several runs: {names}{more}; give more of it"
+        )
+    return rows[0]
+
+
+def find_step(state: RunState, text: str) -> str:
+    """Return the key of the step that `text` names: a key, or a unique last part of one."""
+    keys = find(list(state.steps), text)
+    keys = [key for key in keys if key in state.steps]
+    if not keys:
+        known = ", ".join(list(state.steps)[-SHOWN_MAX:]) or "none yet"
+        raise UsageError(f"no step {text!r} in this run; it has {known}")
+    if len(keys) > 1:
+        raise UsageError(f"{text!r} is the end of several steps: {', '.join(keys[:SHOWN_MAX])}")
+    return keys[0]
+
+
+def find_hold(state: RunState, run: str, id: str | None) -> HoldState:
+    """Return the hold of this id, or the only open one. Raises UsageError."""
+    if id is not None:
+        hold = state.holds.get(id)
+        if hold is None:
+            known = ", ".join(state.holds) or "none"
+            raise UsageError(f"run {run} has no hold {id!r}; it has {known}")
+        return hold
+    open_holds = state.open_holds
+    if len(open_holds) == 1:
+        return open_holds[0]
+    if open_holds:
+        names = ", ".join(f"{h.opened.id} ({h.opened.key})" for h in open_holds)
+        raise UsageError(f"run {run} waits for several answers: {names}; say which with --hold ID")
+    answered = [hold for hold in state.holds.values() if hold.answers]
+    if answered:
+        return answered[-1]
+    raise UsageError(f"run {run} waits for no answer: it is {state.status}")

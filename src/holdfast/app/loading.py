@@ -1,0 +1,97 @@
+"""Find the workflow in a user's script."""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from holdfast.errors import HoldfastError, UsageError
+from holdfast.flow.workflows import Workflow
+
+
+def load_workflow(spec: str) -> Workflow[..., Any]:
+    """Return the workflow that `FILE` or `FILE:workflow` names.
+
+    The file is executed as a module of its own name, with its folder importable, as Python
+    would for a script. Raises UsageError with the line to look at when it cannot be.
+    """
+    file, _, name = spec.partition(":") if not Path(spec).exists() else (spec, "", "")
+    path = Path(file)
+    if path.is_dir():
+        raise UsageError(f"{file} is a folder; name the Python file in it")
+    if not path.exists():
+        raise UsageError(f"no file {file}; give the path of a Python script")
+    found = workflows_of(load_module(path))
+    return _choose(found, name, file)
+
+
+def _choose(found: dict[str, Workflow[..., Any]], name: str, file: str) -> Workflow[..., Any]:
+    names = ", ".join(sorted(found))
+    if not found:
+        raise UsageError(f"{file} has no workflow; mark its function with @holdfast.workflow")
+    if name:
+        if name not in found:
+            raise UsageError(f"{file} has no workflow {name!r}; it has {names}")
+        return found[name]
+    if len(found) > 1:
+        first = sorted(found)[0]
+        raise UsageError(f"{file} has several workflows ({names}); say which: {file}:{first}")
+    return next(iter(found.values()))
+
+
+def workflows_of(module: ModuleType) -> dict[str, Workflow[..., Any]]:
+    """Return the workflows that the module defines itself, by name."""
+    return {
+        value.name: value
+        for value in vars(module).values()
+        if isinstance(value, Workflow) and value.function.__module__ == module.__name__
+    }
+
+
+def load_module(path: Path) -> ModuleType:
+    """Return the module of a script, executed. Raises UsageError."""
+    path = path.resolve()
+    folder = str(path.parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    name = path.stem
+    known = sys.modules.get(name)
+    if known is not None and getattr(known, "__file__", None) == str(path):
+        return known
+    if known is not None:
+        # A script named like a library must not be mistaken for it, nor replace it.
+        name = f"{name}_script"
+    # A loader of our own choice: a script need not end in .py.
+    loader = SourceFileLoader(name, str(path))
+    spec = spec_from_file_location(name, path, loader=loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except HoldfastError:
+        del sys.modules[name]
+        raise
+    except SyntaxError as error:
+        del sys.modules[name]
+        raise UsageError(f"{error.filename}:{error.lineno}: {error.msg}") from error
+    except Exception as error:
+        del sys.modules[name]
+        where = _line_in(error, str(path))
+        raise UsageError(f"{where}: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _line_in(error: BaseException, file: str) -> str:
+    """Return file:line of the script's line that the error passed through."""
+    line = 0
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f"{file}:{line}"

@@ -1,0 +1,216 @@
+"""Start a run, or go on with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from secrets import choice
+from typing import Any
+
+from holdfast.app.finding import find_run
+from holdfast.app.loading import load_workflow
+from holdfast.errors import RunLocked, UsageError
+from holdfast.flow.running import Outcome, live
+from holdfast.flow.workflows import MODES, Workflow
+from holdfast.model.codec import decode, digest, encode
+from holdfast.model.facts import HoldAnswered, RunCreated, Who
+from holdfast.model.json import Json
+from holdfast.model.keys import check_run_id
+from holdfast.model.state import RunState
+from holdfast.ports.clock import Clock
+from holdfast.ports.person import Person
+from holdfast.ports.store import RunRow, Store
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.life import Listener
+from holdfast.runtime.ownership import LEASE_S
+from holdfast.runtime.takeover import Claim, take
+from holdfast.version import VERSION
+
+ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Without the letters and digits that are mistaken for one another."""
+ID_TRIES_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a front-end brings along for a life of a run.
+
+    `tell` hears what a person should know that is no fact of the run. `budget_s` is `--for`.
+    """
+
+    store: Store
+    clock: Clock
+    person: Person
+    by: Who
+    listeners: Sequence[Listener] = ()
+    tell: Callable[[str], None] = field(default=lambda text: None)
+    budget_s: float | None = None
+    lease_s: float = LEASE_S
+
+
+def start(
+    setting: Setting,
+    workflow: Workflow[..., Any],
+    params: Mapping[str, object],
+    *,
+    id: str | None = None,
+    target: str | None = None,
+    mode: str | None = None,
+) -> Outcome:
+    """Run `workflow`, or go on with the run called `id`, and return how it stands then.
+
+    The same `id` again resumes an unfinished run and reports a finished one; it never starts
+    twice and never lifts a person's stop. Raises UsageError before anything is recorded for
+    wrong parameters, or an `id` that is another workflow's or has other parameters; RunLocked
+    while another process owns it.
+    """
+    _check_mode(mode)
+    if workflow.target == "required" and target is None:
+        raise UsageError(f"workflow {workflow.name} needs a target: add --target NAME")
+    checked = workflow.parameters.check(params)
+    recorded: dict[str, Json] = {name: encode(value) for name, value in checked.items()}
+    fact = RunCreated(
+        setting.clock.now(),
+        workflow.name,
+        str(Path(workflow.file).resolve()),
+        recorded,
+        digest(recorded),
+        setting.by,
+        target,
+        mode or workflow.mode or "",
+    )
+    if id is None:
+        return _live(setting, workflow, _create(setting.store, fact), resumed=False)
+    check_run_id(id)
+    if not setting.store.create(id, fact):
+        state = _state_of(setting.store, id)
+        _check_same(state, fact, id)
+        refused = _not_to_be_resumed(setting.store, state, id)
+        if refused is not None:
+            return refused
+    return _live(setting, workflow, id, resumed=False, mode=mode or "")
+
+
+def resume(
+    setting: Setting,
+    run: str,
+    file: str | None = None,
+    *,
+    accept_drift: bool = False,
+    mode: str | None = None,
+) -> Outcome:
+    """Go on with a run, also after a stop or pause, and return how it stands then.
+
+    `file` is where the script is now, when it moved. `accept_drift` accepts exactly the
+    difference that the run holds on; without such a hold it changes nothing.
+    """
+    _check_mode(mode)
+    row = find_run(setting.store, run)
+    state = _state_of(setting.store, row.id)
+    if state.is_finished:
+        return _report(setting.store, row.id, state)
+    workflow = load_workflow(file or f"{row.file}:{row.workflow}")
+    if workflow.name != row.workflow:
+        raise UsageError(
+            f"run {row.id} is of workflow {row.workflow!r}, not {workflow.name!r}: name it as "
+            f"{file}:{row.workflow}, or start a new run"
+        )
+    if accept_drift:
+        _accept_drift(setting, row, state)
+    return _live(setting, workflow, row.id, resumed=True, mode=mode or "")
+
+
+def _live(
+    setting: Setting, workflow: Workflow[..., Any], run: str, *, resumed: bool, mode: str = ""
+) -> Outcome:
+    file = str(Path(workflow.file).resolve())
+    claim = Claim(setting.by, VERSION, resumed, file, mode, setting.lease_s)
+    journal = take(setting.store, run, claim, setting.clock, setting.tell)
+    created = journal.state.created
+    assert created is not None
+    params = {name: decode(value, workflow.types) for name, value in created.params.items()}
+    return live(
+        workflow,
+        params,
+        journal,
+        setting.clock,
+        setting.person,
+        setting.listeners,
+        budget_s=setting.budget_s,
+        lease_s=setting.lease_s,
+    )
+
+
+def _create(store: Store, fact: RunCreated) -> str:
+    """Return the id of a new run: the workflow's name and a few letters."""
+    stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in fact.workflow)[:40]
+    for tries in range(ID_TRIES_MAX):
+        letters = 4 if tries < ID_TRIES_MAX // 2 else 8
+        run = f"{stem}-{''.join(choice(ID_LETTERS) for _ in range(letters))}"
+        if store.create(run, fact):
+            return run
+    raise RunLocked("no free run id was found; give one with --id")
+
+
+def _state_of(store: Store, run: str) -> RunState:
+    return Journal(store, run).refresh()
+
+
+def _check_same(state: RunState, fact: RunCreated, id: str) -> None:
+    created = state.created
+    assert created is not None
+    if created.workflow != fact.workflow:
+        raise UsageError(
+            f"run {id} is of workflow {created.workflow!r}, not {fact.workflow!r}: choose another --id"
+        )
+    if created.params_digest != fact.params_digest:
+        names = sorted(
+            name
+            for name in {*created.params, *fact.params}
+            if created.params.get(name) != fact.params.get(name)
+        )
+        raise UsageError(
+            f"run {id} has other parameters ({', '.join(names)}): choose another --id, or go on "
+            f"with the recorded ones: holdfast resume {id}"
+        )
+    if created.target != fact.target:
+        raise UsageError(f"run {id} is for target {created.target!r}, not {fact.target!r}")
+
+
+def _not_to_be_resumed(store: Store, state: RunState, id: str) -> Outcome | None:
+    """Return how the run stands when the same `--id` must not take it up again."""
+    if state.is_finished:
+        return _report(store, id, state)
+    if state.stop is not None:
+        by = state.stop.by.claimed or state.stop.by.user
+        word = "paused" if state.stop.pause else "stopped"
+        reason = f"{word} by {by}; go on with: holdfast resume {id}"
+        return Outcome(word, None, id, 3, reason)
+    return None
+
+
+def _report(store: Store, run: str, state: RunState) -> Outcome:
+    result = Journal(store, run).load(state.result)
+    code = {"succeeded": 0, "rolled_back": 0}.get(state.status, 1)
+    return Outcome(state.status, decode(result), run, code, "" if code == 0 else state.status)
+
+
+def _accept_drift(setting: Setting, row: RunRow, state: RunState) -> None:
+    journal = Journal(setting.store, row.id)
+    while True:
+        journal.refresh()
+        holds = [hold for hold in journal.state.open_holds if hold.opened.kind == "drift"]
+        if not holds:
+            return
+        opened = holds[-1].opened
+        answer = HoldAnswered(
+            setting.clock.now(), opened.id, setting.by, "approve", digest=opened.digest,
+            comment="--accept-drift",
+        )  # fmt: skip
+        journal.append((answer,))
+
+
+def _check_mode(mode: str | None) -> None:
+    if mode is not None and mode not in MODES:
+        raise UsageError(f"mode {mode!r}: choose one of {', '.join(MODES)}")

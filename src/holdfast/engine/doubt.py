@@ -1,0 +1,51 @@
+"""The in-doubt step: it began, nobody knows how it ended, and it must not run twice."""
+
+from __future__ import annotations
+
+from holdfast.engine.effects import WAIT, Program, look, now, record, record_at_boundary
+from holdfast.engine.spec import Call
+from holdfast.model.facts import HoldOpened, StepDoubted
+from holdfast.model.json import Json
+from holdfast.model.state import RunState, StepState
+
+
+def decided_again(call: Call, seen: StepState) -> Program[None]:
+    """Hold until a person decided: `done` gave the step a result, `retry` lets it run again.
+
+    Raises nothing: a run that is left here stays on hold (exit 6). A crash costs nothing; the
+    doubt is found again.
+    """
+    state = yield from look()
+    if seen.status == "running":
+        why = f"its process ended before a result was recorded ({_where(state, seen)})"
+        yield from record(StepDoubted((yield from now()), call.key, seen.attempts, why))
+    while state.steps[call.key].status == "in_doubt":
+        hold = state.hold_for(call.key, "in_doubt")
+        if hold is not None and hold.status == "open":
+            yield WAIT
+            continue
+        at = yield from now()
+        name = f"h{len(state.holds) + 1}"
+        question = f"did {call.key} take effect? It runs at most once, and its end is not known"
+        digest = f"{call.key}@{seen.attempts}"
+        opened = HoldOpened(
+            at, name, "in_doubt", call.key, question, digest, _evidence(state, seen)
+        )
+        yield from record_at_boundary(opened)
+
+
+def _where(state: RunState, seen: StepState) -> str:
+    life = state.life_of(seen)
+    return "owner unknown" if life is None else f"pid {life.owner.pid} on {life.owner.host}"
+
+
+def _evidence(state: RunState, seen: StepState) -> dict[str, Json]:
+    life = state.life_of(seen)
+    return {
+        "attempt": seen.attempts,
+        "inputs": seen.shown,
+        "started_at": seen.started_at.isoformat() if seen.started_at else None,
+        "host": life.owner.host if life else None,
+        "pid": life.owner.pid if life else None,
+        "why": seen.error,
+    }

@@ -1,0 +1,119 @@
+"""The five things a program may ask its driver to do.
+
+Keep this list short: each driver must handle every effect. New step kinds are new programs, not
+new effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
+
+from holdfast.model.facts import Fact
+from holdfast.model.state import RunState
+
+T = TypeVar("T")
+Call: TypeAlias = Callable[[], object]
+Place: TypeAlias = Literal["here", "thread"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Make these facts permanent as one unit. Answer: whether they were written.
+
+    With `durable` they survive power loss; without, the death of the process. A `boundary` is a
+    place where the run may be left: the driver raises Leaving there when the run is to stop, and
+    writes nothing, answering False, when another process appended since the program last looked;
+    the program then looks and decides again.
+    """
+
+    facts: tuple[Fact, ...]
+    durable: bool = True
+    boundary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Answer: the run's state, as folded so far. Costs no I/O."""
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Answer: the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Begin the user's code under a ticket. Answer: None.
+
+    `place` "here" is the calling thread (or task), which is where a sequential step's code runs;
+    "thread" is one of its own, so that it can be given up on.
+    """
+
+    ticket: str
+    call: Call
+    place: Place = "here"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait for any of the program's tickets, or until a moment. Answer: what landed, perhaps
+    nothing. With neither a ticket nor a moment: until somebody else appends to the journal; the
+    driver raises Leaving when nobody is there to wait."""
+
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The user's code came back with a value."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The user's code raised."""
+
+    error: Exception
+
+
+Outcome: TypeAlias = Returned | Raised
+Landed: TypeAlias = Mapping[str, Outcome]
+Effect: TypeAlias = Record | Look | Now | Submit | Wait
+Program: TypeAlias = Generator[Effect, Any, T]
+
+LOOK: Final = Look()
+NOW: Final = Now()
+WAIT: Final = Wait()
+
+
+def record(*facts: Fact, durable: bool = True) -> Program[None]:
+    """Make `facts` permanent, whatever others append meanwhile."""
+    yield Record(facts, durable)
+
+
+def record_at_boundary(*facts: Fact, durable: bool = True) -> Program[bool]:
+    """Make `facts` permanent unless the run is to stop or the journal moved; see `Record`."""
+    return cast(bool, (yield Record(facts, durable, boundary=True)))
+
+
+def look() -> Program[RunState]:
+    return cast(RunState, (yield LOOK))
+
+
+def now() -> Program[datetime]:
+    return cast(datetime, (yield NOW))
+
+
+def pause(until: datetime | None) -> Program[None]:
+    yield Wait(until)
+
+
+def invoke(ticket: str, call: Call, place: Place = "here") -> Program[Outcome]:
+    """Return what came of `call`."""
+    yield Submit(ticket, call, place)
+    landed = cast(Landed, (yield WAIT))
+    return landed[ticket]

@@ -1,0 +1,76 @@
+"""What the engine is told about a step: its rules, and one call of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from holdfast.engine.trace import Trace
+from holdfast.model.retry import Retry
+
+
+class Check(Enum):
+    """What a step's `check` says of the world: is it already so?"""
+
+    DONE = "done"
+    ABSENT = "absent"
+    PARTIAL = "partial"
+    UNKNOWN = "unknown"
+
+    @staticmethod
+    def done(result: object = None) -> FoundDone:
+        """Say that it is so, and what the step would have returned."""
+        return FoundDone(result)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDone:
+    """A check's DONE with the result the step would have returned."""
+
+    result: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for every call of one step. Durations are in seconds."""
+
+    retry: Retry = field(default_factory=lambda: Retry(attempts=1))
+    timeout_s: float | None = None
+    once: bool = False
+    confirm: bool = False
+    reads: bool = False
+    fresh_s: float | None = None
+    version: str = ""
+    has_check: bool = False
+    owes: bool = False
+    undoes: bool = False
+
+    @property
+    def hardens_start(self) -> bool:
+        """Whether the intent must survive power loss before the body runs (DESIGN 4)."""
+        return self.once or self.has_check or self.owes or self.undoes
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a step, ready to be decided.
+
+    `body` runs the user's function in the step's context; `check` asks its check, or is None;
+    `abort` kills the programs that the body started. `inputs` is the fingerprint of the
+    arguments and `shown` what a person sees of them. `code` is evidence, never identity.
+    """
+
+    key: str
+    label: str
+    rules: Rules
+    body: Callable[[], object]
+    trace: Trace
+    inputs: str = ""
+    shown: str = ""
+    code: str = ""
+    was: str = ""
+    location: str = ""
+    check: Callable[[], object] | None = None
+    abort: Callable[[], None] = lambda: None
+    undo_shown: str = ""

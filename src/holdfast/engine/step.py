@@ -1,0 +1,276 @@
+"""Run one step at most once to success, across any number of crashes.
+
+What the journal may say of a step when the script reaches it, and what follows:
+
+    nothing              drift check, then the first attempt
+    finished             its result, after comparing the inputs; nothing runs
+    failed               StepFailed again (the script may have caught it); a `resume` of a run
+                         that this failure ended has granted the attempts anew before
+    waiting              the next attempt, when its time has come
+    running, in doubt    a process died in it, or a `once` step ended without a result
+
+Before an attempt the check is asked, the mode decides, and the intent is recorded at a boundary.
+Only then does the body run; its result is durable before the caller gets it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from holdfast.engine import drift
+from holdfast.engine.doubt import decided_again
+from holdfast.engine.effects import (
+    LOOK,
+    NOW,
+    WAIT,
+    Outcome,
+    Program,
+    Raised,
+    Record,
+    Returned,
+    Submit,
+    Wait,
+    look,
+    now,
+    pause,
+    record,
+)
+from holdfast.engine.permission import permission
+from holdfast.engine.spec import Call, Check, FoundDone
+from holdfast.errors import NotDone, StepFailed, UsageError
+from holdfast.model.codec import Unrecordable, digest, encode
+from holdfast.model.facts import (
+    AttemptFailed,
+    Spilled,
+    StepDoubted,
+    StepFoundDone,
+    StepRenamed,
+    StepStarted,
+    StepSucceeded,
+)
+from holdfast.model.json import Json
+from holdfast.model.state import RunState, StepState
+
+CHECK_S_MAX = 30.0
+"""A check that has not answered by then says nothing: UNKNOWN."""
+ABORT_GRACE_S = 5.0
+"""How long a timed-out body may take to end after its programs were killed."""
+MESSAGE_CHARS_MAX = 4_000
+
+
+def step(call: Call) -> Program[Json | Spilled]:
+    """Return the recorded result of the call, making it first when there is none.
+
+    The result is in the codec's form and durable. Raises StepFailed when the attempts are used
+    up, the same on every replay.
+    """
+    state: RunState = yield LOOK
+    seen = state.steps.get(call.key)
+    if seen is None and call.was in state.steps:
+        yield from record(StepRenamed((yield from now()), call.key, call.was))
+        call.trace.reach(call.was)
+        seen = state.steps[call.key]
+    call.trace.reach(call.key)
+    if seen is None:
+        yield from drift.before_new(call)
+    elif seen.status == "failed":
+        raise _failure(seen)
+    elif seen.is_finished:
+        if not (yield from _is_stale(call, seen, state)):
+            yield from drift.of_inputs(call, seen)
+            return seen.result
+        return (yield from _attempts(call, stale=seen))
+    return (yield from _attempts(call))
+
+
+def _is_stale(call: Call, seen: StepState, state: RunState) -> Program[bool]:
+    """Whether a recorded result is to be taken anew: `version=` changed, or `fresh=` ran out
+    since an earlier life took it."""
+    if seen.version != call.rules.version:
+        return True
+    fresh = call.rules.fresh_s
+    if fresh is None or seen.epoch == state.epoch or seen.ended_at is None:
+        return False
+    return (yield from now()) - seen.ended_at > timedelta(seconds=fresh)
+
+
+def _attempts(call: Call, stale: StepState | None = None) -> Program[Json | Spilled]:
+    """Attempt the step until it has a result, a person decides, or the attempts are used up."""
+    state: RunState = yield LOOK
+    outdated = 0 if stale is None else stale.ended_seq
+    while True:
+        seen = state.steps.get(call.key)
+        if seen is not None and seen.is_finished and seen.ended_seq > outdated:
+            return seen.result
+        if seen is not None and seen.next_at is not None:
+            yield from pause(seen.next_at)
+        if call.check is not None or call.rules.once:
+            if (yield from _settled_without_running(call, seen)):
+                continue
+        decided_by = yield from permission(call)
+        if decided_by is None:
+            continue
+        started = yield from _start(call, decided_by)
+        if started is not None:
+            yield from _finish(call, started)
+
+
+def _settled_without_running(call: Call, seen: StepState | None) -> Program[bool]:
+    """Whether the check, or a person, gave the step a result; False: it may run now."""
+    says, value = yield from _ask_check(call)
+    if says is Check.DONE:
+        yield from _found_done(call, value)
+        return True
+    if says is Check.ABSENT or seen is None or not _is_doubtful(call, seen):
+        return False
+    yield from decided_again(call, seen)
+    return seen.is_finished
+
+
+def _is_doubtful(call: Call, seen: StepState) -> bool:
+    """Whether an earlier attempt of a `once` step may have taken effect."""
+    return (call.rules.once or seen.once) and seen.status in ("running", "in_doubt")
+
+
+def _start(call: Call, decided_by: str) -> Program[StepStarted | None]:
+    """Record the intent; None when the journal moved and everything is to be decided again."""
+    state: RunState = yield LOOK
+    seen = state.steps.get(call.key)
+    at: datetime = yield NOW
+    rules = call.rules
+    fact = StepStarted(
+        at,
+        call.key,
+        1 if seen is None else seen.attempts + 1,
+        call.label,
+        call.inputs,
+        call.shown,
+        call.code,
+        rules.once,
+        rules.reads,
+        decided_by,
+        rules.version,
+        call.location,
+    )
+    hard = rules.hardens_start or decided_by.startswith("approved")
+    written: bool = yield Record((fact,), hard, True)
+    return fact if written else None
+
+
+def _finish(call: Call, started: StepStarted) -> Program[None]:
+    """Run the body and record what came of it. Raises StepFailed when no attempt follows."""
+    outcome = yield from _run_body(call)
+    at: datetime = yield NOW
+    if isinstance(outcome, Returned):
+        try:
+            result = encode(outcome.value)
+        except Unrecordable as error:
+            outcome = Raised(error)
+        else:
+            yield Record((StepSucceeded(at, call.key, result),))
+            return
+    yield from _record_failure(call, started, outcome.error, at)
+
+
+def _run_body(call: Call) -> Program[Outcome]:
+    limit = call.rules.timeout_s
+    if limit is None:
+        yield Submit(call.key, call.body)
+        return (yield WAIT)[call.key]  # type: ignore[no-any-return]
+
+    at = yield from now()
+    yield Submit(call.key, call.body, "thread")
+    landed = yield Wait(at + timedelta(seconds=limit))
+    if call.key in landed:
+        return landed[call.key]  # type: ignore[no-any-return]
+    yield Submit(f"{call.key}!", call.abort)
+    landed = yield Wait(at + timedelta(seconds=limit + ABORT_GRACE_S))
+    left = "" if call.key in landed else "; it may still be running"
+    return Raised(TimeoutError(f"timed out after {limit:g} s{left}"))
+
+
+def _record_failure(
+    call: Call, started: StepStarted, error: Exception, at: datetime
+) -> Program[None]:
+    """Record one failed attempt. Raises StepFailed when none follows."""
+    kind, text = type(error).__name__, str(error)[:MESSAGE_CHARS_MAX]
+    if call.rules.once and not isinstance(error, NotDone):
+        why = f"attempt {started.attempt} ended without a result: {kind}: {text}"
+        yield from record(StepDoubted(at, call.key, started.attempt, why))
+        return
+    state = yield from look()
+    seen = state.steps[call.key]
+    wait = _wait_after(call, seen, error, started)
+    next_at = None if wait is None else at + timedelta(seconds=wait)
+    yield from record(
+        AttemptFailed(at, call.key, started.attempt, kind, text, next_at, location_of(error))
+    )
+    if next_at is None:
+        raise _failure(seen) from error
+
+
+def _wait_after(
+    call: Call, seen: StepState, error: Exception, started: StepStarted
+) -> float | None:
+    """Return the seconds before the next attempt, or None when there is none."""
+    if isinstance(error, UsageError) or not call.rules.retry.retries(error):
+        return None
+    # Drawn from the attempt itself: the engine stays a pure function of journal and answers.
+    drawn = digest([call.key, started.attempt, started.at.isoformat()])
+    fraction = int(drawn[:8], 16) / 16**8
+    return call.rules.retry.wait_before(seen.attempts - seen.forgiven + 1, fraction)
+
+
+def _ask_check(call: Call) -> Program[tuple[Check, object]]:
+    """Return what the step's check says, and the result it knows."""
+    if call.check is None:
+        return Check.UNKNOWN, None
+    at = yield from now()
+    ticket = f"{call.key}?"
+    yield Submit(ticket, call.check, "thread")
+    landed = yield Wait(at + timedelta(seconds=CHECK_S_MAX))
+    outcome = landed.get(ticket)
+    if not isinstance(outcome, Returned):
+        return Check.UNKNOWN, None
+    match outcome.value:
+        case FoundDone(result):
+            return Check.DONE, result
+        case Check() as said:
+            return said, None
+        case True:
+            return Check.DONE, None
+        case False:
+            return Check.ABSENT, None
+        case _:
+            return Check.UNKNOWN, None
+
+
+def _found_done(call: Call, value: object) -> Program[None]:
+    yield from record(
+        StepFoundDone(
+            (yield from now()),
+            call.key,
+            encode(value),
+            "check",
+            call.label,
+            call.inputs,
+            call.shown,
+            call.code,
+            version=call.rules.version,
+        )
+    )
+
+
+def _failure(seen: StepState) -> StepFailed:
+    attempts = seen.attempts - seen.forgiven
+    return StepFailed(seen.key, seen.error_type, seen.error, max(1, attempts))
+
+
+def location_of(error: BaseException) -> str:
+    """Return file:line where `error` was raised, or an empty text."""
+    trace = error.__traceback__
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -1,0 +1,108 @@
+"""Durable waiting: for a moment, and for something in the world to become true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from holdfast.engine import drift
+from holdfast.engine.effects import (
+    Program,
+    Returned,
+    invoke,
+    look,
+    now,
+    pause,
+    record,
+    record_at_boundary,
+)
+from holdfast.engine.hold import ask
+from holdfast.engine.spec import Call
+from holdfast.engine.step import location_of
+from holdfast.errors import StepFailed
+from holdfast.model.codec import encode
+from holdfast.model.facts import AttemptFailed, Spilled, StepSucceeded, TimerSet
+from holdfast.model.json import Json
+from holdfast.model.state import RunState
+
+
+def sleep(call: Call, until: Callable[[datetime], datetime]) -> Program[None]:
+    """Return once the moment has come, however many lives that takes.
+
+    `until` is asked once, with the time of the first call; the moment is durable before the
+    wait, so neither a crash nor a changed script starts it anew.
+    """
+    state = yield from _reached(call)
+    step = state.steps.get(call.key)
+    if step is not None and step.is_finished:
+        return
+    while step is None or step.next_at is None:
+        at = yield from now()
+        yield from record_at_boundary(TimerSet(at, call.key, until(at), call.label))
+        step = state.steps.get(call.key)
+    yield from pause(step.next_at)
+    yield from record(StepSucceeded((yield from now()), call.key))
+
+
+def wait_for(call: Call, every_s: float, timeout_s: float | None) -> Program[Json | Spilled]:
+    """Return the first truthy value of the call's body, asking it again and again.
+
+    The deadline counts from the first life. When it passes the run holds: a yes waits once more
+    as long, a no fails the step. Raises StepFailed when the body raises.
+    """
+    state = yield from _reached(call)
+    limit = timedelta(seconds=timeout_s) if timeout_s is not None else None
+    while True:
+        step = state.steps.get(call.key)
+        if step is not None and step.is_finished:
+            return step.result
+        at = yield from now()
+        if step is None or (step.next_at is None and limit is not None):
+            deadline = None if limit is None else at + limit
+            yield from record_at_boundary(TimerSet(at, call.key, deadline, call.label))
+            continue
+        value = yield from _probe(call)
+        if value:
+            yield from record(StepSucceeded((yield from now()), call.key, encode(value)))
+            continue
+        at = yield from now()
+        if step.next_at is not None and at >= step.next_at:
+            yield from _ask_to_go_on(call, step.next_at, limit or timedelta())
+            continue
+        moment = at + timedelta(seconds=every_s)
+        yield from pause(moment if step.next_at is None else min(moment, step.next_at))
+
+
+def _reached(call: Call) -> Program[RunState]:
+    state = yield from look()
+    call.trace.reach(call.key)
+    step = state.steps.get(call.key)
+    if step is None:
+        yield from drift.before_new(call)
+    elif step.status == "failed":
+        raise StepFailed(call.key, step.error_type, step.error, 1)
+    return state
+
+
+def _probe(call: Call) -> Program[object]:
+    outcome = yield from invoke(call.key, call.body)
+    if isinstance(outcome, Returned):
+        return outcome.value
+    error = outcome.error
+    kind, text = type(error).__name__, str(error)
+    at = yield from now()
+    yield from record(AttemptFailed(at, call.key, 1, kind, text, None, location_of(error)))
+    raise StepFailed(call.key, kind, text, 1) from error
+
+
+def _ask_to_go_on(call: Call, deadline: datetime, limit: timedelta) -> Program[None]:
+    question = f"{call.label}: not so by {deadline:%H:%M:%S} UTC; wait {limit} longer?"
+    bound = f"{call.key}@{deadline.isoformat()}"
+    answer = yield from ask("confirm", call.key, question, bound, {"runs": call.label})
+    at = yield from now()
+    if answer.answer == "approve":
+        yield from record(TimerSet(at, call.key, at + limit, call.label))
+        return
+    message = f"not so in time; {answer.by.claimed or answer.by.user} did not wait longer"
+    yield from record(AttemptFailed(at, call.key, 1, "TimeoutError", message))
+    raise StepFailed(call.key, "TimeoutError", message, 1)

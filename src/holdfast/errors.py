@@ -1,0 +1,122 @@
+"""Every exception holdfast raises on purpose.
+
+HoldfastError
+├── UsageError              the script or the command is wrong; fix it            exit 2
+│   └── DuplicateLabel      one label names two branches of one scope
+├── StepFailed              a step gave up; the workflow's code may catch it      exit 1
+├── Rejected                a person said no                                      exit 1
+├── ParallelFailed          branches of a `parallel` failed                       exit 1
+├── NotDone                 raised by a step's body: it had no effect             exit 1
+├── CommandFailed           a program run by `sh` ended with a failure            exit 1
+├── RunLocked               another process or run holds what this one needs      exit 5
+│   └── LostOwnership       another process took this run over                    exit 5
+├── StoreError              the journal cannot be read or written                 exit 74
+│   └── StoreCorrupt        what is stored does not decode; nothing is guessed    exit 74
+└── ConfigError             a store or configuration we must not touch            exit 78
+Leaving (BaseException)     the run leaves this process; never caught by `except Exception`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class HoldfastError(Exception):
+    """Base of every error a caller may want to catch."""
+
+    exit_code = 1
+
+
+class UsageError(HoldfastError):
+    """The script or the command asked for something that cannot work."""
+
+    exit_code = 2
+
+
+class DuplicateLabel(UsageError):
+    """One label names two branches of one scope."""
+
+    def __init__(self, label: str, scope: str) -> None:
+        where = f"in scope {scope!r}" if scope else "at the top of the workflow"
+        super().__init__(f"label {label!r} is used twice {where}; give each branch its own label")
+        self.label, self.scope = label, scope
+
+
+class StepFailed(HoldfastError):
+    """A step gave up after its attempts; first time and on every replay the same."""
+
+    def __init__(self, key: str, type: str, message: str, attempts: int) -> None:
+        times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        super().__init__(f"step {key!r} failed after {times}: {type}: {message}")
+        self.key, self.type, self.message, self.attempts = key, type, message, attempts
+
+
+class ParallelFailed(HoldfastError):
+    """Branches of a `parallel` failed; the others finished and are recorded."""
+
+    def __init__(self, failures: Sequence[tuple[str, Exception]]) -> None:
+        names = ", ".join(repr(label) for label, _ in failures)
+        first = failures[0][1]
+        super().__init__(
+            f"{len(failures)} of the parallel branches failed: {names}; first: {first}"
+        )
+        self.failures = tuple(failures)
+
+
+class Rejected(HoldfastError):
+    """A person answered no; `resume` asks again."""
+
+    def __init__(self, key: str, by: str, comment: str) -> None:
+        super().__init__(f"{key!r} was rejected by {by}" + (f": {comment}" if comment else ""))
+        self.key, self.by, self.comment = key, by, comment
+
+
+class NotDone(HoldfastError):
+    """Raise this in a `once=True` step's body to say that it had no effect."""
+
+
+class CommandFailed(HoldfastError):
+    """A program run by `sh` ended with a failure; the last lines say why."""
+
+    def __init__(self, argv: Sequence[str], code: int, tail: str) -> None:
+        end = f"signal {-code}" if code < 0 else f"exit {code}"
+        super().__init__(f"{' '.join(argv)}: {end}" + (f"\n{tail}" if tail else ""))
+        self.argv, self.code, self.tail = tuple(argv), code, tail
+
+
+class RunLocked(HoldfastError):
+    """Another process or another run holds what this one needs; nothing was changed."""
+
+    exit_code = 5
+
+
+class LostOwnership(RunLocked):
+    """Another process took this run over; what we were about to write was refused."""
+
+
+class StoreError(HoldfastError):
+    """The journal could not be read or written; the outcome of the last write is unknown."""
+
+    exit_code = 74
+
+
+class StoreCorrupt(StoreError):
+    """What is stored does not decode or does not match its digest."""
+
+
+class ConfigError(HoldfastError):
+    """A newer schema, a file that is not ours, a bad inventory: holdfast must not touch it."""
+
+    exit_code = 78
+
+
+class Leaving(BaseException):
+    """The run leaves this process in order: a park, a stop, a signal, lost ownership.
+
+    Not an `Exception`, so that a script's `except Exception` does not swallow it. Once it is
+    raised, every recorded call raises it again: nothing more is started in this life.
+    """
+
+    def __init__(self, reason: str, exit_code: int, kind: str) -> None:
+        super().__init__(reason)
+        self.reason, self.exit_code, self.kind = reason, exit_code, kind

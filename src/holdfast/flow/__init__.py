@@ -1,0 +1,1 @@
+"""What a script says: the verbs of a workflow, and what they become for the engine."""

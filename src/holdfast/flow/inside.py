@@ -1,0 +1,158 @@
+"""What a step's function may call while it runs: its log, its cursor, its programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from holdfast.engine.effects import LOOK, NOW, Program, record
+from holdfast.flow.parameters import find_secret
+from holdfast.flow.steps import value_of
+from holdfast.model.codec import decode, encode
+from holdfast.model.facts import CursorSaved, StepLeft
+from holdfast.model.types import NO_TYPES
+from holdfast.runtime.blocking import Performer, drive
+from holdfast.runtime.capture import current_step
+from holdfast.runtime.context import FRAME, frame, in_step
+from holdfast.runtime.processes import Done, Groups, run_program
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Where the calling code is in its run."""
+
+    run_id: str
+    workflow: str
+    target: str | None
+    labels: Mapping[str, str]
+    params: Mapping[str, Any]
+    mode: str
+
+
+def here() -> Here:
+    """Return the run, workflow, target, labels, parameters and mode of the calling code."""
+    life = frame("here").life
+    state = life.journal.state
+    created = state.created
+    assert created is not None
+    params = {name: decode(value, NO_TYPES) for name, value in created.params.items()}
+    return Here(life.run, created.workflow, created.target, {}, params, state.mode or "auto")
+
+
+def progress(done: float, total: float | None = None, note: str = "") -> None:
+    """Say how far the step is. Shown, never recorded: call it as often as you like."""
+    life, step = in_step("progress")
+    for listener in life.listeners:
+        listener.progress(step.key, done, total, note)
+
+
+def save(value: object) -> None:
+    """Make `value` the step's cursor, durably; `saved()` returns it after a crash.
+
+    Also a boundary: a stop, a signal or spent time end the life here, at the cost of no attempt
+    and of nothing done before. Raises Unrecordable.
+    """
+    life, step = in_step("save")
+    drive(_save_program(step.key, value), Performer(life))
+    if life.is_due():
+        drive(_leave_program(step.key), Performer(life))
+        life.raise_if_leaving()
+
+
+def _save_program(key: str, value: object) -> Program[None]:
+    yield from record(CursorSaved((yield NOW), key, encode(value)))
+
+
+def _leave_program(key: str) -> Program[None]:
+    yield from record(StepLeft((yield NOW), key))
+
+
+@overload
+def saved() -> Any: ...
+@overload
+def saved(default: T) -> T: ...
+def saved(default: Any = None) -> Any:
+    """Return what the step last saved, in this life or an earlier one, else `default`."""
+    life, step = in_step("saved")
+    state = drive(_look(), Performer(life)).steps.get(step.key)
+    if state is None or not state.has_saved:
+        return default
+    return value_of(life.journal.load(state.saved), NO_TYPES)
+
+
+def _look() -> Program[Any]:
+    return (yield LOOK)
+
+
+def attempt() -> int:
+    """Return which attempt of the step this is, from 1, over all lives."""
+    life, step = in_step("attempt")
+    return life.journal.state.steps[step.key].attempts
+
+
+def token() -> str:
+    """Return one string for all attempts of the step: an idempotency key for the other side."""
+    life, step = in_step("token")
+    created = life.journal.state.created
+    seed = f"{life.run}\0{step.key}\0{created.at.isoformat() if created else ''}"
+    return blake2b(seed.encode(), digest_size=16).hexdigest()
+
+
+def secret(name: str) -> str:
+    """Return a secret from the environment or a file of that name.
+
+    It is never recorded, and its exact text is replaced wherever the step's output shows it.
+    Raises UsageError saying where it was looked for.
+    """
+    value = find_secret(name, SECRET_DIRECTORIES)
+    found = FRAME.get()
+    if found is not None:
+        found.life.redact(name, value)
+    return value
+
+
+SECRET_DIRECTORIES: Sequence[Path] = (Path("/run/secrets"),)
+
+
+def sh(
+    *argv: str | Path | int | float,
+    input: str | bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | Path | None = None,
+    check: bool = True,
+) -> Done:
+    """Run a program, without a shell, and return its output and exit code.
+
+    What it prints goes to the step's log while it runs. It has a process group of its own, which
+    is killed, grandchildren too, when the step times out or this process dies in any way.
+    Raises CommandFailed, with the last lines, unless `check=False`.
+    """
+    words = [str(word) for word in argv]
+    found = FRAME.get()
+    if found is None or found.step is None:
+        return run_program(
+            words, input=input, env=env, cwd=cwd, check=check, sink=_ignore, group=_LOOSE
+        )
+    life, step = found.life, found.step
+    mark = current_step.get()
+    attempt_now = mark[1] if mark else 1
+
+    def sink(stream: str, text: str) -> None:
+        life.write_output(step.key, attempt_now, stream, text)
+
+    return run_program(
+        words, input=input, env=env, cwd=cwd, check=check, sink=sink,
+        group=life.groups_of(step.key),
+    )  # fmt: skip
+
+
+def _ignore(stream: str, text: str) -> None:
+    return None
+
+
+_LOOSE = Groups()

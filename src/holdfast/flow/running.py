@@ -1,0 +1,203 @@
+"""One life of a workflow, from its first line to its orderly end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.engine import drift
+from holdfast.engine.effects import NOW, Program, record
+from holdfast.engine.step import location_of
+from holdfast.engine.trace import Trace
+from holdfast.errors import HoldfastError, Leaving, ParallelFailed, StepFailed
+from holdfast.flow.workflows import Workflow
+from holdfast.model.codec import decode, encode
+from holdfast.model.facts import Fact, RunFailed, RunSucceeded
+from holdfast.model.json import Json
+from holdfast.model.state import RunState
+from holdfast.ports.clock import Clock
+from holdfast.ports.person import Person
+from holdfast.runtime.blocking import Performer, drive
+from holdfast.runtime.capture import Capture
+from holdfast.runtime.context import FRAME, LIVES, Frame
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.life import Life, Listener, exit_code_of
+from holdfast.runtime.ownership import LEASE_S
+from holdfast.runtime.signals import Signals
+from holdfast.runtime.takeover import Heartbeat
+
+CHAIN_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run stands after a life of it: its status, and its result when it succeeded."""
+
+    status: str
+    result: Any
+    run_id: str
+    exit_code: int = 0
+    reason: str = ""
+
+
+def live(
+    workflow: Workflow[..., Any],
+    params: Mapping[str, object],
+    journal: Journal,
+    clock: Clock,
+    person: Person,
+    listeners: Sequence[Listener] = (),
+    *,
+    budget_s: float | None = None,
+    lease_s: float = LEASE_S,
+) -> Outcome:
+    """Walk the workflow once, under the ownership that `journal` has, and return how it ended.
+
+    Never raises for what the script or the store does: that is in the outcome, and recorded.
+    On return the run is given back, and everything it says is durable.
+    """
+    life = Life(journal, clock, person, budget_s=budget_s)
+    life.listeners.extend(listeners)
+    journal.observers.append(_telling(life))
+    with _attended(life, clock, lease_s):
+        ended = _walk(workflow, params, life)
+    return ended
+
+
+def _telling(life: Life) -> Callable[[Fact, RunState], None]:
+    def tell(fact: Fact, state: RunState) -> None:
+        for listener in life.listeners:
+            listener.fact(fact, state)
+
+    return tell
+
+
+@contextmanager
+def _attended(life: Life, clock: Clock, lease_s: float) -> Iterator[None]:
+    """Everything that stands around a life: signals, heartbeat, captured output, the context."""
+    heartbeat = Heartbeat(life.journal, clock, lambda why: life.leave(why, 5, "lost"), lease_s)
+    with ExitStack() as stack:
+        LIVES.add(life)
+        stack.callback(LIVES.discard, life)
+        stack.callback(life.close)
+        stack.enter_context(Signals(life, life.tell))
+        life.capture = stack.enter_context(Capture(life.write_output))
+        heartbeat.start()
+        stack.callback(heartbeat.stop)
+        yield
+
+
+def _walk(workflow: Workflow[..., Any], params: Mapping[str, object], life: Life) -> Outcome:
+    root = Trace(life.journal.state)
+    token = FRAME.set(Frame(life, root))
+    try:
+        if workflow.is_async:
+            from holdfast.aio import walk
+
+            value = walk(workflow, params, life, root)
+        else:
+            value = finish(workflow, root, life, workflow.bound(params)())
+        return Outcome("succeeded", value, life.run)
+    except BaseException as error:
+        return _ended(life, error)
+    finally:
+        FRAME.reset(token)
+
+
+def finish(workflow: Workflow[..., Any], root: Trace, life: Life, value: object) -> object:
+    """Record that the workflow returned, and return its recorded value.
+
+    Raises when finished steps are gone from the script, and Leaving again when the script
+    swallowed it.
+    """
+    life.raise_if_leaving()
+    drive(drift.at_end(root), Performer(life))
+    encoded = encode(value)
+    drive(succeed(encoded), Performer(life))
+    return decode(encoded, workflow.types)
+
+
+def succeed(encoded: Json) -> Program[None]:
+    """Record the workflow's result."""
+    yield from record(RunSucceeded((yield NOW), encoded))
+
+
+def _ended(life: Life, error: BaseException) -> Outcome:
+    """Record how the life ended when the workflow did not return, and say it."""
+    if isinstance(error, KeyboardInterrupt):
+        life.leave("interrupted", 130, "signal")
+    if life.leaving is None and isinstance(error, Leaving):
+        life.leaving = error
+    if life.leaving is None:
+        life.end_failed(_failure(life, error))
+        if life.leaving is None:
+            code = error.exit_code if isinstance(error, HoldfastError) else 1
+            return Outcome("failed", None, life.run, code, _reason(error))
+    leaving = life.leaving
+    life.end_left(leaving)
+    status = life.journal.state.status if leaving.kind != "storage" else "interrupted"
+    code = leaving.exit_code
+    if leaving.kind == "park":
+        code = exit_code_of(life.journal.state.open_holds)
+    return Outcome(status, None, life.run, code, leaving.reason)
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error)
+    return text if isinstance(error, HoldfastError) else f"{type(error).__name__}: {text}"
+
+
+def _failure(life: Life, error: BaseException) -> RunFailed:
+    chain = list(_chain(error))
+    failures = dict.fromkeys(e.key for e in chain if isinstance(e, StepFailed))
+    known = {id(e) for e in chain}
+    superseded = dict.fromkeys(
+        key for failure, key in life.late if id(failure) in known and key not in failures
+    )
+    return RunFailed(
+        life.clock.now(),
+        type(error).__name__,
+        life.redactor(str(error)),
+        tuple(failures),
+        tuple(superseded),
+        _user_location(error),
+    )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error that ended the run and those it came from.
+
+    A step's failure ends the search: what it came from is the step's own affair, and an older
+    failure in its context was caught by the script, so it is an outcome.
+    """
+    pending = [error]
+    for _ in range(CHAIN_MAX):
+        if not pending:
+            return
+        at = pending.pop()
+        yield at
+        if isinstance(at, StepFailed):
+            continue
+        if isinstance(at, ParallelFailed):
+            pending.extend(failure for _, failure in at.failures)
+        elif isinstance(at, BaseExceptionGroup):
+            pending.extend(at.exceptions)
+        else:
+            origin = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+            if origin is not None:
+                pending.append(origin)
+
+
+def _user_location(error: BaseException) -> str:
+    """Return file:line of the innermost line of the error that is not holdfast's own."""
+    package = __file__.rsplit("/", 2)[0]
+    found = ""
+    trace = error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith(package):
+            found = f"{file}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found or location_of(error)

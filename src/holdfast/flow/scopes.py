@@ -1,0 +1,220 @@
+"""Scopes in a script: stages, parallel branches, nested workflows."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextvars import Token
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from holdfast.engine.effects import Raised
+from holdfast.engine.scope import Branch, close, enter, recorded_value, side_by_side
+from holdfast.engine.trace import Trace
+from holdfast.errors import DuplicateLabel, Leaving, ParallelFailed, UsageError
+from holdfast.flow.steps import note_failure, note_reached, value_of
+from holdfast.model.codec import decode, encode
+from holdfast.model.facts import ScopeKind
+from holdfast.model.keys import join
+from holdfast.model.types import Types
+from holdfast.runtime.blocking import Performer, drive
+from holdfast.runtime.context import FRAME, Frame, in_workflow
+
+OnFailure = Literal["stop", "undo"]
+BRANCHES_MAX = 1_000
+_GENERATORS = 0x20 | 0x80 | 0x200
+"""co_flags of generators, coroutines and async generators."""
+_COROUTINE = 0x80
+
+
+class Stage:
+    """A named part of a workflow in which labels are unique. Use it as `with stage("name"):`."""
+
+    def __init__(self, name: str, on_failure: OnFailure, depth: int = 2) -> None:
+        self.name, self.on_failure = name, on_failure
+        flags = sys._getframe(depth).f_code.co_flags
+        if flags & _GENERATORS & ~_COROUTINE:
+            raise UsageError(
+                f"stage {name!r} stands in a generator, which can be left and taken up out of "
+                "order; use it in a plain function"
+            )
+        self._outer: Frame | None = None
+        self._inner: Frame | None = None
+        self._token: Token[Frame | None] | None = None
+
+    def open(self) -> Frame:
+        """Return the stage's place in the run, entered. No step of it has begun."""
+        outer = in_workflow(f"stage {self.name!r}")
+        key = scope_key(outer, self.name)
+        self._outer = outer
+        self._inner = Frame(outer.life, Trace(outer.life.journal.state, key, outer.trace))
+        self._inner.lane = outer.lane
+        return self._inner
+
+    def __enter__(self) -> Self:
+        inner = self.open()
+        drive(enter(inner.trace.scope, "stage"), Performer(inner.life))
+        self._token = FRAME.set(inner)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        inner = self.leave(error)
+        if error is None:
+            drive(close(inner.trace, "stage"), Performer(inner.life))
+
+    def leave(self, error: BaseException | None) -> Frame:
+        """Step out of the stage; a failure has now reached the scope around it."""
+        assert self._inner is not None and self._outer is not None and self._token is not None
+        FRAME.reset(self._token)
+        if error is not None and not isinstance(error, Leaving):
+            for failure, _ in self._inner.trace.after:
+                note_failure(self._outer, failure)
+            note_failure(self._outer, error)
+        return self._inner
+
+    async def __aenter__(self) -> Self:
+        from holdfast.runtime.aio import AsyncPerformer
+        from holdfast.runtime.aio import drive as drive_async
+
+        inner = self.open()
+        await drive_async(enter(inner.trace.scope, "stage"), AsyncPerformer(inner.life))
+        self._token = FRAME.set(inner)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        from holdfast.runtime.aio import AsyncPerformer
+        from holdfast.runtime.aio import drive as drive_async
+
+        inner = self.leave(error)
+        if error is None:
+            await drive_async(close(inner.trace, "stage"), AsyncPerformer(inner.life))
+
+
+def stage(name: str, *, on_failure: OnFailure = "stop") -> Stage:
+    """Return a stage: a scope whose end is recorded when its block ends well.
+
+    A `return` inside completes it; an exception leaves it open, to be gone on with. Raises
+    UsageError in a generator, and outside a run.
+    """
+    return Stage(name, on_failure)
+
+
+def preflight() -> Stage:
+    """Return the stage whose failure is undone: nothing is committed yet."""
+    return Stage("pre-flight", "undo")
+
+
+def flight() -> Stage:
+    """Return the stage that commits: a failure stops the run, which stays resumable."""
+    return Stage("flight", "stop")
+
+
+def postflight() -> Stage:
+    """Return the stage that restores what the run changed for its own sake."""
+    return Stage("post-flight", "stop")
+
+
+def scope_key(frame: Frame, label: str) -> str:
+    """Return the key of the scope that `label` begins here, noting that it was reached."""
+    key = join(frame.trace.scope, label, frame.trace.number(label))
+    note_reached(frame, key)
+    frame.trace.reach(key)
+    return key
+
+
+# --- parallel branches ---
+
+
+def parallel(*calls: Any, at_once: int | None = None) -> list[Any]:
+    """Run the calls side by side and return their results in order.
+
+    A call is a callable, or `(label, callable, *args)`; each is a scope of its own, closed when
+    it returns: a finished branch is not entered again. Every branch runs to its end; then
+    ParallelFailed is raised when some failed. Raises DuplicateLabel before anything starts.
+    """
+    frame = in_workflow("parallel")
+    branches = branches_of(frame, calls, run_branch)
+    outcomes = drive(side_by_side(branches, limit_of(at_once, branches)), Performer(frame.life))
+    return joined(frame, branches, outcomes)
+
+
+def branches_of(
+    frame: Frame,
+    calls: Sequence[Any],
+    runner: Callable[[Frame, str, Callable[[], Any]], Callable[[], Any]],
+) -> list[Branch]:
+    """Return the branches that `calls` describe; `runner` makes the call that runs one."""
+    if len(calls) > BRANCHES_MAX:
+        raise UsageError(f"parallel takes at most {BRANCHES_MAX} branches; use holdfast.each")
+    named = [_named(call) for call in calls]
+    seen: set[str] = set()
+    for label, _ in named:
+        if label in seen:
+            raise DuplicateLabel(label, frame.trace.scope)
+        seen.add(label)
+    keys = [(label, scope_key(frame, label), call) for label, call in named]
+    return [Branch(label, key, runner(frame, key, call)) for label, key, call in keys]
+
+
+def _named(call: Any) -> tuple[str, Callable[[], Any]]:
+    if isinstance(call, tuple) and len(call) >= 2 and isinstance(call[0], str):
+        label, function, *args = call
+        return label, lambda: function(*args)
+    name = getattr(call, "__name__", "")
+    if not callable(call) or not name or name == "<lambda>":
+        raise UsageError(
+            f"parallel takes functions, or (label, function, *args); {call!r} has no name of its own"
+        )
+    return name, call
+
+
+def limit_of(at_once: int | None, branches: Sequence[Branch]) -> int:
+    if at_once is not None and at_once < 1:
+        raise UsageError(f"at_once={at_once}: at least one branch must run")
+    return at_once or max(1, len(branches))
+
+
+def run_branch(frame: Frame, key: str, call: Callable[[], Any]) -> Callable[[], Any]:
+    """Return the call that runs one branch, in a thread of its own, and closes its scope."""
+    return lambda: in_scope(frame, key, "branch", call, Types.of(call))
+
+
+def in_scope(frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], types: Types) -> Any:
+    """Return what `call` returns in the scope `key`, or what it returned when it was closed."""
+    life = frame.life
+    closed, value = drive(recorded_value(key), Performer(life))
+    if closed:
+        return value_of(life.journal.load(value), types)
+    drive(enter(key, kind), Performer(life))
+    inner = Frame(life, Trace(life.journal.state, key, frame.trace))
+    token = FRAME.set(inner)
+    try:
+        result = call()
+        drive(close(inner.trace, kind, result), Performer(life))
+    finally:
+        FRAME.reset(token)
+    return decode(encode(result), types)
+
+
+def joined(frame: Frame, branches: Sequence[Branch], outcomes: Any) -> list[Any]:
+    """Return the branches' values in order, or raise what became of those that failed."""
+    failures = [
+        (branch.label, outcome.error)
+        for branch in branches
+        if isinstance(outcome := outcomes[branch.label], Raised)
+    ]
+    if failures:
+        failed = ParallelFailed(failures)
+        note_failure(frame, failed)
+        raise failed from failures[0][1]
+    return [outcomes[branch.label].value for branch in branches]

@@ -1,0 +1,373 @@
+"""`@step`: a function whose outcome is recorded once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property, partial, update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from holdfast.engine.spec import Call, Rules
+from holdfast.engine.step import step as step_program
+from holdfast.errors import StepFailed, UsageError
+from holdfast.model.codec import decode, fingerprint
+from holdfast.model.durations import seconds
+from holdfast.model.facts import Spilled
+from holdfast.model.json import Json
+from holdfast.model.keys import default_label, format_label, join
+from holdfast.model.retry import Retry
+from holdfast.model.types import Types
+from holdfast.runtime.blocking import Performer, drive
+from holdfast.runtime.capture import current_step
+from holdfast.runtime.codehash import code_hash, location
+from holdfast.runtime.context import FRAME, LIVES, Frame, outside
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Duration = str | float | timedelta
+COROUTINE = 0x80
+"""co_flags of an `async def`."""
+PLAIN_JSON = (str, int, float, bool, type(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the decorator was told, as far as the engine does not need it."""
+
+    label: str | None = None
+    check: Callable[..., object] | None = None
+    undo: Callable[..., object] | None = None
+    owes: Callable[..., object] | None = None
+    was: str = ""
+
+
+class StepFunction(Generic[P, R]):
+    """A function that is a step inside a run, and just the function everywhere else."""
+
+    def __init__(self, function: Callable[P, R], rules: Rules, options: Options) -> None:
+        self.function, self.rules, self.options = function, rules, options
+        self._body = function.function if isinstance(function, StepFunction) else function
+        update_wrapper(self, self._body)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        frame = FRAME.get()
+        if frame is None or frame.step is not None:
+            self._refuse_unrecorded(frame)
+            return self._body(*args, **kwargs)
+        return recorded(frame, self, self.arguments(args, kwargs))
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<step {self.name}>"
+
+    @property
+    def name(self) -> str:
+        return str(getattr(self._body, "__name__", "step"))
+
+    def _refuse_unrecorded(self, frame: Frame | None) -> None:
+        """A step outside any run is a plain call; one that would go unrecorded is refused."""
+        if frame is None:
+            if LIVES:
+                raise outside(f"step {self.name!r}")
+            return
+        rules, inside = self.rules, frame.step
+        assert inside is not None
+        special = [
+            word
+            for word, given in (
+                ("once", rules.once),
+                ("check", rules.has_check),
+                ("undo", rules.undoes),
+                ("owes", rules.owes),
+                ("confirm", rules.confirm),
+            )
+            if given
+        ]
+        if special:
+            raise UsageError(
+                f"step {self.name!r} has {special[0]}= and was called inside step {inside.key!r}, "
+                "where it is not recorded; call it from the workflow"
+            )
+
+    # --- what a call is made of ---
+
+    @cached_property
+    def _signature(self) -> Any:
+        import inspect
+
+        return inspect.signature(self._body)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...] | None:
+        """The parameters' names when all are plain, so that binding is a zip."""
+        plain = (1, 3)  # POSITIONAL_OR_KEYWORD, KEYWORD_ONLY
+        parameters = self._signature.parameters.values()
+        return (
+            tuple(p.name for p in parameters) if all(p.kind in plain for p in parameters) else None
+        )
+
+    @cached_property
+    def _defaults(self) -> dict[str, object]:
+        return {
+            p.name: p.default
+            for p in self._signature.parameters.values()
+            if p.default is not p.empty
+        }
+
+    def arguments(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
+        """Return the call's arguments by name, defaults included. Raises TypeError."""
+        names = self._names
+        if names is not None and not kwargs and len(args) == len(names):
+            return dict(zip(names, args, strict=True))
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        arguments: dict[str, object] = dict(bound.arguments)
+        return arguments
+
+    @cached_property
+    def code(self) -> str:
+        """The hash of the step's code and what it reaches; empty when it cannot be told."""
+        given = (self.options.check, self.options.undo, self.options.owes)
+        return code_hash(self._body, *(_plain(fn) for fn in given if fn is not None))
+
+    @cached_property
+    def location(self) -> str:
+        return location(self._body)
+
+    @cached_property
+    def types(self) -> Types:
+        """Where a recorded result finds its classes: the annotations and the workflow's file."""
+        return Types.of(self._body, namespace=getattr(self._body, "__globals__", None))
+
+    def label(self, arguments: Mapping[str, object]) -> str:
+        if self.options.label is not None:
+            return format_label(self.options.label, arguments)
+        return default_label(self.name, arguments, self._defaults)
+
+    def bind(self, arguments: Mapping[str, object]) -> Callable[[], object]:
+        """Return the body as a call without arguments."""
+        if self._names is not None:
+            return partial(cast(Callable[..., object], self._body), **arguments)
+        bound = self._signature.bind_partial()
+        bound.arguments.update(arguments)
+        body: Callable[..., object] = self._body
+        return partial(body, *bound.args, **bound.kwargs)
+
+
+def _plain(function: Callable[..., object]) -> Callable[..., object]:
+    return function._body if isinstance(function, StepFunction) else function
+
+
+def recorded(frame: Frame, step: StepFunction[Any, R], arguments: dict[str, object]) -> R:
+    """Run one call of a step as a checkpoint and return its recorded value."""
+    call = prepare(frame, step, arguments)
+    life = frame.life
+    try:
+        result = drive(step_program(call), Performer(life))
+    except StepFailed as failure:
+        note_failure(frame, failure)
+        raise
+    return value_of(life.journal.load(result), step.types)  # type: ignore[return-value]
+
+
+def value_of(result: Json | Spilled, types: Types) -> object:
+    """Return the value that a recorded result stands for."""
+    if type(result) in PLAIN_JSON:
+        return result
+    assert not isinstance(result, Spilled)
+    return decode(result, types)
+
+
+def prepare(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]) -> Call:
+    """Return what the engine needs to know of one call of `step`."""
+    trace = frame.trace
+    label = step.label(arguments)
+    key = join(trace.scope, label, trace.number(label))
+    note_reached(frame, key)
+    inputs, shown = fingerprint(arguments)
+    options = step.options
+    call = Call(
+        key,
+        label,
+        step.rules,
+        lambda: run_in_step(frame, call, step.bind(arguments)),
+        trace,
+        inputs,
+        shown,
+        step.code,
+        join(trace.scope, format_label(options.was, arguments), 1) if options.was else "",
+        step.location,
+        None if options.check is None else _helper(frame, options.check, arguments),
+        lambda: frame.life.groups_of(key).kill_all(),
+    )
+    return call
+
+
+def run_in_step(frame: Frame, call: Call, body: Callable[[], object]) -> object:
+    """Run a step's body where `print`, `save` and `sh` find the step they belong to."""
+    attempt = attempt_of(frame, call)
+    inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane))
+    logged = current_step.set((call.key, attempt))
+    try:
+        return body()
+    finally:
+        frame.life.end_of_body(call.key, attempt)
+        current_step.reset(logged)
+        FRAME.reset(inside)
+
+
+def attempt_of(frame: Frame, call: Call) -> int:
+    step = frame.life.journal.state.steps.get(call.key)
+    return 1 if step is None else step.attempts
+
+
+def _helper(
+    frame: Frame, function: Callable[..., object], arguments: Mapping[str, object]
+) -> Callable[[], object]:
+    """Return a check, undo or owes as a call: it gets the arguments it names."""
+
+    def ask() -> object:
+        inside = FRAME.set(None)
+        try:
+            return _plain(function)(**chosen(function, arguments))
+        finally:
+            FRAME.reset(inside)
+
+    return ask
+
+
+def chosen(function: Callable[..., object], arguments: Mapping[str, object]) -> dict[str, object]:
+    """Return those of `arguments` that `function` declares. Raises UsageError for one it needs
+    and the step does not have."""
+    import inspect
+
+    taken = {}
+    for name, parameter in inspect.signature(_plain(function)).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            return dict(arguments)
+        if name in arguments:
+            taken[name] = arguments[name]
+        elif parameter.default is parameter.empty:
+            raise UsageError(
+                f"{getattr(function, '__name__', function)!r} asks for {name!r}, which is no "
+                f"argument of the step; it has {', '.join(arguments) or 'none'}"
+            )
+    return taken
+
+
+# --- what ran after a failure (DESIGN 3, Leaving) ---
+
+
+def note_failure(frame: Frame, failure: BaseException) -> None:
+    """Note that a failure reached this scope: what runs here from now on ran after it."""
+    frame.trace.after.append((failure, frame.lane))
+
+
+def note_reached(frame: Frame, key: str) -> None:
+    """Note a step or scope reached while a failure is on its way out of the run.
+
+    Either an earlier failure surfaced in this scope or one around it, in this task or the
+    scope's own; or the call stands in an `except:` or `finally:` block now.
+    """
+    late = frame.life.late
+    for trace in frame.trace.chain():
+        for failure, lane in trace.after:
+            if lane == frame.lane or frame.lane == 0:
+                late.append((failure, key))
+    handled = sys.exc_info()[1]
+    if handled is not None:
+        late.append((handled, key))
+
+
+# --- the decorator ---
+
+
+@overload
+def step(label: Callable[P, R]) -> StepFunction[P, R]: ...
+
+
+@overload
+def step(
+    label: str | None = None,
+    *,
+    retry: Retry | int | None = None,
+    timeout: Duration | None = None,
+    once: bool = False,
+    check: Callable[..., object] | None = None,
+    undo: Callable[..., object] | None = None,
+    owes: Callable[..., object] | None = None,
+    confirm: bool = False,
+    reads: bool = False,
+    fresh: Duration | None = None,
+    was: str | None = None,
+    version: str | int | None = None,
+) -> Callable[[Callable[P, R]], StepFunction[P, R]]: ...
+
+
+def step(label: Any = None, **options: Any) -> Any:
+    """Make a function a step: a named unit of work whose outcome is recorded once.
+
+    The label, formatted with the call's arguments, is the step's identity in its scope; without
+    one it is the function's name followed by its short scalar arguments. The caller gets the
+    recorded value, durable, on the first run and on every replay. By default an interrupted
+    step runs again; `once=True` makes it hold instead. Raises StepFailed when its attempts are
+    used up. Outside any run the function is just the function.
+    """
+    if callable(label):
+        return made(label, Rules(), Options())
+
+    rules, kept = make_rules(label, **options)
+    return lambda function: made(function, rules, kept)
+
+
+def made(function: Callable[..., Any], rules: Rules, options: Options) -> StepFunction[..., Any]:
+    """Return the step of a function; an `async def` is awaited, also in a blocking script's
+    own decorator."""
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_flags & COROUTINE:
+        from holdfast.aio import AsyncStepFunction
+
+        return AsyncStepFunction(function, rules, options)
+    return StepFunction(function, rules, options)
+
+
+def make_rules(
+    label: str | None = None,
+    *,
+    retry: Retry | int | None = None,
+    timeout: Duration | None = None,
+    once: bool = False,
+    check: Callable[..., object] | None = None,
+    undo: Callable[..., object] | None = None,
+    owes: Callable[..., object] | None = None,
+    confirm: bool = False,
+    reads: bool = False,
+    fresh: Duration | None = None,
+    was: str | None = None,
+    version: str | int | None = None,
+) -> tuple[Rules, Options]:
+    """Return the rules of a step. Raises UsageError for options that contradict each other."""
+    if once and retry is not None:
+        raise UsageError(
+            "once=True and retry= contradict each other: a once step is never repeated"
+        )
+    if reads and (once or undo or owes or confirm):
+        raise UsageError("reads=True says that a step changes nothing: it takes no once, undo, "
+                         "owes or confirm")  # fmt: skip
+    rules = Rules(
+        retry=Retry.of(retry),
+        timeout_s=None if timeout is None else seconds(timeout),
+        once=once,
+        confirm=confirm,
+        reads=reads,
+        fresh_s=None if fresh is None else seconds(fresh),
+        version="" if version is None else str(version),
+        has_check=check is not None,
+        owes=owes is not None,
+        undoes=undo is not None,
+    )
+    return rules, Options(label, check, undo, owes, was or "")

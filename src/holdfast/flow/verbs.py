@@ -1,0 +1,210 @@
+"""The verbs of a workflow that are steps of their own: do, require, waiting, questions.
+
+Each verb builds a program; a blocking workflow drives it here, an async one in `holdfast.aio`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar, cast
+
+from holdfast.engine import waiting
+from holdfast.engine.effects import Program
+from holdfast.engine.question import Question, question
+from holdfast.engine.spec import Call
+from holdfast.errors import HoldfastError, UsageError
+from holdfast.flow.steps import (
+    COROUTINE,
+    Duration,
+    StepFunction,
+    make_rules,
+    prepare,
+    recorded,
+    value_of,
+)
+from holdfast.model.durations import seconds, show
+from holdfast.model.types import NO_TYPES, Types
+from holdfast.runtime.blocking import Performer, drive
+from holdfast.runtime.context import Frame, in_workflow
+
+R = TypeVar("R")
+
+
+class RequirementFailed(HoldfastError):
+    """What a `require` asked for is not so."""
+
+
+class Answered(NamedTuple):
+    """Who said yes, when, and what they added."""
+
+    by: str
+    at: datetime
+    comment: str
+
+
+def do(label: str, fn: Callable[..., R], *args: Any, **options: Any) -> R:
+    """Run any callable as a step under `label`, with the options of `@step`.
+
+    Returns the recorded value; raises StepFailed.
+    """
+    frame = in_workflow(f"do({label!r})")
+    step = adhoc(fn, **options)
+    return cast(R, recorded(frame, named(step, label), positional(step, args)))
+
+
+def require(
+    label: str, fn: Callable[..., object], *args: Any, fresh: Duration | None = None
+) -> Any:
+    """Fail the run unless `fn(*args)` is truthy; return what it returned.
+
+    A read-only step: it never asks, and with `fresh` it is asked again on a later resume.
+    """
+    frame = in_workflow(f"require({label!r})")
+    step = adhoc(required(label, fn), reads=True, fresh=fresh)
+    return recorded(frame, named(step, label), positional(adhoc(fn), args))
+
+
+def required(label: str, fn: Callable[..., object]) -> Callable[..., object]:
+    """Return `fn` as a function that raises when its value is not truthy."""
+
+    plain = fn.function if isinstance(fn, StepFunction) else fn
+
+    def judged(value: object) -> object:
+        if not value:
+            raise RequirementFailed(f"{label}: {value!r}")
+        return value
+
+    if getattr(getattr(plain, "__code__", None), "co_flags", 0) & COROUTINE:
+
+        @wraps(plain)
+        async def awaited(*args: object, **kwargs: object) -> object:
+            return judged(await cast(Any, plain)(*args, **kwargs))
+
+        return awaited
+
+    @wraps(plain)
+    def called(*args: object, **kwargs: object) -> object:
+        return judged(plain(*args, **kwargs))
+
+    return called
+
+
+def adhoc(fn: Callable[..., Any], **options: Any) -> StepFunction[..., Any]:
+    """Return `fn` as a step with these options."""
+    function = fn.function if isinstance(fn, StepFunction) else fn
+    rules, kept = make_rules(**options)
+    return StepFunction(function, rules, kept)
+
+
+def named(step: StepFunction[..., Any], label: str) -> StepFunction[..., Any]:
+    """Return the step under a label that is taken as it is."""
+    literal = label.replace("{", "{{").replace("}", "}}")
+    return StepFunction(step.function, step.rules, replace(step.options, label=literal))
+
+
+def positional(step: StepFunction[..., Any], args: tuple[Any, ...]) -> dict[str, object]:
+    return step.arguments(args, {})
+
+
+# --- waiting ---
+
+
+def wait_for(
+    label: str,
+    fn: Callable[..., R],
+    *args: Any,
+    every: Duration = "30s",
+    timeout: Duration | None = None,
+) -> R:
+    """Return the first truthy value of `fn(*args)`, asked `every` so often.
+
+    The wait is durable: the process may exit and a later life goes on, with the deadline it
+    had. When the deadline passes the run holds. Raises StepFailed when `fn` raises.
+    """
+    frame = in_workflow(f"wait_for({label!r})")
+    step = adhoc(fn, reads=True)
+    call = prepare(frame, named(step, label), positional(step, args))
+    every_s, timeout_s = interval(every, timeout)
+    found = drive(waiting.wait_for(call, every_s, timeout_s), Performer(frame.life))
+    return value_of(frame.life.journal.load(found), step.types)  # type: ignore[return-value]
+
+
+def interval(every: Duration, timeout: Duration | None) -> tuple[float, float | None]:
+    """Return both in seconds."""
+    return seconds(every), None if timeout is None else seconds(timeout)
+
+
+def sleep(duration: Duration) -> None:
+    """Wait for `duration`, counted from the first time this is reached, over any number of
+    lives: the moment it ends is durable before the wait begins."""
+    frame = in_workflow("sleep")
+    drive(sleep_program(frame, duration), Performer(frame.life))
+
+
+def sleep_program(frame: Frame, duration: Duration) -> Program[None]:
+    length = timedelta(seconds=seconds(duration))
+    call = plain_call(frame, f"sleep {show(seconds(duration))}")
+    return waiting.sleep(call, lambda at: at + length)
+
+
+def sleep_until(moment: datetime) -> None:
+    """Wait until `moment`, which must know its time zone."""
+    frame = in_workflow("sleep_until")
+    drive(sleep_until_program(frame, moment), Performer(frame.life))
+
+
+def sleep_until_program(frame: Frame, moment: datetime) -> Program[None]:
+    if moment.tzinfo is None:
+        raise UsageError("sleep_until needs a datetime with a time zone, such as datetime.now(UTC)")
+    utc = moment.astimezone(UTC)
+    return waiting.sleep(plain_call(frame, "sleep until"), lambda at: utc)
+
+
+def plain_call(frame: Frame, label: str) -> Call:
+    """Return a call without a body, for steps that holdfast performs itself."""
+    return prepare(frame, named(adhoc(_nothing), label), {})
+
+
+def _nothing() -> None:
+    return None
+
+
+# --- questions ---
+
+
+def confirm(text: str) -> Answered:
+    """Hold until a person says yes; return who, when and their comment.
+
+    Raises StepFailed when the answer is no; `resume` asks again.
+    """
+    frame = in_workflow("confirm")
+    found = drive(confirm_program(frame, text), Performer(frame.life))
+    return answered(value_of(frame.life.journal.load(found), NO_TYPES))
+
+
+def confirm_program(frame: Frame, text: str) -> Program[Any]:
+    return question(plain_call(frame, f"confirm {text}"), Question(text, "confirm"))
+
+
+def answered(value: Any) -> Answered:
+    return Answered(value["by"], value["at"], value["comment"])
+
+
+def ask(
+    text: str,
+    type: type[R] = str,  # type: ignore[assignment]
+    *,
+    choices: list[R] | None = None,
+    default: R | None = None,
+) -> R:
+    """Ask a person for a value and return it, typed; the run holds until it is given.
+
+    A default is offered and never taken by itself.
+    """
+    frame = in_workflow("ask")
+    asked = Question(text, "question", type, None if choices is None else tuple(choices), default)
+    found = drive(question(plain_call(frame, f"ask {text}"), asked), Performer(frame.life))
+    return value_of(frame.life.journal.load(found), Types.of(type))  # type: ignore[return-value]

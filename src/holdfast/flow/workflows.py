@@ -1,0 +1,105 @@
+"""`@workflow`: a plain function whose recorded calls make up a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property, update_wrapper
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+
+from holdfast.errors import UsageError
+from holdfast.flow.parameters import Parameters
+from holdfast.flow.scopes import in_scope, scope_key
+from holdfast.model.types import Types
+from holdfast.runtime.context import FRAME, in_workflow, outside
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Mode = Literal["auto", "confirm", "earned"]
+MODES: tuple[str, ...] = ("auto", "confirm", "earned")
+_COROUTINE = 0x80
+
+
+class Workflow(Generic[P, R]):
+    """A function that can be run, resumed and, inside a run, nested."""
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        name: str | None = None,
+        mode: str | None = None,
+        target: str | None = None,
+    ) -> None:
+        if mode is not None and mode not in MODES:
+            raise UsageError(f"mode={mode!r}: choose one of {', '.join(MODES)}")
+        self.function = function
+        self.name = name or function.__name__
+        self.mode, self.target = mode, target
+        update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if FRAME.get() is None:
+            raise outside(f"workflow {self.name!r}")
+        frame = in_workflow(f"workflow {self.name!r}")
+        if self.is_async:
+            from holdfast.aio import nested
+
+            return cast(R, nested(self, frame, args, kwargs))
+        key = scope_key(frame, self.name)
+        call = lambda: self.function(*args, **kwargs)  # noqa: E731
+        return cast(R, in_scope(frame, key, "workflow", call, self.types))
+
+    def __repr__(self) -> str:
+        return f"<workflow {self.name}>"
+
+    @property
+    def is_async(self) -> bool:
+        """Whether its function is `async def`."""
+        return bool(self.function.__code__.co_flags & _COROUTINE)
+
+    @property
+    def file(self) -> str:
+        """The file that defines it."""
+        return self.function.__code__.co_filename
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """Its parameters, typed by their annotations."""
+        return Parameters.of(self.function)
+
+    @cached_property
+    def types(self) -> Types:
+        """Where recorded values find their classes."""
+        return Types.of(self.function, namespace=self.function.__globals__)
+
+    def bound(self, params: Mapping[str, object]) -> Callable[[], R]:
+        """Return the function with its parameters, as a call without arguments."""
+        function: Callable[..., R] = self.function
+        return lambda: function(**params)
+
+
+@overload
+def workflow(fn: Callable[P, R]) -> Workflow[P, R]: ...
+
+
+@overload
+def workflow(
+    fn: None = None,
+    *,
+    name: str | None = None,
+    mode: Mode | None = None,
+    target: str | None = None,
+) -> Callable[[Callable[P, R]], Workflow[P, R]]: ...
+
+
+def workflow(
+    fn: Any = None, *, name: str | None = None, mode: Any = None, target: str | None = None
+) -> Any:
+    """Make a function a workflow.
+
+    Its parameters are typed by their annotations. Code between its steps runs anew at every
+    resume, so whatever changes the world belongs into a step. Called inside a run it is nested
+    as a scope; called directly it raises: start it with `holdfast.run` or `holdfast run FILE`.
+    """
+    if fn is not None:
+        return Workflow(fn)
+    return lambda function: Workflow(function, name, mode, target)

@@ -1,0 +1,360 @@
+"""The facts a journal may hold. A fact never changes and is never removed.
+
+Facts are in the past tense. The owner of a run writes most of them; those in `ControlFact` may
+be appended by any process, after it validated them against the folded state: they set flags or
+answer holds, and never refuse the owner's own writes.
+
+Adding one: a frozen class here, a case in `state.RunState.apply`, a line in a golden journal.
+Fields may be added with a default; they are never renamed, retyped or removed, because journals
+written by every earlier release must fold for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias, get_args
+
+from holdfast.model.json import Json
+
+ScopeKind: TypeAlias = Literal["stage", "branch", "workflow", "unit"]
+HoldKind: TypeAlias = Literal["confirm", "question", "in_doubt", "gate", "drift", "budget", "debt"]
+Answer: TypeAlias = Literal["approve", "reject", "skip", "done", "retry", "value"]
+StopKind: TypeAlias = Literal["verb", "signal", "time", "park", "pause", "timer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spilled:
+    """A value too large for its row: the digest names where it is kept."""
+
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One process, so exactly named that a later one with the same pid is not mistaken for it.
+
+    `started` is the process's start in clock ticks since boot (Linux: /proc/PID/stat field 22)
+    and `boot` the boot id; both are empty where the platform does not tell.
+    """
+
+    host: str
+    pid: int
+    started: str
+    boot: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who did something: the operating system's user, from where, and a claimed name."""
+
+    user: str
+    host: str
+    tty: str = ""
+    claimed: str = ""
+
+
+# --- the run and its lives ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RunCreated:
+    """A run exists. Its parameters are in the codec's tagged form."""
+
+    at: datetime
+    workflow: str
+    file: str
+    params: dict[str, Json]
+    params_digest: str
+    by: Who
+    target: str | None = None
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LifeStarted:
+    """A process took the run up. The first fact of each epoch, made durable before any other.
+
+    `resumed` is True for a person's `resume`: it lifts a stop or pause and grants the failures
+    that ended the run their attempts anew.
+    """
+
+    at: datetime
+    epoch: int
+    owner: Owner
+    by: Who
+    version: str
+    resumed: bool = False
+    file: str = ""
+    took_over: str = ""
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSucceeded:
+    """The workflow returned. No further life follows."""
+
+    at: datetime
+    result: Json | Spilled = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed:
+    """The workflow raised. A resting state: `resume` retries `failures`, in the same run.
+
+    `superseded` are the steps that ran after the failure (the `finally:` blocks): they will run
+    again. `location` is file:line of the user's code.
+    """
+
+    at: datetime
+    type: str
+    message: str
+    failures: tuple[str, ...] = ()
+    superseded: tuple[str, ...] = ()
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStopped:
+    """The life ended in order, with the run unfinished: see `kind`."""
+
+    at: datetime
+    kind: StopKind
+    reason: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """Somebody asked the run to stop at its next boundary (`now`: its processes are killed)."""
+
+    at: datetime
+    by: Who
+    now: bool = False
+    pause: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunCancelled:
+    """Somebody ended the run for good."""
+
+    at: datetime
+    by: Who
+    reason: str
+    abandoned: bool = False
+
+
+# --- steps ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """An attempt is about to run; whether it took effect is unknown until an outcome follows."""
+
+    at: datetime
+    key: str
+    attempt: int
+    label: str = ""
+    inputs: str = ""
+    shown: str = ""
+    code: str = ""
+    once: bool = False
+    reads: bool = False
+    decided_by: str = "auto"
+    version: str = ""
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepSucceeded:
+    """A step returned. Its result is what every later life gets."""
+
+    at: datetime
+    key: str
+    result: Json | Spilled = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepFoundDone:
+    """A step's check, or a person, says it is already so: recorded, not run."""
+
+    at: datetime
+    key: str
+    result: Json | Spilled = None
+    decided_by: str = "check"
+    label: str = ""
+    inputs: str = ""
+    shown: str = ""
+    code: str = ""
+    reason: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """One attempt raised. `next_at` is when the next one is due; None means none follows."""
+
+    at: datetime
+    key: str
+    attempt: int
+    type: str
+    message: str
+    next_at: datetime | None = None
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepDoubted:
+    """A `once` step began and no outcome is known: it holds until somebody decides."""
+
+    at: datetime
+    key: str
+    attempt: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepRearmed:
+    """A person said the step may run again; an in-doubt step is thereby decided."""
+
+    at: datetime
+    key: str
+    by: Who
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepSkipped:
+    """A person said to go on without the step; its result is None."""
+
+    at: datetime
+    key: str
+    by: Who
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepRenamed:
+    """The step recorded under `was` is the one now called `key` (`was=` in the script)."""
+
+    at: datetime
+    key: str
+    was: str
+
+
+@dataclass(frozen=True, slots=True)
+class CursorSaved:
+    """A long step saved where it is (`save`)."""
+
+    at: datetime
+    key: str
+    value: Json | Spilled
+
+
+@dataclass(frozen=True, slots=True)
+class StepLeft:
+    """A step left in order, right after a `save`: it costs no attempt and is not in doubt."""
+
+    at: datetime
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerSet:
+    """A durable wait: over at `until`, whether or not a process is there."""
+
+    at: datetime
+    key: str
+    until: datetime | None
+    label: str = ""
+
+
+# --- scopes ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeEntered:
+    """A stage, branch, unit or nested workflow began."""
+
+    at: datetime
+    key: str
+    kind: ScopeKind
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeClosed:
+    """A scope ended well. A closed branch, unit or nested workflow is not entered again."""
+
+    at: datetime
+    key: str
+    kind: ScopeKind
+    result: Json | Spilled = None
+
+
+@dataclass(frozen=True, slots=True)
+class DriftAccepted:
+    """Somebody accepted exactly this difference between the journal and the script.
+
+    `gone` are recorded steps that the script no longer reaches; `changed` maps steps reached
+    with other inputs to the digest of those inputs; `new` is the step that was reached.
+    """
+
+    at: datetime
+    by: Who
+    scope: str
+    gone: tuple[str, ...] = ()
+    changed: tuple[tuple[str, str], ...] = ()
+    new: str = ""
+
+
+# --- holds ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOpened:
+    """The run waits for a person. `digest` binds an answer to what was shown."""
+
+    at: datetime
+    id: str
+    kind: HoldKind
+    key: str
+    question: str
+    digest: str
+    evidence: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldAnswered:
+    """A person answered an open hold; the first valid answer wins, later ones are kept too."""
+
+    at: datetime
+    id: str
+    by: Who
+    answer: Answer
+    value: Json = None
+    comment: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldVoided:
+    """What the hold asked about changed; it is asked again under a new id."""
+
+    at: datetime
+    id: str
+    why: str
+
+
+ControlFact: TypeAlias = (
+    StopRequested | RunCancelled | HoldAnswered | StepRearmed | StepSkipped | DriftAccepted
+    | StepFoundDone
+)
+Fact: TypeAlias = (
+    RunCreated | LifeStarted | RunSucceeded | RunFailed | RunStopped | StopRequested
+    | RunCancelled | StepStarted | StepSucceeded | StepFoundDone | AttemptFailed | StepDoubted
+    | StepRearmed | StepSkipped | StepRenamed | CursorSaved | StepLeft | TimerSet | ScopeEntered
+    | ScopeClosed | DriftAccepted | HoldOpened | HoldAnswered | HoldVoided
+)
+KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}

@@ -1,0 +1,7 @@
+"""The values a journal can hold as they are."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]

@@ -1,0 +1,401 @@
+"""Where a run stands: the fold of its journal.
+
+`RunState` is a private mutable builder: one journal folds facts into it as they are appended or
+read, in order, and programs only look at it. Folding is a pure function of the facts, so every
+process that folds the same journal sees the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from holdfast.model import facts as f
+from holdfast.model.json import Json
+from holdfast.model.keys import scope_of
+from holdfast.model.status import FINISHED, RunStatus, StepStatus, glance
+
+
+@dataclass(slots=True)
+class StepState:
+    """Where one step stands. `forgiven` attempts were granted anew and no longer count."""
+
+    key: str
+    label: str = ""
+    status: StepStatus = "running"
+    attempts: int = 0
+    forgiven: int = 0
+    epoch: int = 0
+    started_seq: int = 0
+    ended_seq: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    next_at: datetime | None = None
+    inputs: str = ""
+    shown: str = ""
+    code: str = ""
+    version: str = ""
+    once: bool = False
+    reads: bool = False
+    decided_by: str = ""
+    location: str = ""
+    error_type: str = ""
+    error: str = ""
+    result: Json | f.Spilled = None
+    saved: Json | f.Spilled = None
+    has_saved: bool = False
+    accepted_inputs: tuple[str, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a result is recorded that every later life gets."""
+        return self.status in ("succeeded", "already_done", "skipped")
+
+
+@dataclass(slots=True)
+class ScopeState:
+    """A stage, branch, unit or nested workflow. `members` are finished steps and scopes in it.
+
+    `overlapped` tells that steps directly in it ran at the same time, so that their order in
+    the journal says nothing about their order in the script.
+    """
+
+    key: str
+    kind: str = ""
+    closed: bool = False
+    result: Json | f.Spilled = None
+    members: dict[str, None] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
+    overlapped: bool = False
+
+
+@dataclass(slots=True)
+class HoldState:
+    """A question to a person, and every answer it got. The first one decides."""
+
+    opened: f.HoldOpened
+    status: str = "open"
+    answers: list[f.HoldAnswered] = field(default_factory=list)
+    is_used: bool = False
+
+    @property
+    def answer(self) -> f.HoldAnswered | None:
+        return self.answers[0] if self.answers else None
+
+
+class RunState:
+    """Everything the engine, the views and the verbs know of one run."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.epoch = 0
+        self.mode = ""
+        self.target: str | None = None
+        self.auto_rest = False
+        self.status: RunStatus = "queued"
+        self.created: f.RunCreated | None = None
+        self.lives: list[f.LifeStarted] = []
+        self.steps: dict[str, StepState] = {}
+        self.superseded: list[StepState] = []
+        self.scopes: dict[str, ScopeState] = {}
+        self.holds: dict[str, HoldState] = {}
+        self.holds_about: dict[str, list[HoldState]] = {}
+        self.stop: f.StopRequested | None = None
+        self.cancelled: f.RunCancelled | None = None
+        self.stopped: f.RunStopped | None = None
+        self.failed: f.RunFailed | None = None
+        self.result: Json | f.Spilled = None
+        self.ended_at: datetime | None = None
+
+    # --- questions ---
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status in FINISHED
+
+    @property
+    def open_holds(self) -> list[HoldState]:
+        return [hold for hold in self.holds.values() if hold.status == "open"]
+
+    def hold_for(self, key: str, kind: str) -> HoldState | None:
+        """Return the latest hold of this kind about `key` that was not voided."""
+        for hold in reversed(self.holds_about.get(key, ())):
+            if hold.opened.kind == kind and hold.status != "void":
+                return hold
+        return None
+
+    def scope(self, key: str) -> ScopeState:
+        """Return the scope, making an empty one when the journal does not know it."""
+        found = self.scopes.get(key)
+        if found is None:
+            found = self.scopes[key] = ScopeState(key)
+        return found
+
+    def life_of(self, step: StepState) -> f.LifeStarted | None:
+        """Return the life in which the step was last started."""
+        for life in reversed(self.lives):
+            if life.epoch == step.epoch:
+                return life
+        return None
+
+    def in_doubt(self) -> list[StepState]:
+        """Return the steps that began and whose outcome nobody knows."""
+        return [
+            step
+            for step in self.steps.values()
+            if step.status == "in_doubt" or (step.status == "running" and step.epoch < self.epoch)
+        ]
+
+    # --- the fold ---
+
+    def apply(self, fact: f.Fact) -> None:
+        """Fold in the next fact of the journal."""
+        self.seq += 1
+        _FOLD[type(fact)](self, fact)
+        if type(fact) in _CHANGES_STATUS:
+            change = glance(fact)
+            if change.status is not None:
+                self.status = change.status
+
+    def _created(self, fact: f.RunCreated) -> None:
+        self.created = fact
+        self.mode, self.target = fact.mode, fact.target
+
+    def _life_started(self, fact: f.LifeStarted) -> None:
+        self.epoch = fact.epoch
+        self.lives.append(fact)
+        self.mode = fact.mode or self.mode
+        self.stopped, self.ended_at = None, None
+        for scope in self.scopes.values():
+            scope.running.clear()
+        if fact.resumed:
+            self.stop = None
+        if self.failed is not None:
+            self._retry_what_failed(self.failed)
+            self.failed = None
+
+    def _retry_what_failed(self, failed: f.RunFailed) -> None:
+        for key in failed.failures:
+            step = self.steps.get(key)
+            if step is not None and step.status == "failed":
+                step.forgiven, step.next_at = step.attempts, None
+                step.status = "waiting"
+        for key in failed.superseded:
+            self._supersede(key)
+
+    def _supersede(self, key: str) -> None:
+        """Set a step, or all that a scope holds, aside: kept for `log --all`, run again."""
+        prefix = key + "/"
+        for name in [k for k in self.steps if k == key or k.startswith(prefix)]:
+            step = self.steps.pop(name)
+            step.status = "superseded"
+            self.superseded.append(step)
+        for name in [k for k in self.scopes if k == key or k.startswith(prefix)]:
+            del self.scopes[name]
+        self.scope(scope_of(key)).members.pop(key, None)
+
+    def _run_succeeded(self, fact: f.RunSucceeded) -> None:
+        self.result, self.ended_at = fact.result, fact.at
+        for hold in self.open_holds:
+            hold.status = "void"
+
+    def _run_failed(self, fact: f.RunFailed) -> None:
+        self.failed, self.ended_at = fact, fact.at
+
+    def _run_stopped(self, fact: f.RunStopped) -> None:
+        self.stopped, self.ended_at = fact, fact.at
+
+    def _stop_requested(self, fact: f.StopRequested) -> None:
+        self.stop = fact
+
+    def _cancelled(self, fact: f.RunCancelled) -> None:
+        self.cancelled, self.ended_at = fact, fact.at
+
+    def _step_started(self, fact: f.StepStarted) -> None:
+        step = self.steps.get(fact.key)
+        if step is None:
+            step = self.steps[fact.key] = StepState(fact.key)
+        step.status, step.attempts, step.epoch = "running", fact.attempt, self.epoch
+        step.started_seq, step.ended_seq = self.seq, 0
+        step.started_at, step.ended_at, step.next_at = fact.at, None, None
+        step.label, step.inputs, step.shown, step.code = (
+            fact.label, fact.inputs, fact.shown, fact.code,
+        )  # fmt: skip
+        step.once, step.reads, step.version = fact.once, fact.reads, fact.version
+        step.decided_by, step.location = fact.decided_by, fact.location
+        scope = self.scope(scope_of(fact.key))
+        if scope.running:
+            scope.overlapped = True
+        scope.running.add(fact.key)
+        self._spend_holds(fact.key)
+
+    def _step_ended(self, step: StepState, status: StepStatus, at: datetime) -> None:
+        step.status, step.ended_at, step.ended_seq = status, at, self.seq
+        step.next_at = None
+        self._spend_holds(step.key)
+        scope = self.scope(scope_of(step.key))
+        scope.running.discard(step.key)
+        if step.is_finished:
+            self._note_member(step.key)
+
+    def _note_member(self, key: str) -> None:
+        while True:
+            parent = scope_of(key)
+            members = self.scope(parent).members
+            if key in members:
+                return
+            members[key] = None
+            if not parent:
+                return
+            key = parent
+
+    def _step_succeeded(self, fact: f.StepSucceeded) -> None:
+        step = self.steps.get(fact.key) or self._unstarted(fact.key)
+        step.result = fact.result
+        step.error_type = step.error = ""
+        self._step_ended(step, "succeeded", fact.at)
+
+    def _step_found_done(self, fact: f.StepFoundDone) -> None:
+        step = self.steps.get(fact.key) or self._unstarted(fact.key)
+        step.result, step.decided_by = fact.result, fact.decided_by
+        if fact.label:
+            step.label, step.inputs, step.shown = fact.label, fact.inputs, fact.shown
+            step.code, step.version = fact.code, fact.version
+        self._step_ended(step, "already_done", fact.at)
+
+    def _unstarted(self, key: str) -> StepState:
+        step = self.steps[key] = StepState(key, epoch=self.epoch, started_seq=self.seq)
+        return step
+
+    def _attempt_failed(self, fact: f.AttemptFailed) -> None:
+        step = self.steps.get(fact.key) or self._unstarted(fact.key)
+        step.error_type, step.error = fact.type, fact.message
+        self._step_ended(step, "failed" if fact.next_at is None else "waiting", fact.at)
+        step.next_at = fact.next_at
+        if fact.location:
+            step.location = fact.location
+
+    def _step_doubted(self, fact: f.StepDoubted) -> None:
+        step = self.steps.get(fact.key) or self._unstarted(fact.key)
+        step.error = fact.why
+        self._step_ended(step, "in_doubt", fact.at)
+
+    def _step_rearmed(self, fact: f.StepRearmed) -> None:
+        step = self.steps.get(fact.key)
+        if step is None:
+            return
+        self.scope(scope_of(fact.key)).members.pop(fact.key, None)
+        step.status, step.forgiven, step.next_at = "waiting", step.attempts, None
+        self._spend_holds(fact.key)
+
+    def _step_skipped(self, fact: f.StepSkipped) -> None:
+        step = self.steps.get(fact.key) or self._unstarted(fact.key)
+        step.result, step.decided_by = None, f"skipped by {fact.by.claimed or fact.by.user}"
+        self._step_ended(step, "skipped", fact.at)
+
+    def _spend_holds(self, key: str) -> None:
+        """An answer is good for one decision: what follows it is asked anew."""
+        for hold in self.holds_about.get(key, ()):
+            if hold.opened.kind == "in_doubt" and hold.status == "open":
+                hold.status = "answered"
+            if hold.status != "open":
+                hold.is_used = True
+
+    def _step_renamed(self, fact: f.StepRenamed) -> None:
+        step = self.steps.pop(fact.was, None)
+        if step is None:
+            return
+        step.key = fact.key
+        self.steps[fact.key] = step
+        members = self.scope(scope_of(fact.was)).members
+        if fact.was in members:
+            del members[fact.was]
+            members[fact.key] = None
+
+    def _cursor_saved(self, fact: f.CursorSaved) -> None:
+        step = self.steps.get(fact.key) or self._unstarted(fact.key)
+        step.saved, step.has_saved = fact.value, True
+
+    def _step_left(self, fact: f.StepLeft) -> None:
+        step = self.steps.get(fact.key) or self._unstarted(fact.key)
+        step.forgiven += 1
+        self._step_ended(step, "waiting", fact.at)
+
+    def _timer_set(self, fact: f.TimerSet) -> None:
+        step = self.steps.get(fact.key)
+        if step is None:
+            step = self.steps[fact.key] = StepState(fact.key, started_at=fact.at)
+            step.started_seq, step.epoch = self.seq, self.epoch
+        step.status, step.next_at, step.label = "waiting", fact.until, fact.label or step.label
+        self._spend_holds(fact.key)
+
+    def _scope_entered(self, fact: f.ScopeEntered) -> None:
+        self.scope(fact.key).kind = fact.kind
+
+    def _scope_closed(self, fact: f.ScopeClosed) -> None:
+        scope = self.scope(fact.key)
+        scope.kind, scope.closed, scope.result = fact.kind, True, fact.result
+        self._note_member(fact.key)
+
+    def _drift_accepted(self, fact: f.DriftAccepted) -> None:
+        for key in fact.gone:
+            self._supersede(key)
+        for key, inputs in fact.changed:
+            step = self.steps.get(key)
+            if step is not None:
+                step.accepted_inputs += (inputs,)
+        self._spend_holds(fact.scope)
+
+    def _hold_opened(self, fact: f.HoldOpened) -> None:
+        hold = self.holds[fact.id] = HoldState(fact)
+        self.holds_about.setdefault(fact.key, []).append(hold)
+
+    def _hold_answered(self, fact: f.HoldAnswered) -> None:
+        hold = self.holds.get(fact.id)
+        if hold is None:
+            return
+        hold.answers.append(fact)
+        if hold.status == "open":
+            hold.status = _ANSWERED.get(fact.answer, "answered")
+            self.auto_rest = self.auto_rest or fact.value == AUTO_REST
+
+    def _hold_voided(self, fact: f.HoldVoided) -> None:
+        hold = self.holds.get(fact.id)
+        if hold is not None:
+            hold.status = "void"
+
+
+AUTO_REST = "auto for the rest of this run"
+"""The value of an approval that also covers every later step of the run."""
+_ANSWERED = {"approve": "approved", "reject": "rejected"}
+_CHANGES_STATUS = frozenset(
+    (f.RunCreated, f.LifeStarted, f.RunSucceeded, f.RunFailed, f.RunStopped, f.RunCancelled)
+)
+_FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
+    f.RunCreated: RunState._created,
+    f.LifeStarted: RunState._life_started,
+    f.RunSucceeded: RunState._run_succeeded,
+    f.RunFailed: RunState._run_failed,
+    f.RunStopped: RunState._run_stopped,
+    f.StopRequested: RunState._stop_requested,
+    f.RunCancelled: RunState._cancelled,
+    f.StepStarted: RunState._step_started,
+    f.StepSucceeded: RunState._step_succeeded,
+    f.StepFoundDone: RunState._step_found_done,
+    f.AttemptFailed: RunState._attempt_failed,
+    f.StepDoubted: RunState._step_doubted,
+    f.StepRearmed: RunState._step_rearmed,
+    f.StepSkipped: RunState._step_skipped,
+    f.StepRenamed: RunState._step_renamed,
+    f.CursorSaved: RunState._cursor_saved,
+    f.StepLeft: RunState._step_left,
+    f.TimerSet: RunState._timer_set,
+    f.ScopeEntered: RunState._scope_entered,
+    f.ScopeClosed: RunState._scope_closed,
+    f.DriftAccepted: RunState._drift_accepted,
+    f.HoldOpened: RunState._hold_opened,
+    f.HoldAnswered: RunState._hold_answered,
+    f.HoldVoided: RunState._hold_voided,
+}

@@ -1,0 +1,132 @@
+"""Drive a program on an asyncio loop. The store stays blocking; its fsyncs run in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeVar
+
+from holdfast.engine.effects import (
+    Call,
+    Effect,
+    Landed,
+    Outcome,
+    Program,
+    Raised,
+    Record,
+    Returned,
+    Submit,
+    Wait,
+)
+from holdfast.errors import Leaving
+from holdfast.runtime.blocking import SLICE_S, Performer
+from holdfast.runtime.life import Life
+
+T = TypeVar("T")
+
+
+async def drive(program: Program[T], perform: Callable[[Effect], Awaitable[object]]) -> T:
+    """Run `program` to its end, awaiting `perform` for each effect."""
+    try:
+        effect = next(program)
+        while True:
+            try:
+                answer = await perform(effect)
+            except Exception as error:
+                effect = program.throw(error)
+            else:
+                effect = program.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+class AsyncPerformer:
+    """Awaits calls and waits; the rest is the blocking performer's."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self._blocking = Performer(life)
+        self._flying: dict[asyncio.Task[Outcome | Leaving], str] = {}
+        self._left: Leaving | None = None
+
+    async def __call__(self, effect: Effect) -> object:
+        match effect:
+            case Submit(ticket, call):
+                self._flying[asyncio.create_task(_landing_of(call))] = ticket
+                return None
+            case Wait(until):
+                return await self._wait(until)
+            case Record(durable=True):
+                return await asyncio.to_thread(self._blocking, effect)
+            case _:
+                return self._blocking(effect)
+
+    async def _wait(self, until: datetime | None) -> Landed:
+        try:
+            return await self._landing(until)
+        except asyncio.CancelledError:
+            # Whoever awaited the step was cancelled: its body goes with it.
+            for task in self._flying:
+                task.cancel()
+            raise
+
+    async def _landing(self, until: datetime | None) -> Landed:
+        if not self._flying:
+            await self._wait_without_calls(until)
+            return {}
+        while self._flying:
+            left = SLICE_S
+            if until is not None:
+                left = (until - self._life.clock.now()).total_seconds()
+                if left <= 0:
+                    return {}
+            landed = await self._landed_within(min(left, SLICE_S))
+            if landed:
+                return landed
+        assert self._left is not None
+        raise self._left
+
+    async def _landed_within(self, seconds: float) -> Landed:
+        """Return what landed; a task that left makes the others be waited for, then leaves."""
+        done, _ = await asyncio.wait(
+            self._flying, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not done:
+            self._life.raise_if_leaving_now()
+        landed: dict[str, Outcome] = {}
+        for task in done:
+            ticket, landing = self._flying.pop(task), task.result()
+            if isinstance(landing, Leaving):
+                self._left = landing
+            else:
+                landed[ticket] = landing
+        return {} if self._left is not None else landed
+
+    async def _wait_without_calls(self, until: datetime | None) -> None:
+        if until is None:
+            await asyncio.to_thread(self._life.wait_for_person)
+            return
+        while True:
+            self._life.raise_if_due()
+            left = (until - self._life.clock.now()).total_seconds()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(left, SLICE_S))
+            await asyncio.to_thread(self._life.look_for_requests)
+
+
+async def _landing_of(call: Call) -> Outcome | Leaving:
+    """Make `call`, in a thread when it is not async, and return what came of it."""
+    try:
+        if inspect.iscoroutinefunction(call):
+            return Returned(await call())
+        return Returned(await asyncio.to_thread(call))
+    except Leaving as leaving:
+        return leaving
+    except asyncio.CancelledError:
+        return Raised(TimeoutError("cancelled"))
+    except Exception as error:
+        return Raised(error)

@@ -1,0 +1,151 @@
+"""Drive a program in the calling thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import copy_context
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, TypeVar, assert_never
+
+from holdfast.engine.effects import (
+    Call,
+    Effect,
+    Landed,
+    Look,
+    Now,
+    Outcome,
+    Program,
+    Raised,
+    Record,
+    Returned,
+    Submit,
+    Wait,
+)
+
+from holdfast.errors import Leaving
+
+if TYPE_CHECKING:
+    from holdfast.runtime.life import Life
+
+T = TypeVar("T")
+SLICE_S = 0.1
+"""How long a wait sleeps before it looks whether the run is to leave."""
+
+
+def drive(program: Program[T], perform: Callable[[Effect], object]) -> T:
+    """Run `program` to its end, answering each effect with `perform`.
+
+    An ordinary error of an effect is raised inside the program. Leaving, and the death of the
+    process, end it where it stands.
+    """
+    try:
+        effect = next(program)
+        while True:
+            try:
+                answer = perform(effect)
+            except Exception as error:
+                effect = program.throw(error)
+            else:
+                effect = program.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+class Performer:
+    """Answers the effects of one program for one life."""
+
+    __slots__ = ("_flying", "_landed", "_left", "_life", "_queue")
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self._landed: dict[str, Outcome] = {}
+        self._queue: SimpleQueue[tuple[str, Outcome | Leaving]] | None = None
+        self._flying: set[str] = set()
+        self._left: Leaving | None = None
+
+    def __call__(self, effect: Effect) -> object:
+        life = self._life
+        match effect:
+            case Record():
+                return life.record(effect)
+            case Now():
+                return life.clock.now()
+            case Look():
+                life.raise_if_leaving()
+                return life.journal.state
+            case Submit(ticket, call, place):
+                if place == "here":
+                    self._landed[ticket] = life.run_body(call)
+                else:
+                    self._start_thread(ticket, call)
+                return None
+            case Wait(until):
+                return self._wait(until)
+            case _:
+                assert_never(effect)
+
+    def _start_thread(self, ticket: str, call: Call) -> None:
+        if self._queue is None:
+            self._queue = SimpleQueue()
+        queue = self._queue
+        context = copy_context()
+        self._flying.add(ticket)
+        # A daemon: a body that was given up on must not keep the process from ending.
+        Thread(
+            target=lambda: queue.put((ticket, context.run(_landing_of, call))),
+            name=f"holdfast {ticket}",
+            daemon=True,
+        ).start()
+
+    def _wait(self, until: datetime | None) -> Landed:
+        if not self._landed:
+            if self._flying:
+                self._wait_for_threads(until)
+            elif until is not None:
+                self._life.wait_until(until)
+            else:
+                self._life.wait_for_person()
+        landed, self._landed = self._landed, {}
+        return landed
+
+    def _wait_for_threads(self, until: datetime | None) -> None:
+        """Wait for one thread to land. When one of them left, wait for the others to reach
+        their own boundaries, so that none is cut off in the middle, and leave with it."""
+        assert self._queue is not None
+        while self._flying:
+            left = SLICE_S
+            if until is not None:
+                left = (until - self._life.clock.now()).total_seconds()
+                if left <= 0:
+                    return
+            try:
+                ticket, landing = self._queue.get(timeout=min(left, SLICE_S))
+            except Empty:
+                self._life.raise_if_leaving_now()
+                continue
+            self._flying.discard(ticket)
+            if isinstance(landing, Leaving):
+                self._left = landing
+            elif self._left is None:
+                self._landed[ticket] = landing
+                return
+        if self._left is not None:
+            raise self._left
+
+
+def outcome_of(call: Call) -> Outcome:
+    """Make `call` and return what came of it."""
+    try:
+        return Returned(call())
+    except Exception as error:
+        return Raised(error)
+
+
+def _landing_of(call: Call) -> Outcome | Leaving:
+    try:
+        return outcome_of(call)
+    except Leaving as leaving:
+        return leaving

@@ -1,0 +1,77 @@
+"""One run's journal, with its state kept folded: every thread of a life shares it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from threading import RLock
+
+from holdfast.errors import StoreError
+from holdfast.model.facts import Fact, Spilled
+from holdfast.model.json import Json
+from holdfast.model.state import RunState
+from holdfast.ports.store import Store
+
+Observer = Callable[[Fact, RunState], None]
+
+
+class Journal:
+    """Reads and appends one run's facts under its owner's epoch (None: not the owner)."""
+
+    def __init__(self, store: Store, run: str, epoch: int | None = None) -> None:
+        self.store, self.run, self.epoch = store, run, epoch
+        self.state = RunState()
+        self.observers: list[Observer] = []
+        self._lock = RLock()
+
+    def refresh(self) -> RunState:
+        """Fold in what was appended since the last look. Raises StoreCorrupt."""
+        with self._lock:
+            state = self.state
+            apply = state.apply
+            for stored in self.store.read(self.run, state.seq):
+                if stored.seq != state.seq + 1:
+                    raise StoreError(
+                        f"run {self.run}: fact {state.seq + 1} is missing from its journal"
+                    )
+                apply(stored.fact)
+                if self.observers:
+                    self._tell(stored.fact)
+            return state
+
+    def append(
+        self, facts: Sequence[Fact], *, durable: bool = True, only_if_current: bool = False
+    ) -> bool:
+        """Make `facts` permanent, fold them in after whatever others appended, and tell the
+        observers. Return False when nothing was written because others had appended.
+
+        A crash after the store has written costs nothing: the next life reads the facts.
+        """
+        with self._lock:
+            appended = self.store.append(
+                self.run,
+                facts,
+                after=self.state.seq,
+                epoch=self.epoch,
+                durable=durable,
+                only_if_current=only_if_current,
+            )
+            if appended.others:
+                for fact in appended.others:
+                    self._fold(fact)
+            if appended.written:
+                for fact in facts:
+                    self._fold(fact)
+            return appended.written
+
+    def load(self, value: Json | Spilled) -> Json:
+        """Return a recorded value, fetching it when it was too large for its row."""
+        return self.store.load(value) if isinstance(value, Spilled) else value
+
+    def _fold(self, fact: Fact) -> None:
+        self.state.apply(fact)
+        if self.observers:
+            self._tell(fact)
+
+    def _tell(self, fact: Fact) -> None:
+        for observer in self.observers:
+            observer(fact, self.state)

@@ -1,0 +1,266 @@
+"""One process's part of a run: it owns the journal, performs effects, and ends in order.
+
+Three things may ask a life to leave: a person (a control fact), a signal, and lost ownership.
+All set the same flag, which is raised as Leaving at the next boundary; nothing that runs is cut
+off by it. Only the second signal, and `stop --now`, interrupt a body.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime
+from typing import Protocol
+
+from holdfast.engine.effects import Call, Outcome, Record
+from holdfast.errors import Leaving, LostOwnership, StoreError
+from holdfast.model.facts import Fact, HoldVoided, RunFailed, RunStopped, StopRequested
+from holdfast.model.state import HoldState, RunState
+from holdfast.ports.clock import Clock
+from holdfast.ports.person import Person
+from holdfast.ports.store import Output, Store
+from holdfast.runtime.blocking import SLICE_S, outcome_of
+from holdfast.runtime.capture import Capture, Redactor
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.processes import Groups
+
+HOLD_POLL_S = 0.25
+"""How soon a waiting process sees an answer given elsewhere; the promise is one second."""
+RECORDED_KINDS = frozenset({"verb", "signal", "time", "park", "pause"})
+
+
+class Listener(Protocol):
+    """Who shows a life's progress. It is told after the fact is durable, and cannot refuse."""
+
+    def fact(self, fact: Fact, state: RunState) -> None:
+        """A fact was recorded."""
+
+    def progress(self, key: str, done: float, total: float | None, note: str) -> None:
+        """A step says how far it is. Nothing of this is durable."""
+
+    def output(self, output: Output) -> None:
+        """A step wrote a line."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know that is not a fact of the run."""
+
+
+class Life:
+    """The owner of one run, in one process, under one epoch."""
+
+    def __init__(
+        self, journal: Journal, clock: Clock, person: Person, *, budget_s: float | None = None
+    ) -> None:
+        assert journal.epoch is not None
+        self.journal, self.clock, self.person = journal, clock, person
+        self.groups = Groups()
+        self._step_groups: dict[str, Groups] = {}
+        self.redactor = Redactor()
+        self.capture: Capture | None = None
+        self.listeners: list[Listener] = []
+        self.leaving: Leaving | None = None
+        self.is_cut_off = False
+        self.in_body = False
+        self.late: list[tuple[BaseException, str]] = []
+        self._main = threading.get_ident()
+        self._deadline = None if budget_s is None else clock.monotonic() + budget_s
+        self._changes = -1
+
+    @property
+    def run(self) -> str:
+        return self.journal.run
+
+    @property
+    def store(self) -> Store:
+        return self.journal.store
+
+    # --- boundaries ---
+
+    def record(self, effect: Record) -> bool:
+        """Append an effect's facts. Raises Leaving at a boundary when the run is to stop, and
+        when the store or the ownership is lost: the script cannot go on past that."""
+        if effect.boundary:
+            self.raise_if_due()
+        try:
+            written = self.journal.append(
+                effect.facts, durable=effect.durable, only_if_current=effect.boundary
+            )
+        except LostOwnership as lost:
+            raise self.leave(str(lost), lost.exit_code, "lost") from lost
+        except StoreError as error:
+            raise self.leave(str(error), error.exit_code, "storage") from error
+        if not written:
+            self.raise_if_asked_to_stop()
+        return written
+
+    def leave(self, reason: str, exit_code: int, kind: str) -> Leaving:
+        """Set the flag that every recorded call raises from now on, and return it."""
+        if self.leaving is None:
+            self.leaving = Leaving(reason, exit_code, kind)
+        return self.leaving
+
+    def raise_if_leaving(self) -> None:
+        if self.leaving is not None:
+            raise self.leaving
+
+    def raise_if_leaving_now(self) -> None:
+        """Raise only when the bodies that run are to be given up on, too."""
+        if self.leaving is not None and self.is_cut_off:
+            raise self.leaving
+
+    def is_due(self) -> bool:
+        """Whether the run is to leave at the next boundary; the flag is set then."""
+        try:
+            self.raise_if_due()
+        except Leaving:
+            return True
+        return False
+
+    def raise_if_due(self) -> None:
+        """Raise Leaving when a signal, spent time or a person asks the run to leave."""
+        if self.leaving is not None:
+            raise self.leaving
+        if self._deadline is not None and self.clock.monotonic() >= self._deadline:
+            raise self.leave("the time budget is spent", 75, "time")
+        self.raise_if_asked_to_stop()
+
+    def raise_if_asked_to_stop(self) -> None:
+        """Raise Leaving when a person's stop, pause or cancel is in the journal."""
+        state = self.journal.state
+        if state.cancelled is not None:
+            raise self.leave(f"cancelled: {state.cancelled.reason}", 3, "cancelled")
+        if state.stop is not None:
+            raise self._leave_at_request(state.stop)
+
+    def _leave_at_request(self, stop: StopRequested) -> Leaving:
+        by = stop.by.claimed or stop.by.user
+        word, kind = ("paused", "pause") if stop.pause else ("stopped", "verb")
+        return self.leave(f"{word} by {by}", 3, kind)
+
+    def tell(self, text: str) -> None:
+        """Show a person something that is no fact of the run."""
+        for listener in self.listeners:
+            listener.note(text)
+
+    # --- what bodies use ---
+
+    def groups_of(self, key: str) -> Groups:
+        """Return the process groups of the step whose body runs now."""
+        return self._step_groups.setdefault(key, Groups(self.groups))
+
+    def write_output(self, key: str, attempt: int, stream: str, text: str) -> None:
+        """Keep one line of a step's output, with secrets replaced, and show it."""
+        output = Output(self.clock.now(), key, attempt, stream, self.redactor(text))
+        self.store.write_output(self.run, (output,))
+        for listener in self.listeners:
+            listener.output(output)
+
+    def redact(self, name: str, text: str) -> None:
+        """Have the exact `text` replaced wherever output or a failure's message shows it."""
+        self.redactor.add(text, name)
+
+    def end_of_body(self, key: str, attempt: int) -> None:
+        """Keep the last, unfinished line of a body that ended, and forget its programs."""
+        if self.capture is not None:
+            self.capture.flush(key, attempt)
+        self._step_groups.pop(key, None)
+
+    # --- waiting and running ---
+
+    def run_body(self, call: Call) -> Outcome:
+        """Run the user's code of a sequential step, in the calling thread."""
+        if threading.get_ident() != self._main:
+            return outcome_of(call)
+        self.in_body = True
+        try:
+            return outcome_of(call)
+        finally:
+            self.in_body = False
+
+    def wait_until(self, moment: datetime) -> None:
+        """Return at `moment` by the wall clock, which may jump; leave when asked to meanwhile."""
+        while True:
+            self.raise_if_due()
+            left = (moment - self.clock.now()).total_seconds()
+            if left <= 0:
+                return
+            self.look_for_requests()
+            time.sleep(min(left, SLICE_S))
+
+    def look_for_requests(self) -> None:
+        """Fold in what others appended since the last look, and leave when it says so."""
+        changes = self.store.changes()
+        if changes != self._changes:
+            self._changes = changes
+            self._refresh()
+            self.raise_if_asked_to_stop()
+
+    def _refresh(self) -> None:
+        try:
+            self.journal.refresh()
+        except StoreError as error:
+            raise self.leave(str(error), error.exit_code, "storage") from error
+
+    def wait_for_person(self) -> None:
+        """Return when the journal may hold an answer. Raises Leaving to park the run."""
+        self.raise_if_due()
+        before = self.journal.state.seq
+        self.look_for_requests()
+        state = self.journal.state
+        holds = state.open_holds
+        if state.seq != before or not holds:
+            return
+        answer = self.person.attend(self.run, state, holds)
+        if answer is not None:
+            self.record(Record((answer,)))
+
+    # --- the end ---
+
+    def end_left(self, leaving: Leaving) -> None:
+        """Record why the run left this process, where that can still be recorded."""
+        if leaving.kind in RECORDED_KINDS:
+            stopped = RunStopped(
+                self.clock.now(),
+                leaving.kind,
+                leaving.reason,
+                leaving.exit_code,  # type: ignore[arg-type]
+            )
+            self._append_last(stopped)
+
+    def end_failed(self, fact: RunFailed) -> None:
+        self._append_last(fact)
+
+    def _append_last(self, fact: Fact) -> None:
+        try:
+            self.journal.append((fact,))
+        except LostOwnership as lost:
+            self.leave(str(lost), lost.exit_code, "lost")
+        except StoreError as error:
+            self.leaving = Leaving(str(error), error.exit_code, "storage")
+
+    def close(self) -> None:
+        """Give the run back. Never raises: what matters is recorded already."""
+        epoch = self.journal.epoch
+        assert epoch is not None
+        try:
+            self.store.release(self.run, epoch)
+        except (StoreError, LostOwnership):
+            # The next life finds this process gone, or the store's own error explains it.
+            pass
+
+
+def exit_code_of(holds: list[HoldState]) -> int:
+    """Return the exit code of a run parked on these holds: the most pressing one's."""
+    return max((_HOLD_EXIT.get(hold.opened.kind, 3) for hold in holds), default=3)
+
+
+_HOLD_EXIT = {"in_doubt": 6, "gate": 4, "budget": 4}
+
+
+def stale_holds(state: RunState, at: datetime) -> tuple[HoldVoided, ...]:
+    """Return facts that void the drift holds nobody answered: the script is read anew."""
+    return tuple(
+        HoldVoided(at, hold.opened.id, "the script is read anew")
+        for hold in state.open_holds
+        if hold.opened.kind == "drift"
+    )

@@ -1,0 +1,54 @@
+"""Signals: the first asks the run to leave after the item in hand, the second leaves now."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from holdfast.runtime.life import Life
+
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Signals:
+    """While it is entered, signals end the life in order. Only the main thread can; elsewhere
+    the process's own handlers stay."""
+
+    def __init__(self, life: Life, tell: Callable[[str], None]) -> None:
+        self._life, self._tell = life, tell
+        self._before: dict[int, Any] = {}
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in HANDLED:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    # An ignored SIGHUP (nohup) stays ignored.
+                    self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        life, name = self._life, signal.Signals(number).name
+        self._count += 1
+        leaving = life.leave(f"{name} received", 128 + number, "signal")
+        if self._count == 1:
+            self._tell(f"{name}: leaving after the step in hand; once more to leave now")
+            return
+        life.is_cut_off = True
+        # Not from the handler itself: ending programs takes their grace, and the step waits.
+        threading.Thread(target=life.groups.kill_all, daemon=True).start()
+        if life.in_body:
+            # Only the user's code is interrupted; the journal's own code never is.
+            raise leaving
