@@ -7,22 +7,18 @@ program that its blocking namesake drives.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from holdfast.engine import drift, waiting
+from holdfast.engine import waiting
 from holdfast.engine.effects import Program
 from holdfast.engine.question import Question, question
-from holdfast.engine.scope import close, enter, recorded_value, side_by_side
-from holdfast.engine.spec import Call
-from holdfast.engine.step import step as step_program
-from holdfast.engine.trace import Trace
-from holdfast.errors import StepFailed
+from holdfast.engine.scope import side_by_side
 from holdfast.flow import verbs
+from holdfast.flow.awaited import AsyncStepFunction, async_branch, prepare_async, recorded
 from holdfast.flow.inside import attempt, here, progress, save, saved, secret, token
-from holdfast.flow.running import succeed
+from holdfast.flow.inside import sh as blocking_sh
 from holdfast.flow.scopes import (
     branches_of,
     flight,
@@ -30,27 +26,15 @@ from holdfast.flow.scopes import (
     limit_of,
     postflight,
     preflight,
-    scope_key,
     stage,
 )
-from holdfast.flow.steps import (
-    Duration,
-    StepFunction,
-    attempt_of,
-    note_failure,
-    prepare,
-    value_of,
-)
+from holdfast.flow.steps import Duration, StepFunction, value_of
 from holdfast.flow.steps import step as blocking_step
 from holdfast.flow.verbs import Answered
-from holdfast.flow.workflows import Workflow, workflow
-from holdfast.model.codec import decode, encode
-from holdfast.model.facts import ScopeKind
+from holdfast.flow.workflows import workflow
 from holdfast.model.types import NO_TYPES, Types
 from holdfast.runtime.aio import AsyncPerformer, drive
-from holdfast.runtime.capture import current_step
-from holdfast.runtime.context import FRAME, Frame, in_workflow
-from holdfast.runtime.life import Life
+from holdfast.runtime.context import Frame, in_workflow
 
 __all__ = [
     "ask", "attempt", "confirm", "do", "flight", "here", "parallel", "postflight", "preflight",
@@ -58,19 +42,7 @@ __all__ = [
     "step", "token", "wait_for", "workflow",
 ]  # fmt: skip
 
-P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class AsyncStepFunction(StepFunction[P, Any]):
-    """A step that is awaited. Its function may be async, or plain: then it runs in a thread."""
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
-        frame = FRAME.get()
-        if frame is None or frame.step is not None:
-            self._refuse_unrecorded(frame)
-            return self._body(*args, **kwargs)
-        return recorded(frame, self, self.arguments(args, kwargs))
 
 
 def step(label: Any = None, **options: Any) -> Any:
@@ -83,63 +55,6 @@ def step(label: Any = None, **options: Any) -> Any:
 
 def _awaited(found: StepFunction[..., Any]) -> AsyncStepFunction[...]:
     return AsyncStepFunction(found.function, found.rules, found.options)
-
-
-async def recorded(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]) -> Any:
-    """Run one call of a step as a checkpoint and return its recorded value."""
-    frame = _in_lane(frame)
-    call = prepare_async(frame, step, arguments)
-    try:
-        result = await drive(step_program(call), AsyncPerformer(frame.life))
-    except StepFailed as failure:
-        note_failure(frame, failure)
-        raise
-    return value_of(frame.life.journal.load(result), step.types)
-
-
-def _in_lane(frame: Frame) -> Frame:
-    """Return the frame with the task's own lane: 0 in the task that walks the scope."""
-    task = asyncio.current_task()
-    owner = frame.trace.task
-    if owner is None or task is owner:
-        return frame
-    return replace(frame, lane=id(task))
-
-
-def prepare_async(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]) -> Call:
-    """Return the call with a body that is awaited, and an abort that cancels it."""
-    call = prepare(frame, step, arguments)
-    loop, running = asyncio.get_running_loop(), list[asyncio.Task[Any]]()
-
-    async def body() -> object:
-        task = asyncio.current_task()
-        assert task is not None
-        running.append(task)
-        return await run_in_step(frame, whole, step.bind(arguments))
-
-    def abort() -> None:
-        call.abort()
-        for task in running:
-            loop.call_soon_threadsafe(task.cancel)
-
-    whole = replace(call, body=body, abort=abort)
-    return whole
-
-
-async def run_in_step(frame: Frame, call: Call, body: Callable[[], object]) -> object:
-    """Run a step's body in its own task, where `save` and `sh` find the step they belong to."""
-    attempt = attempt_of(frame, call)
-    inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane))
-    logged = current_step.set((call.key, attempt))
-    try:
-        function = getattr(body, "func", body)
-        if asyncio.iscoroutinefunction(function):
-            return await cast(Callable[[], Awaitable[object]], body)()
-        return await asyncio.to_thread(body)
-    finally:
-        frame.life.end_of_body(call.key, attempt)
-        current_step.reset(logged)
-        FRAME.reset(inside)
 
 
 # --- verbs that are steps of their own ---
@@ -216,74 +131,12 @@ async def _asked(frame: Frame, program: Program[Any], types: Types) -> Any:
 
 async def sh(*argv: Any, **options: Any) -> Any:
     """Run a program and return its output; see `holdfast.sh`."""
-    from holdfast.flow.inside import sh as blocking_sh
-
     return await asyncio.to_thread(blocking_sh, *argv, **options)
-
-
-# --- scopes ---
 
 
 async def parallel(*calls: Any, at_once: int | None = None) -> list[Any]:
     """Await the calls side by side and return their results in order; see `holdfast.parallel`."""
     frame = in_workflow("parallel")
-    branches = branches_of(frame, calls, _branch)
+    branches = branches_of(frame, calls, async_branch)
     program = side_by_side(branches, limit_of(at_once, branches))
     return joined(frame, branches, await drive(program, AsyncPerformer(frame.life)))
-
-
-def _branch(frame: Frame, key: str, call: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
-    async def run() -> Any:
-        return await in_scope(frame, key, "branch", call, Types.of(call))
-
-    return run
-
-
-async def in_scope(
-    frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], types: Types
-) -> Any:
-    """Return what `call` returns in the scope `key`, or what it returned when it was closed."""
-    life = frame.life
-    closed, value = await drive(recorded_value(key), AsyncPerformer(life))
-    if closed:
-        return value_of(life.journal.load(value), types)
-    await drive(enter(key, kind), AsyncPerformer(life))
-    inner = Frame(life, Trace(life.journal.state, key, frame.trace))
-    inner.trace.task = asyncio.current_task()
-    token = FRAME.set(inner)
-    try:
-        result = call()
-        if asyncio.iscoroutine(result):
-            result = await result
-        await drive(close(inner.trace, kind, result), AsyncPerformer(life))
-    finally:
-        FRAME.reset(token)
-    return decode(encode(result), types)
-
-
-async def nested(
-    workflow: Workflow[..., Any], frame: Frame, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
-    """Run a workflow inside a run, as a scope of its own."""
-    key = scope_key(frame, workflow.name)
-    call = lambda: workflow.function(*args, **kwargs)  # noqa: E731
-    return await in_scope(frame, key, "workflow", call, workflow.types)
-
-
-def walk(
-    workflow: Workflow[..., Any], params: Mapping[str, object], life: Life, root: Trace
-) -> object:
-    """Run an async workflow on a loop of its own, to its recorded end, and return its value."""
-    return asyncio.run(_walk(workflow, params, life, root))
-
-
-async def _walk(
-    workflow: Workflow[..., Any], params: Mapping[str, object], life: Life, root: Trace
-) -> object:
-    root.task = asyncio.current_task()
-    value = await workflow.bound(params)()
-    life.raise_if_leaving()
-    await drive(drift.at_end(root), AsyncPerformer(life))
-    encoded = encode(value)
-    await drive(succeed(encoded), AsyncPerformer(life))
-    return decode(encoded, workflow.types)

@@ -14,9 +14,9 @@ from holdfast.flow.steps import value_of
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import CursorSaved, StepLeft
 from holdfast.model.types import NO_TYPES
-from holdfast.runtime.blocking import Performer, drive
 from holdfast.runtime.capture import current_step
 from holdfast.runtime.context import FRAME, frame, in_step
+from holdfast.runtime.driving import drive
 from holdfast.runtime.processes import Done, Groups, run_program
 
 T = TypeVar("T")
@@ -58,9 +58,9 @@ def save(value: object) -> None:
     and of nothing done before. Raises Unrecordable.
     """
     life, step = in_step("save")
-    drive(_save_program(step.key, value), Performer(life))
+    drive(_save_program(step.key, value), life.performer())
     if life.is_due():
-        drive(_leave_program(step.key), Performer(life))
+        drive(_leave_program(step.key), life.performer())
         life.raise_if_leaving()
 
 
@@ -79,7 +79,7 @@ def saved(default: T) -> T: ...
 def saved(default: Any = None) -> Any:
     """Return what the step last saved, in this life or an earlier one, else `default`."""
     life, step = in_step("saved")
-    state = drive(_look(), Performer(life)).steps.get(step.key)
+    state = drive(_look(), life.performer()).steps.get(step.key)
     if state is None or not state.has_saved:
         return default
     return value_of(life.journal.load(state.saved), NO_TYPES)

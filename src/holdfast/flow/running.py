@@ -19,9 +19,10 @@ from holdfast.model.json import Json
 from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
-from holdfast.runtime.blocking import Performer, drive
+from holdfast.runtime.blocking import Performer
 from holdfast.runtime.capture import Capture
 from holdfast.runtime.context import FRAME, LIVES, Frame
+from holdfast.runtime.driving import drive
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.life import Life, Listener, exit_code_of
 from holdfast.runtime.ownership import LEASE_S
@@ -58,7 +59,7 @@ def live(
     Never raises for what the script or the store does: that is in the outcome, and recorded.
     On return the run is given back, and everything it says is durable.
     """
-    life = Life(journal, clock, person, budget_s=budget_s)
+    life = Life(journal, clock, person, Performer, budget_s=budget_s)
     life.listeners.extend(listeners)
     journal.observers.append(_telling(life))
     with _attended(life, clock, lease_s):
@@ -94,7 +95,7 @@ def _walk(workflow: Workflow[..., Any], params: Mapping[str, object], life: Life
     token = FRAME.set(Frame(life, root))
     try:
         if workflow.is_async:
-            from holdfast.aio import walk
+            from holdfast.flow.awaited import walk
 
             value = walk(workflow, params, life, root)
         else:
@@ -113,9 +114,9 @@ def finish(workflow: Workflow[..., Any], root: Trace, life: Life, value: object)
     swallowed it.
     """
     life.raise_if_leaving()
-    drive(drift.at_end(root), Performer(life))
+    drive(drift.at_end(root), life.performer())
     encoded = encode(value)
-    drive(succeed(encoded), Performer(life))
+    drive(succeed(encoded), life.performer())
     return decode(encoded, workflow.types)
 
 

@@ -17,8 +17,8 @@ from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
 from holdfast.model.keys import join
 from holdfast.model.types import Types
-from holdfast.runtime.blocking import Performer, drive
 from holdfast.runtime.context import FRAME, Frame, in_workflow
+from holdfast.runtime.driving import drive
 
 OnFailure = Literal["stop", "undo"]
 BRANCHES_MAX = 1_000
@@ -53,7 +53,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         inner = self.open()
-        drive(enter(inner.trace.scope, "stage"), Performer(inner.life))
+        drive(enter(inner.trace.scope, "stage"), inner.life.performer())
         self._token = FRAME.set(inner)
         return self
 
@@ -65,7 +65,7 @@ class Stage:
     ) -> None:
         inner = self.leave(error)
         if error is None:
-            drive(close(inner.trace, "stage"), Performer(inner.life))
+            drive(close(inner.trace, "stage"), inner.life.performer())
 
     def leave(self, error: BaseException | None) -> Frame:
         """Step out of the stage; a failure has now reached the scope around it."""
@@ -144,7 +144,7 @@ def parallel(*calls: Any, at_once: int | None = None) -> list[Any]:
     """
     frame = in_workflow("parallel")
     branches = branches_of(frame, calls, run_branch)
-    outcomes = drive(side_by_side(branches, limit_of(at_once, branches)), Performer(frame.life))
+    outcomes = drive(side_by_side(branches, limit_of(at_once, branches)), frame.life.performer())
     return joined(frame, branches, outcomes)
 
 
@@ -192,15 +192,15 @@ def run_branch(frame: Frame, key: str, call: Callable[[], Any]) -> Callable[[], 
 def in_scope(frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], types: Types) -> Any:
     """Return what `call` returns in the scope `key`, or what it returned when it was closed."""
     life = frame.life
-    closed, value = drive(recorded_value(key), Performer(life))
+    closed, value = drive(recorded_value(key), life.performer())
     if closed:
         return value_of(life.journal.load(value), types)
-    drive(enter(key, kind), Performer(life))
+    drive(enter(key, kind), life.performer())
     inner = Frame(life, Trace(life.journal.state, key, frame.trace))
     token = FRAME.set(inner)
     try:
         result = call()
-        drive(close(inner.trace, kind, result), Performer(life))
+        drive(close(inner.trace, kind, result), life.performer())
     finally:
         FRAME.reset(token)
     return decode(encode(result), types)

@@ -19,10 +19,10 @@ from holdfast.model.json import Json
 from holdfast.model.keys import default_label, format_label, join
 from holdfast.model.retry import Retry
 from holdfast.model.types import Types
-from holdfast.runtime.blocking import Performer, drive
 from holdfast.runtime.capture import current_step
 from holdfast.runtime.codehash import code_hash, location
 from holdfast.runtime.context import FRAME, LIVES, Frame, outside
+from holdfast.runtime.driving import drive
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,7 +55,7 @@ class StepFunction(Generic[P, R]):
         frame = FRAME.get()
         if frame is None or frame.step is not None:
             self._refuse_unrecorded(frame)
-            return self._body(*args, **kwargs)
+            return cast(Callable[P, R], self._body)(*args, **kwargs)
         return recorded(frame, self, self.arguments(args, kwargs))
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
@@ -167,7 +167,7 @@ def recorded(frame: Frame, step: StepFunction[Any, R], arguments: dict[str, obje
     call = prepare(frame, step, arguments)
     life = frame.life
     try:
-        result = drive(step_program(call), Performer(life))
+        result = drive(step_program(call), life.performer())
     except StepFailed as failure:
         note_failure(frame, failure)
         raise
@@ -329,7 +329,7 @@ def made(function: Callable[..., Any], rules: Rules, options: Options) -> StepFu
     own decorator."""
     code = getattr(function, "__code__", None)
     if code is not None and code.co_flags & COROUTINE:
-        from holdfast.aio import AsyncStepFunction
+        from holdfast.flow.awaited import AsyncStepFunction
 
         return AsyncStepFunction(function, rules, options)
     return StepFunction(function, rules, options)

@@ -27,8 +27,8 @@ from holdfast.flow.steps import (
 )
 from holdfast.model.durations import seconds, show
 from holdfast.model.types import NO_TYPES, Types
-from holdfast.runtime.blocking import Performer, drive
 from holdfast.runtime.context import Frame, in_workflow
+from holdfast.runtime.driving import drive
 
 R = TypeVar("R")
 
@@ -128,7 +128,7 @@ def wait_for(
     step = adhoc(fn, reads=True)
     call = prepare(frame, named(step, label), positional(step, args))
     every_s, timeout_s = interval(every, timeout)
-    found = drive(waiting.wait_for(call, every_s, timeout_s), Performer(frame.life))
+    found = drive(waiting.wait_for(call, every_s, timeout_s), frame.life.performer())
     return value_of(frame.life.journal.load(found), step.types)  # type: ignore[return-value]
 
 
@@ -141,7 +141,7 @@ def sleep(duration: Duration) -> None:
     """Wait for `duration`, counted from the first time this is reached, over any number of
     lives: the moment it ends is durable before the wait begins."""
     frame = in_workflow("sleep")
-    drive(sleep_program(frame, duration), Performer(frame.life))
+    drive(sleep_program(frame, duration), frame.life.performer())
 
 
 def sleep_program(frame: Frame, duration: Duration) -> Program[None]:
@@ -153,7 +153,7 @@ def sleep_program(frame: Frame, duration: Duration) -> Program[None]:
 def sleep_until(moment: datetime) -> None:
     """Wait until `moment`, which must know its time zone."""
     frame = in_workflow("sleep_until")
-    drive(sleep_until_program(frame, moment), Performer(frame.life))
+    drive(sleep_until_program(frame, moment), frame.life.performer())
 
 
 def sleep_until_program(frame: Frame, moment: datetime) -> Program[None]:
@@ -181,7 +181,7 @@ def confirm(text: str) -> Answered:
     Raises StepFailed when the answer is no; `resume` asks again.
     """
     frame = in_workflow("confirm")
-    found = drive(confirm_program(frame, text), Performer(frame.life))
+    found = drive(confirm_program(frame, text), frame.life.performer())
     return answered(value_of(frame.life.journal.load(found), NO_TYPES))
 
 
@@ -206,5 +206,5 @@ def ask(
     """
     frame = in_workflow("ask")
     asked = Question(text, "question", type, None if choices is None else tuple(choices), default)
-    found = drive(question(plain_call(frame, f"ask {text}"), asked), Performer(frame.life))
+    found = drive(question(plain_call(frame, f"ask {text}"), asked), frame.life.performer())
     return value_of(frame.life.journal.load(found), Types.of(type))  # type: ignore[return-value]

@@ -41,7 +41,7 @@ class Workflow(Generic[P, R]):
             raise outside(f"workflow {self.name!r}")
         frame = in_workflow(f"workflow {self.name!r}")
         if self.is_async:
-            from holdfast.aio import nested
+            from holdfast.flow.awaited import nested
 
             return cast(R, nested(self, frame, args, kwargs))
         key = scope_key(frame, self.name)

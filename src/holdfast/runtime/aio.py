@@ -21,7 +21,7 @@ from holdfast.engine.effects import (
     Wait,
 )
 from holdfast.errors import Leaving
-from holdfast.runtime.blocking import SLICE_S, Performer
+from holdfast.runtime.calling import SLICE_S
 from holdfast.runtime.life import Life
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class AsyncPerformer:
 
     def __init__(self, life: Life) -> None:
         self._life = life
-        self._blocking = Performer(life)
+        self._blocking = life.performer()
         self._flying: dict[asyncio.Task[Outcome | Leaving], str] = {}
         self._left: Leaving | None = None
 

@@ -1,13 +1,12 @@
-"""Drive a program in the calling thread."""
+"""Answer effects in the calling thread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import copy_context
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar, assert_never
+from typing import assert_never
 
 from holdfast.engine.effects import (
     Call,
@@ -16,42 +15,13 @@ from holdfast.engine.effects import (
     Look,
     Now,
     Outcome,
-    Program,
-    Raised,
     Record,
-    Returned,
     Submit,
     Wait,
 )
-
 from holdfast.errors import Leaving
-
-if TYPE_CHECKING:
-    from holdfast.runtime.life import Life
-
-T = TypeVar("T")
-SLICE_S = 0.1
-"""How long a wait sleeps before it looks whether the run is to leave."""
-
-
-def drive(program: Program[T], perform: Callable[[Effect], object]) -> T:
-    """Run `program` to its end, answering each effect with `perform`.
-
-    An ordinary error of an effect is raised inside the program. Leaving, and the death of the
-    process, end it where it stands.
-    """
-    try:
-        effect = next(program)
-        while True:
-            try:
-                answer = perform(effect)
-            except Exception as error:
-                effect = program.throw(error)
-            else:
-                effect = program.send(answer)
-    except StopIteration as end:
-        result: T = end.value
-        return result
+from holdfast.runtime.calling import SLICE_S, landing_of
+from holdfast.runtime.life import Life
 
 
 class Performer:
@@ -95,7 +65,7 @@ class Performer:
         self._flying.add(ticket)
         # A daemon: a body that was given up on must not keep the process from ending.
         Thread(
-            target=lambda: queue.put((ticket, context.run(_landing_of, call))),
+            target=lambda: queue.put((ticket, context.run(landing_of, call))),
             name=f"holdfast {ticket}",
             daemon=True,
         ).start()
@@ -134,18 +104,3 @@ class Performer:
                 return
         if self._left is not None:
             raise self._left
-
-
-def outcome_of(call: Call) -> Outcome:
-    """Make `call` and return what came of it."""
-    try:
-        return Returned(call())
-    except Exception as error:
-        return Raised(error)
-
-
-def _landing_of(call: Call) -> Outcome | Leaving:
-    try:
-        return outcome_of(call)
-    except Leaving as leaving:
-        return leaving

@@ -9,24 +9,32 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from holdfast.engine.effects import Call, Outcome, Record
+from holdfast.engine.effects import Call, Effect, Outcome, Record
 from holdfast.errors import Leaving, LostOwnership, StoreError
-from holdfast.model.facts import Fact, HoldVoided, RunFailed, RunStopped, StopRequested
+from holdfast.model.facts import Fact, HoldVoided, RunFailed, RunStopped, StopKind, StopRequested
 from holdfast.model.state import HoldState, RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
 from holdfast.ports.store import Output, Store
-from holdfast.runtime.blocking import SLICE_S, outcome_of
+from holdfast.runtime.calling import SLICE_S, outcome_of
 from holdfast.runtime.capture import Capture, Redactor
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.processes import Groups
 
 HOLD_POLL_S = 0.25
 """How soon a waiting process sees an answer given elsewhere; the promise is one second."""
-RECORDED_KINDS = frozenset({"verb", "signal", "time", "park", "pause"})
+STOP_KINDS: dict[str, StopKind] = {
+    "verb": "verb",
+    "signal": "signal",
+    "time": "time",
+    "park": "park",
+    "pause": "pause",
+}
+"""What may be recorded of a leaving; lost ownership and a lost store cannot be."""
 
 
 class Listener(Protocol):
@@ -45,13 +53,24 @@ class Listener(Protocol):
         """Something a person should know that is not a fact of the run."""
 
 
+Perform = Callable[[Effect], object]
+Performers = Callable[["Life"], Perform]
+
+
 class Life:
     """The owner of one run, in one process, under one epoch."""
 
     def __init__(
-        self, journal: Journal, clock: Clock, person: Person, *, budget_s: float | None = None
+        self,
+        journal: Journal,
+        clock: Clock,
+        person: Person,
+        performers: Performers,
+        *,
+        budget_s: float | None = None,
     ) -> None:
         assert journal.epoch is not None
+        self._performers = performers
         self.journal, self.clock, self.person = journal, clock, person
         self.groups = Groups()
         self._step_groups: dict[str, Groups] = {}
@@ -73,6 +92,10 @@ class Life:
     @property
     def store(self) -> Store:
         return self.journal.store
+
+    def performer(self) -> Perform:
+        """Return what answers the effects of one program, in the calling thread."""
+        return self._performers(self)
 
     # --- boundaries ---
 
@@ -218,14 +241,10 @@ class Life:
 
     def end_left(self, leaving: Leaving) -> None:
         """Record why the run left this process, where that can still be recorded."""
-        if leaving.kind in RECORDED_KINDS:
-            stopped = RunStopped(
-                self.clock.now(),
-                leaving.kind,
-                leaving.reason,
-                leaving.exit_code,  # type: ignore[arg-type]
-            )
-            self._append_last(stopped)
+        kind = STOP_KINDS.get(leaving.kind)
+        if kind is not None:
+            at = self.clock.now()
+            self._append_last(RunStopped(at, kind, leaving.reason, leaving.exit_code))
 
     def end_failed(self, fact: RunFailed) -> None:
         self._append_last(fact)

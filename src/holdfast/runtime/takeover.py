@@ -12,8 +12,8 @@ from holdfast.model.facts import LifeStarted, Who
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.ownership import LEASE_S, judge, kill_process, liveness, this_process
 from holdfast.runtime.life import stale_holds
+from holdfast.runtime.ownership import LEASE_S, judge, kill_process, liveness, this_process
 
 CLAIM_TRIES_MAX = 100
 WATCH_EVERY_S = 1.0

@@ -1,0 +1,158 @@
+"""Steps, scopes and whole workflows that are awaited. Loaded only by those who need asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ParamSpec, cast
+
+from holdfast.engine import drift
+from holdfast.engine.scope import close, enter, recorded_value
+from holdfast.engine.spec import Call
+from holdfast.engine.step import step as step_program
+from holdfast.engine.trace import Trace
+from holdfast.errors import StepFailed
+from holdfast.flow.running import succeed
+from holdfast.flow.scopes import scope_key
+from holdfast.flow.steps import StepFunction, attempt_of, note_failure, prepare, value_of
+from holdfast.flow.workflows import Workflow
+from holdfast.model.codec import decode, encode
+from holdfast.model.facts import ScopeKind
+from holdfast.model.types import Types
+from holdfast.runtime.aio import AsyncPerformer, drive
+from holdfast.runtime.capture import current_step
+from holdfast.runtime.context import FRAME, Frame
+from holdfast.runtime.life import Life
+
+P = ParamSpec("P")
+
+
+class AsyncStepFunction(StepFunction[P, Any]):
+    """A step that is awaited. Its function may be async, or plain: then it runs in a thread."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        frame = FRAME.get()
+        if frame is None or frame.step is not None:
+            self._refuse_unrecorded(frame)
+            return self._body(*args, **kwargs)
+        return recorded(frame, self, self.arguments(args, kwargs))
+
+
+async def recorded(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]) -> Any:
+    """Run one call of a step as a checkpoint and return its recorded value."""
+    frame = _in_lane(frame)
+    call = prepare_async(frame, step, arguments)
+    try:
+        result = await drive(step_program(call), AsyncPerformer(frame.life))
+    except StepFailed as failure:
+        note_failure(frame, failure)
+        raise
+    return value_of(frame.life.journal.load(result), step.types)
+
+
+def _in_lane(frame: Frame) -> Frame:
+    """Return the frame with the task's own lane: 0 in the task that walks the scope."""
+    task = asyncio.current_task()
+    owner = frame.trace.task
+    if owner is None or task is owner:
+        return frame
+    return replace(frame, lane=id(task))
+
+
+def prepare_async(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]) -> Call:
+    """Return the call with a body that is awaited, and an abort that cancels it."""
+    call = prepare(frame, step, arguments)
+    loop, running = asyncio.get_running_loop(), list[asyncio.Task[Any]]()
+
+    async def body() -> object:
+        task = asyncio.current_task()
+        assert task is not None
+        running.append(task)
+        return await run_in_step(frame, whole, step.bind(arguments))
+
+    def abort() -> None:
+        call.abort()
+        for task in running:
+            loop.call_soon_threadsafe(task.cancel)
+
+    whole = replace(call, body=body, abort=abort)
+    return whole
+
+
+async def run_in_step(frame: Frame, call: Call, body: Callable[[], object]) -> object:
+    """Run a step's body in its own task, where `save` and `sh` find the step they belong to."""
+    attempt = attempt_of(frame, call)
+    inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane))
+    logged = current_step.set((call.key, attempt))
+    try:
+        function = getattr(body, "func", body)
+        if asyncio.iscoroutinefunction(function):
+            return await cast(Callable[[], Awaitable[object]], body)()
+        return await asyncio.to_thread(body)
+    finally:
+        frame.life.end_of_body(call.key, attempt)
+        current_step.reset(logged)
+        FRAME.reset(inside)
+
+
+# --- scopes ---
+
+
+def async_branch(frame: Frame, key: str, call: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
+    """Return the call that runs one branch, as a task of its own, and closes its scope."""
+
+    async def run() -> Any:
+        return await in_scope(frame, key, "branch", call, Types.of(call))
+
+    return run
+
+
+async def in_scope(
+    frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], types: Types
+) -> Any:
+    """Return what `call` returns in the scope `key`, or what it returned when it was closed."""
+    life = frame.life
+    closed, value = await drive(recorded_value(key), AsyncPerformer(life))
+    if closed:
+        return value_of(life.journal.load(value), types)
+    await drive(enter(key, kind), AsyncPerformer(life))
+    inner = Frame(life, Trace(life.journal.state, key, frame.trace))
+    inner.trace.task = asyncio.current_task()
+    token = FRAME.set(inner)
+    try:
+        result = call()
+        if asyncio.iscoroutine(result):
+            result = await result
+        await drive(close(inner.trace, kind, result), AsyncPerformer(life))
+    finally:
+        FRAME.reset(token)
+    return decode(encode(result), types)
+
+
+async def nested(
+    workflow: Workflow[..., Any], frame: Frame, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """Run a workflow inside a run, as a scope of its own."""
+    key = scope_key(frame, workflow.name)
+    call = lambda: workflow.function(*args, **kwargs)  # noqa: E731
+    return await in_scope(frame, key, "workflow", call, workflow.types)
+
+
+def walk(
+    workflow: Workflow[..., Any], params: Mapping[str, object], life: Life, root: Trace
+) -> object:
+    """Run an async workflow on a loop of its own, to its recorded end, and return its value."""
+    return asyncio.run(_walk(workflow, params, life, root))
+
+
+async def _walk(
+    workflow: Workflow[..., Any], params: Mapping[str, object], life: Life, root: Trace
+) -> object:
+    root.task = asyncio.current_task()
+    value = await workflow.bound(params)()
+    life.raise_if_leaving()
+    await drive(drift.at_end(root), AsyncPerformer(life))
+    encoded = encode(value)
+    await drive(succeed(encoded), AsyncPerformer(life))
+    return decode(encoded, workflow.types)

@@ -1,0 +1,113 @@
+"""Walk a workflow without doing anything: every effect is answered, none is performed.
+
+The programs are the engine's own, so a plan cannot differ from the run: the same decisions are
+taken on the same state. Facts are folded into memory only; bodies are not called, except those
+of steps that declare `reads=True`, and checks, which look at the world and change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from holdfast.engine.effects import (
+    Call,
+    Effect,
+    Outcome,
+    Record,
+    Returned,
+    Submit,
+    Wait,
+)
+from holdfast.model.encoding import encode
+from holdfast.model.facts import Fact, HoldAnswered, StepStarted, TimerSet, Who
+from holdfast.model.keys import label_of
+from holdfast.model.state import HoldState, RunState
+from holdfast.model.unknown import Eventually, Unknown
+from holdfast.ports.clock import Clock
+from holdfast.runtime.blocking import Performer
+from holdfast.runtime.calling import outcome_of
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.life import Life
+
+PLANNER = Who("plan", "")
+
+
+class DryJournal(Journal):
+    """A journal that folds what is appended and writes nothing."""
+
+    def append(
+        self, facts: Sequence[Fact], *, durable: bool = True, only_if_current: bool = False
+    ) -> bool:
+        for fact in facts:
+            self._fold(fact)
+        return True
+
+
+class DryLife(Life):
+    """A life in which nothing is recorded, waited for or asked."""
+
+    def __init__(self, journal: DryJournal, clock: Clock) -> None:
+        super().__init__(journal, clock, _Everybody(), DryPerformer)
+
+    def run_body(self, call: Call) -> Outcome:
+        return outcome_of(call)
+
+    def wait_until(self, moment: datetime) -> None:
+        return None
+
+    def write_output(self, key: str, attempt: int, stream: str, text: str) -> None:
+        return None
+
+    def look_for_requests(self) -> None:
+        return None
+
+
+class _Everybody:
+    """Says yes to everything, so that the plan can show what comes after."""
+
+    def attend(self, run: str, state: RunState, holds: Sequence[HoldState]) -> HoldAnswered | None:
+        opened = holds[-1].opened
+        at = opened.at
+        if opened.kind == "question":
+            value = encode(Unknown(f"the answer to {opened.question!r}"))
+            return HoldAnswered(at, opened.id, PLANNER, "value", value, digest=opened.digest)
+        return HoldAnswered(at, opened.id, PLANNER, "approve", digest=opened.digest)
+
+
+class DryPerformer(Performer):
+    """Answers effects for a plan: the bodies of steps give Unknown."""
+
+    __slots__ = ("_started",)
+
+    def __init__(self, life: Life) -> None:
+        super().__init__(life)
+        self._started: dict[str, StepStarted | TimerSet] = {}
+
+    def __call__(self, effect: Effect) -> object:
+        match effect:
+            case Record(facts):
+                for fact in facts:
+                    if isinstance(fact, StepStarted | TimerSet):
+                        self._started[fact.key] = fact
+                return super().__call__(effect)
+            case Submit(ticket, call):
+                self._landed[ticket] = self._outcome(ticket, call)
+                return None
+            case Wait() if not self._landed and not self._is_holding():
+                return {}
+            case _:
+                return super().__call__(effect)
+
+    def _is_holding(self) -> bool:
+        return bool(self._life.journal.state.open_holds)
+
+    def _outcome(self, ticket: str, call: Call) -> Outcome:
+        match self._started.get(ticket):
+            case StepStarted(reads=False):
+                return Returned(Unknown(label_of(ticket)))
+            case TimerSet():
+                return Returned(Eventually(label_of(ticket)))
+            case _:
+                # A read-only step, a check, a branch or a nested workflow.
+                return outcome_of(call)
