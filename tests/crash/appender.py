@@ -48,7 +48,7 @@ def own(store: SqliteStore, run: str, count: int, pattern: str, size: int) -> No
     print("ready", epoch, flush=True)
     for n in range(count):
         started = StepStarted(AT, f"step {n}", epoch)
-        succeeded = StepSucceeded(AT, f"step {n}", "x" * size)
+        succeeded = StepSucceeded(AT, f"step {n}", "x" * size + str(n))
         steps: list[tuple[Fact, bool]] = [(succeeded, pattern != "quick")]
         if pattern == "step":
             steps.insert(0, (started, False))

@@ -22,6 +22,7 @@ _MEANING: Final = {
     14: "a file of the database cannot be opened",
     23: "access to the database is not permitted",
 }
+_SHMSIZE: Final = _IOERR | 19 << 8
 _CORRUPT: Final = frozenset({11, 26})
 
 UNKNOWN: Final = (
@@ -62,6 +63,8 @@ def translated(problem: Exception, where: str, consequence: str) -> StoreError:
             f"{where}: the database is malformed ({problem}); run `holdfast doctor`; {consequence}"
         )
     meaning = _MEANING.get(code & 0xFF, str(problem))
+    if code == _SHMSIZE:
+        meaning = "the index of the log cannot be made; is the disk full?"
     name = getattr(problem, "sqlite_errorname", type(problem).__name__)
     return StoreError(f"{where}: {meaning} ({name}); {consequence}")
 

@@ -15,6 +15,7 @@ from holdfast.model.facts import (
     Spilled,
     StepSucceeded,
 )
+from holdfast.model.json import Json
 from holdfast.ports.store import Appended, Output, Store
 from holdfast.testing.samples import (
     AT,
@@ -151,7 +152,8 @@ class Values(Opens):
     def test_a_small_value_stays_in_its_row(self, tmp_path: Path) -> None:
         """Also one that looks like the reference to a large one."""
         store = owned(self.open(tmp_path))
-        written = [StepSucceeded(AT, "k", value) for value in (*LOOKALIKES, "x" * 60_000)]
+        values: list[Json] = [*LOOKALIKES, "x" * 60_000]
+        written = [StepSucceeded(AT, "k", value) for value in values]
         store.append("r", written, after=2, epoch=1)
 
         assert written == facts(store, after=2)
