@@ -114,6 +114,19 @@ def test_a_name_that_speaks_of_a_secret_keeps_its_value_out_of_errors():
     assert "hunter2" not in f"{error.value}{inside.value}"
 
 
+def test_a_revealed_secret_is_redacted(passwords):
+    """Inside a run, what is revealed is announced to the log under its reference, first."""
+    announced = []
+    life = SimpleNamespace(redact=lambda *words: announced.append(words))
+    mark = FRAME.set(SimpleNamespace(life=life))
+    try:
+        Secret("env:PW").reveal()
+    finally:
+        FRAME.reset(mark)
+
+    assert [("env:PW", "hunter2")] == announced
+
+
 @pytest.mark.parametrize(
     "reference", ["", "hunter2", "env:", "env:a b", "file:", "vault:a", "@env:A"]
 )

@@ -81,6 +81,12 @@ def _timedelta(value: object) -> timedelta:
     raise Refused
 
 
+def _bytes(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    raise Refused("bytes come from Python alone; annotate it str, or give a Path to a file")
+
+
 def _secret(value: object) -> Secret:
     if isinstance(value, Secret):
         return value
@@ -98,7 +104,7 @@ _SCALARS: Final[dict[type, Callable[[Any], object]]] = {
     bool: _instance(bool),
     float: _float,
     NoneType: _instance(NoneType),
-    bytes: _instance(bytes),
+    bytes: _bytes,
     # A datetime is a date to Python, and its time would be lost to whoever expects a date.
     date: _or_text(date, date.fromisoformat, datetime),
     datetime: _or_text(datetime, datetime.fromisoformat),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass
 from datetime import date, datetime, time, timedelta
@@ -39,7 +40,9 @@ from holdfast.model.records import shape_of
 UNIONS: Final = (Union, UnionType)
 _ALIASES_MAX: Final = 50
 _EXAMPLE_DEPTH_MAX: Final = 4
-_WRAPPERS: Final = (Annotated, Required, NotRequired, Final)
+_WRAPPERS: Final = (
+    Annotated, Required, NotRequired, Final, getattr(typing, "ReadOnly", Annotated),
+)  # fmt: skip
 
 # From 3.14 on annotations are evaluated late, and may then name what does not exist.
 _LATE: Final = sys.version_info >= (3, 14)
@@ -80,6 +83,8 @@ def plain(hint: object) -> object:
             hint = _alias(hint)
         elif get_origin(hint) in _WRAPPERS:
             hint = get_args(hint)[0]
+        elif get_origin(hint) is not None and not hasattr(hint, "__args__"):
+            return get_origin(hint)  # `typing.List` and the like; `tuple[()]` stays.
         else:
             return NoneType if hint is None else hint
     return Any
@@ -112,7 +117,7 @@ def type_text(hint: object) -> str:
     if hint is NoneType or isinstance(hint, EllipsisType):
         return "None" if hint is NoneType else "..."
     if origin is not None:
-        return f"{_name(origin)}[{', '.join(type_text(arg) for arg in args)}]"
+        return f"{_name(origin)}[{', '.join(type_text(arg) for arg in args) or '()'}]"
     return _name(hint)
 
 
@@ -176,16 +181,17 @@ def example(hint: object, depth: int = 0) -> Json:
     if has_fields(base):
         fields = fields_of(base).items()
         return {name: example(field.hint, depth + 1) for name, field in fields if field.required}
-    return _container_example(base, args, depth + 1)
+    return _container_example(base, hint, depth + 1)
 
 
-def _container_example(base: type, args: tuple[object, ...], depth: int) -> Json:
+def _container_example(base: type, hint: object, depth: int) -> Json:
+    args = get_args(hint)
     names = {parent.__name__ for parent in base.__mro__}
     if names & {"dict", "Mapping"}:
         key, value = args if len(args) == 2 else (str, str)
         written = example(key, depth)
         return {written if isinstance(written, str) else "3": example(value, depth)}
-    if base is tuple and args and args[-1] is not Ellipsis:
+    if base is tuple and args[-1:] != (Ellipsis,) and hint is not tuple:
         return [example(arg, depth) for arg in args]
     if names & {"list", "tuple", "set", "frozenset", "Iterable"}:
         if not args:

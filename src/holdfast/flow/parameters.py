@@ -269,7 +269,17 @@ def _wrong(parameter: _Parameter, refusal: Mismatch, sample: str) -> UsageError:
     # A secret's name anywhere above the value speaks for all below it.
     secret = secret or any(map(is_secret_name, re.findall(r"\w+", place)))
     given = "what was given is not shown" if secret else f"given {_shown(refusal.given)}"
-    return UsageError(f"parameter {place} takes {wanted}; {given}{why}; for example {sample}")
+    advice = f"; for example {sample}" if _takes_example(parameter) else ""
+    return UsageError(f"parameter {place} takes {wanted}; {given}{why}{advice}")
+
+
+def _takes_example(parameter: _Parameter) -> bool:
+    """Return whether our example would do: a class may have checks of its own."""
+    try:
+        coerce(example(parameter.hint), parameter.hint)
+    except Mismatch:
+        return False
+    return True
 
 
 def _shown(value: object) -> str:
