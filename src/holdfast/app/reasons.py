@@ -1,0 +1,285 @@
+"""Why a run stands where it stands, and the exact commands that go on from there."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from holdfast.app.views import (
+    VERSION,
+    RunView,
+    StepView,
+    named,
+    process_named,
+    time_json,
+    view_run,
+)
+from holdfast.model.facts import Owner
+from holdfast.model.json import Json
+from holdfast.model.state import HoldState
+from holdfast.model.status import RunStatus
+from holdfast.ports.store import Store
+
+REASONS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A command that goes on, as its arguments, and what it does."""
+
+    argv: tuple[str, ...]
+    does: str
+
+    def line(self, *options: str) -> str:
+        """Return what to type; `options` stand after the program's name."""
+        return shlex.join(("holdfast", *options, *self.argv))
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that holds a run where it is. `key` is the step, `owner` the process."""
+
+    kind: str
+    text: str
+    key: str = ""
+    at: datetime | None = None
+    location: str = ""
+    owner: Owner | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Where a run stands in one sentence, everything that keeps it there, and what to do."""
+
+    run: str
+    status: RunStatus
+    summary: str
+    reasons: tuple[Reason, ...]
+    next: tuple[Next, ...]
+
+    def as_json(self, *options: str) -> dict[str, Json]:
+        """Return what `why --json` gives; `options` stand in every command."""
+        return {
+            "version": VERSION,
+            "run": self.run,
+            "status": self.status,
+            "why": self.summary,
+            "reasons": [_reason_json(reason) for reason in self.reasons],
+            "next": [{"command": way.line(*options), "does": way.does} for way in self.next],
+        }
+
+
+def why(store: Store, run: str) -> Why:
+    """Return why a run stands where it stands. Raises UsageError for an unknown one."""
+    return why_of(view_run(store, run))
+
+
+def why_of(view: RunView) -> Why:
+    """Return why a run that was looked at stands where it stands."""
+    reasons = tuple(_reasons(view))
+    ways = tuple(dict.fromkeys(_ways(view)))
+    return Why(view.id, view.status, _summary(view, reasons), reasons[:REASONS_MAX], ways)
+
+
+def _summary(view: RunView, reasons: tuple[Reason, ...]) -> str:
+    if reasons:
+        first = reasons[0].text
+        return first if len(reasons) == 1 else f"{first} (and {len(reasons) - 1} more)"
+    match view.status:
+        case "succeeded":
+            return "the workflow returned"
+        case "queued":
+            return "no process has taken it up yet"
+        case "on_hold":
+            return "every hold is answered; nobody has resumed it yet"
+        case "running":
+            return "it is between two steps"
+        case _:
+            return f"it is {view.status}"
+
+
+# --- reasons ----------------------------------------------------------------------------------
+
+
+def _reasons(view: RunView) -> Iterator[Reason]:
+    """Yield what keeps the run where it is, the most pressing first."""
+    if view.state.is_finished:
+        yield from _end(view)
+        return
+    if view.status == "interrupted":
+        yield _interruption(view)
+    yield from (reason for step in view.steps if (reason := _doubt(step)))
+    yield from (_hold(hold) for hold in view.state.open_holds)
+    if view.status == "failed":
+        yield from _failures(view)
+    yield from _stops(view)
+    yield from (reason for step in view.steps if (reason := _activity(view, step)))
+
+
+def _end(view: RunView) -> Iterator[Reason]:
+    cancelled = view.state.cancelled
+    if cancelled is not None:
+        text = f"cancelled by {named(cancelled.by)}" + _colon(cancelled.reason)
+        yield Reason("cancelled", text, at=cancelled.at)
+        if view.is_alive and view.row.owner is not None:
+            where = process_named(view.row.owner)
+            yield Reason("running", f"{where} leaves at its next boundary", owner=view.row.owner)
+
+
+def _interruption(view: RunView) -> Reason:
+    life = view.state.lives[-1] if view.state.lives else None
+    if life is None:
+        return Reason("interrupted", "its process ended without saying why")
+    text = f"{process_named(life.owner)} (user {life.owner.user}) ended without saying why"
+    return Reason("interrupted", text, at=life.at, owner=life.owner)
+
+
+def _doubt(step: StepView) -> Reason | None:
+    if not (step.is_orphaned or step.status == "in_doubt"):
+        return None
+    owner = step.life.owner if step.life else None
+    where = f" in {process_named(owner)}" if owner else ""
+    began = f"attempt {step.attempts} began{where}"
+    if step.status != "in_doubt":
+        text = f"step {step.key!r} was interrupted: {began}, without an end; it runs again"
+        return Reason("interrupted_step", text, step.key, step.started_at, owner=owner)
+    why = step.error or "no result was recorded"
+    text = f"step {step.key!r} is in doubt: {began}; {why}. It runs at most once"
+    return Reason("in_doubt", text, step.key, step.started_at, step.location, owner)
+
+
+def _hold(hold: HoldState) -> Reason:
+    opened = hold.opened
+    asks = {"question": "waits for an answer", "drift": "the script was edited"}
+    about = asks.get(opened.kind, "waits for a decision" if opened.kind != "confirm" else "")
+    text = f"{about or 'waits for a yes'} ({opened.id}): {opened.question}"
+    location = opened.evidence.get("location")
+    return Reason("hold", text, opened.key, opened.at, str(location or ""))
+
+
+def _failures(view: RunView) -> Iterator[Reason]:
+    failed = view.state.failed
+    if failed is None:
+        return
+    steps = {step.key: step for step in view.steps}
+    known = [steps[key] for key in failed.failures if key in steps]
+    for step in known:
+        times = "1 attempt" if step.attempts == 1 else f"{step.attempts} attempts"
+        text = f"step {step.key!r} failed after {times}: {step.error}"
+        yield Reason("failure", text, step.key, step.ended_at, step.location)
+    if not known:
+        text = f"the workflow failed: {failed.type}: {failed.message}"
+        yield Reason("failure", text, at=failed.at, location=failed.location)
+
+
+def _stops(view: RunView) -> Iterator[Reason]:
+    stop, stopped = view.state.stop, view.state.stopped
+    if stop is not None:
+        word = "pause" if stop.pause else "stop"
+        if view.is_alive:
+            text = f"{named(stop.by)} asked it to {word}: it leaves at its next boundary"
+        else:
+            text = f"{'paused' if stop.pause else 'stopped'} by {named(stop.by)}"
+        yield Reason("stop", text, at=stop.at)
+    elif stopped is not None and stopped.kind not in ("park", "timer"):
+        text = f"stopped: {stopped.reason} (exit {stopped.exit_code})"
+        yield Reason("stop", text, at=stopped.at)
+
+
+def _activity(view: RunView, step: StepView) -> Reason | None:
+    """Return what a step does now, or waits for."""
+    owner = step.life.owner if step.life else None
+    if step.status == "running" and not step.is_orphaned:
+        where = f" in {process_named(owner)}" if owner else ""
+        halted = "; the process is stopped (SIGSTOP)" if view.owner_is == "stopped" else ""
+        text = f"step {step.key!r} is running{where}, attempt {step.attempts}{halted}"
+        return Reason("running", text, step.key, step.started_at, owner=owner)
+    if step.status != "waiting" or view.status not in ("running", "waiting", "interrupted"):
+        return None
+    if step.next_at is None:
+        if step.attempts:
+            return None
+        return Reason("timer", f"waits until {step.key!r} is so", step.key, step.started_at)
+    moment = f"{step.next_at:%Y-%m-%d %H:%M:%S} UTC"
+    what = f"retries after {step.error}" if step.error else "waits"
+    text = f"step {step.key!r} {what}, until {moment}"
+    return Reason("timer", text, step.key, step.started_at)
+
+
+# --- what to do -------------------------------------------------------------------------------
+
+
+def _ways(view: RunView) -> Iterator[Next]:
+    """Yield the commands that go on, the usual one first."""
+    run = view.id
+    if view.state.is_finished:
+        yield Next(("log", run), "what happened")
+        yield Next(("export", run, "--md"), "the whole record, to read")
+        return
+    for hold in view.state.open_holds:
+        yield from hold_ways(run, hold, is_only=len(view.state.open_holds) == 1)
+    for step in view.steps:
+        if step.status == "in_doubt":
+            yield from _doubt_ways(run, step)
+    if view.is_alive:
+        yield Next(("watch", run), "see it go on")
+        yield Next(("stop", run), "stop it after the step in hand")
+        return
+    yield from _resting_ways(view)
+
+
+def hold_ways(run: str, hold: HoldState, *, is_only: bool) -> Iterator[Next]:
+    """Yield the commands that answer a hold, with `--hold` where there are several."""
+    opened = hold.opened
+    which = () if is_only else ("--hold", opened.id)
+    match opened.kind:
+        case "question":
+            yield Next(("answer", run, "VALUE", *which), "give the value")
+        case "in_doubt":
+            return
+        case "drift":
+            yield Next(("resume", run, "--accept-drift"), "go on with the edited script")
+        case _:
+            yield Next(("approve", run, *which), "say yes")
+            yield Next(("reject", run, *which, "-m", "REASON"), "say no")
+
+
+def _doubt_ways(run: str, step: StepView) -> Iterator[Next]:
+    yield Next(("done", run, step.key, "-m", "REASON"), "it took effect: record it as done")
+    yield Next(("retry", run, step.key), "it did not: run it again")
+
+
+def _resting_ways(view: RunView) -> Iterator[Next]:
+    """Yield what to do with an unfinished run that no process works on."""
+    run, failed = view.id, view.state.failed
+    is_answered = not view.state.open_holds
+    does = {
+        "failed": "retry what failed, and go on",
+        "queued": "take it up",
+    }.get(view.status, "go on")
+    yield Next(("resume", run), does if is_answered else "go on, once that is answered")
+    if failed is not None:
+        for key in failed.failures[:1]:
+            yield Next(("log", run, key), "what the failed step wrote")
+            yield Next(("done", run, key, "-m", "REASON"), "it was done by hand: do not repeat it")
+            yield Next(("skip", run, key, "-m", "REASON"), "go on without it")
+    yield Next(("cancel", run, "-m", "REASON"), "end it for good")
+
+
+def _colon(text: str) -> str:
+    return f": {text}" if text else ""
+
+
+def _reason_json(reason: Reason) -> Json:
+    owner = reason.owner
+    return {
+        "kind": reason.kind,
+        "text": reason.text,
+        "key": reason.key or None,
+        "at": time_json(reason.at),
+        "location": reason.location or None,
+        "host": owner.host if owner else None,
+        "pid": owner.pid if owner else None,
+    }

@@ -1,0 +1,139 @@
+"""Keeping a store: what may be forgotten, and whether a record is what was written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from holdfast.app.finding import find_run
+from holdfast.app.views import VERSION, owner_is, time_json
+from holdfast.errors import StoreCorrupt
+from holdfast.model.facts import (
+    CursorSaved,
+    Fact,
+    RunSucceeded,
+    ScopeClosed,
+    Spilled,
+    StepFoundDone,
+    StepSucceeded,
+)
+from holdfast.model.json import Json
+from holdfast.model.status import FINISHED
+from holdfast.ports.clock import Clock
+from holdfast.ports.store import RunRow, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A finished run that is gone, or would be."""
+
+    run: str
+    workflow: str
+    target: str | None
+    status: str
+    ended_at: datetime | None
+
+
+def gc(
+    store: Store,
+    clock: Clock,
+    *,
+    older_than: timedelta | None = None,
+    keep_last: int = 0,
+    dry_run: bool = False,
+) -> Iterator[Removed]:
+    """Remove finished runs, and yield each once it is gone for good; with `dry_run` only yield.
+
+    Only runs that succeeded, were rolled back or cancelled, that ended more than `older_than`
+    ago, and that are not among the `keep_last` newest finished ones of their workflow. A run
+    whose owner may still be alive stays.
+    """
+    limit = None if older_than is None else clock.now() - older_than
+    for row in _removable(store, limit, keep_last):
+        if not dry_run:
+            store.remove(row.id)
+        yield Removed(row.id, row.workflow, row.target, row.status, row.ended_at)
+
+
+def _removable(store: Store, limit: datetime | None, keep_last: int) -> list[RunRow]:
+    """Return the rows of runs that may go, the oldest first."""
+    seen = Counter[str]()
+    found = []
+    for row in store.rows():
+        if row.status not in FINISHED:
+            continue
+        seen[row.workflow] += 1
+        if seen[row.workflow] <= keep_last or not _is_over(row, limit):
+            continue
+        found.append(row)
+    return found[::-1]
+
+
+def _is_over(row: RunRow, limit: datetime | None) -> bool:
+    if row.ended_at is None or owner_is(row) not in (None, "dead"):
+        return False
+    return limit is None or row.ended_at < limit
+
+
+def removed_json(removed: Removed) -> Json:
+    """Return a removed run as JSON."""
+    return {
+        "run": removed.run,
+        "workflow": removed.workflow,
+        "target": removed.target,
+        "status": removed.status,
+        "ended_at": time_json(removed.ended_at),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A journal whose chain was followed to its end. `head` stands for all of it."""
+
+    run: str
+    facts: int
+    values: int
+    head: str
+
+    def as_json(self) -> dict[str, Json]:
+        return {
+            "version": VERSION,
+            "run": self.run,
+            "intact": True,
+            "facts": self.facts,
+            "spilled_values": self.values,
+            "head": self.head,
+        }
+
+
+def verify_run(store: Store, run: str) -> Verified:
+    """Return the head digest of a run's journal, everything before it checked.
+
+    Each fact's link is computed anew from its content, and each value kept outside its row is
+    read against the digest that names it. Raises StoreCorrupt, naming the first fact that is
+    not what was written; UsageError for an unknown run. Facts cut off the end leave no trace
+    here: compare the head with one kept elsewhere.
+    """
+    row = find_run(store, run)
+    facts, values, head = 0, 0, ""
+    for stored in store.read(row.id):
+        value = spilled_in(stored.fact)
+        if value is not None:
+            store.load(value)
+            values += 1
+        facts, head = stored.seq, stored.chain
+    if not facts:
+        raise StoreCorrupt(f"run {row.id} has no journal")
+    return Verified(row.id, facts, values, head)
+
+
+def spilled_in(fact: Fact) -> Spilled | None:
+    """Return the value of a fact that is kept outside its row."""
+    value: object = None
+    if isinstance(fact, StepSucceeded | StepFoundDone | RunSucceeded | ScopeClosed):
+        value = fact.result
+    elif isinstance(fact, CursorSaved):
+        value = fact.value
+    return value if isinstance(value, Spilled) else None

@@ -1,0 +1,377 @@
+"""What a run and many runs look like: pure reads, in the shapes that `--json` promises.
+
+A run whose row says that it runs, and whose owner is dead, is `interrupted`; a `once` step that
+it left running is `in_doubt`. Nothing here writes, and nothing folds more than one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from holdfast.app.finding import find_run
+from holdfast.model.facts import HoldAnswered, LifeStarted, Owner, Spilled, Who
+from holdfast.model.json import Json
+from holdfast.model.keys import label_of, scope_of
+from holdfast.model.state import HoldState, RunState, StepState
+from holdfast.model.status import RunStatus, StepStatus
+from holdfast.ports.store import RunRow, Store
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.ownership import Liveness, liveness
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERSION: Final = 1
+"""Of the JSON documents; it grows when a consumer of the old shape would be misled."""
+
+LIST_LIMIT: Final = 50
+JUDGED_MAX: Final = 10_000
+"""Rows looked at to tell running runs from interrupted ones."""
+LOOKS_MAX: Final = 10
+"""How often a run that moves is looked at again before it is shown as it was last seen."""
+
+_JUDGED: Final = frozenset({"running", "interrupted"})
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One step as a person should see it, and the process that last attempted it.
+
+    `is_orphaned` is a step that was running when its process ended: nothing is known of its end.
+    """
+
+    key: str
+    label: str
+    stage: str | None
+    status: StepStatus
+    attempts: int
+    result: Json | Spilled
+    error: str
+    location: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    next_at: datetime | None
+    decided_by: str
+    life: LifeStarted | None
+    is_orphaned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run, folded and judged. `owner_is` tells how its owner is, None without one."""
+
+    row: RunRow
+    state: RunState
+    status: RunStatus
+    owner_is: Liveness | None
+    steps: tuple[StepView, ...]
+
+    @property
+    def id(self) -> str:
+        return self.row.id
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a process may be working on the run now."""
+        return self.owner_is in _LIVING
+
+
+_LIVING: Final = ("alive", "stopped", "elsewhere")
+
+
+# --- many runs --------------------------------------------------------------------------------
+
+
+def list_runs(
+    store: Store,
+    *,
+    status: str | None = None,
+    target: str | None = None,
+    workflow: str | None = None,
+    limit: int = LIST_LIMIT,
+) -> dict[str, Json]:
+    """Return the newest matching runs, from their rows alone.
+
+    What only a journal knows (`params`, `result`, `error`) is null here; `show` has it.
+    """
+    rows = matching_rows(store, status=status, target=target, workflow=workflow, limit=limit)
+    runs: list[Json] = [_row_json(row) for row in rows]
+    return {"version": VERSION, "runs": runs}
+
+
+def matching_rows(
+    store: Store,
+    *,
+    status: str | None = None,
+    target: str | None = None,
+    workflow: str | None = None,
+    limit: int = LIST_LIMIT,
+) -> Sequence[RunRow]:
+    """Return the newest rows that match; `status` is what the reader sees, not what is stored."""
+    if status not in _JUDGED:
+        rows = store.rows(status=status, target=target, workflow=workflow, limit=limit)
+        return [_settled(store, row) for row in rows]
+    rows = store.rows(status="running", target=target, workflow=workflow, limit=JUDGED_MAX)
+    found = [row for row in rows if status_of(row) == status][:limit]
+    return [row for row in (_settled(store, row) for row in found) if status_of(row) == status]
+
+
+def _settled(store: Store, row: RunRow) -> RunRow:
+    """Return the row read anew when its owner is gone: it may have ended in order meanwhile."""
+    if status_of(row) != "interrupted":
+        return row
+    return store.row(row.id) or row
+
+
+def status_of(row: RunRow) -> RunStatus:
+    """Return where a run stands, its owner's death included."""
+    if row.status == "running" and owner_is(row) not in _LIVING:
+        return "interrupted"
+    return row.status  # type: ignore[return-value]
+
+
+def owner_is(row: RunRow) -> Liveness | None:
+    """Return how a run's owner is, or None when it has none."""
+    return None if row.owner is None else liveness(row.owner)
+
+
+# --- one run ----------------------------------------------------------------------------------
+
+
+def view_run(store: Store, run: str) -> RunView:
+    """Return the run of this id, or of the only id that begins so, folded and judged.
+
+    Raises UsageError for an unknown one.
+    """
+    row = find_run(store, run)
+    return look(Journal(store, row.id), row)
+
+
+def look(journal: Journal, row: RunRow) -> RunView:
+    """Return a run as it stands now; `journal` is read on from where it is.
+
+    An owner that ends in order writes so before it goes: when the journal stood still around
+    the look at the owner, a dead one is a dead one.
+    """
+    journal.refresh()
+    for _ in range(LOOKS_MAX):
+        seq = journal.state.seq
+        row = journal.store.row(journal.run) or row
+        view = view_of(row, journal.state)
+        if journal.refresh().seq == seq:
+            break
+    return view
+
+
+def view_of(row: RunRow, state: RunState) -> RunView:
+    """Return a folded run, judged by its row."""
+    health = owner_is(row)
+    living = health in _LIVING
+    stages = Stages(state)
+    names = set(state.steps)
+    steps = [*state.steps.values(), *(s for s in state.superseded if s.key not in names)]
+    latest = {step.key: step for step in steps}
+    views = tuple(_step_view(state, step, stages, is_living=living) for step in latest.values())
+    return RunView(row, state, status_of(row), health, views)
+
+
+class Stages:
+    """Which stage each step is in: the outermost scope around it that is one."""
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self._known: dict[str, str | None] = {"": None}
+
+    def of(self, key: str) -> str | None:
+        """Return the label of the stage that a step or scope is in, or None."""
+        scope = scope_of(key)
+        if scope not in self._known:
+            outer = self.of(scope)
+            found = self._state.scopes.get(scope)
+            mine = label_of(scope) if found is not None and found.kind == "stage" else None
+            self._known[scope] = outer or mine
+        return self._known[scope]
+
+
+def _step_view(state: RunState, step: StepState, stages: Stages, *, is_living: bool) -> StepView:
+    orphaned = step.status == "running" and not (is_living and step.epoch == state.epoch)
+    return StepView(
+        key=step.key,
+        label=step.label or label_of(step.key),
+        stage=stages.of(step.key),
+        status="in_doubt" if orphaned and step.once else step.status,
+        attempts=step.attempts,
+        result=step.result,
+        error=_error(step),
+        location=step.location,
+        started_at=step.started_at,
+        ended_at=step.ended_at,
+        next_at=step.next_at,
+        decided_by=step.decided_by,
+        life=state.life_of(step),
+        is_orphaned=orphaned,
+    )
+
+
+def _error(step: StepState) -> str:
+    if step.is_finished or not (step.error or step.error_type):
+        return ""
+    return f"{step.error_type}: {step.error}" if step.error_type else step.error
+
+
+# --- as JSON ----------------------------------------------------------------------------------
+
+
+def show_run(store: Store, run: str) -> dict[str, Json]:
+    """Return a run as `show --json` gives it; values too large for their rows are loaded.
+
+    Raises UsageError for an unknown run, StoreCorrupt for a journal that does not decode.
+    """
+    return shown(store, view_run(store, run))
+
+
+def shown(store: Store, view: RunView) -> dict[str, Json]:
+    """Return a run that was looked at as `show --json` gives it."""
+    return {
+        "version": VERSION,
+        "run": run_json(store, view),
+        "steps": [_step_json(store, step) for step in view.steps],
+        "holds": [_hold_json(hold) for hold in view.state.holds.values()],
+        "debts": [],
+        "batches": [],
+    }
+
+
+def run_json(store: Store, view: RunView) -> dict[str, Json]:
+    """Return the `run` of `show --json`."""
+    state, failed = view.state, view.state.failed
+    assert state.created is not None
+    return {
+        **_row_json(view.row),
+        "mode": state.mode,
+        "params": dict(state.created.params),
+        "result": _loaded(store, state.result),
+        "error": f"{failed.type}: {failed.message}" if failed else None,
+    }
+
+
+def _row_json(row: RunRow) -> dict[str, Json]:
+    return {
+        "id": row.id,
+        "workflow": row.workflow,
+        "target": row.target,
+        "status": status_of(row),
+        "mode": row.mode,
+        "params": None,
+        "result": None,
+        "error": None,
+        "started_at": time_json(row.started_at),
+        "ended_at": time_json(row.ended_at),
+        "started_by": row.started_by,
+        "owner": owner_json(row.owner),
+    }
+
+
+def owner_json(owner: Owner | None) -> Json:
+    """Return a process as JSON."""
+    return None if owner is None else {"host": owner.host, "pid": owner.pid, "user": owner.user}
+
+
+def _step_json(store: Store, step: StepView) -> Json:
+    return {
+        "key": step.key,
+        "label": step.label,
+        "stage": step.stage,
+        "status": step.status,
+        "attempts": step.attempts,
+        "result": _loaded(store, step.result),
+        "error": step.error or None,
+        "started_at": time_json(step.started_at),
+        "ended_at": time_json(step.ended_at),
+        "decided_by": step.decided_by,
+    }
+
+
+def _hold_json(hold: HoldState) -> Json:
+    opened = hold.opened
+    return {
+        "id": opened.id,
+        "kind": opened.kind,
+        "key": opened.key,
+        "question": opened.question,
+        "status": hold.status,
+        "answers": [_answer_json(answer) for answer in hold.answers],
+    }
+
+
+def _answer_json(answer: HoldAnswered) -> Json:
+    by = answer.by
+    return {
+        "by": by.claimed or by.user,
+        "at": time_json(answer.at),
+        "from": f"{by.host}:{by.tty}" if by.tty else by.host,
+        "answer": answer.answer,
+        "value": answer.value,
+        "comment": answer.comment,
+        "digest": answer.digest,
+    }
+
+
+def _loaded(store: Store, value: Json | Spilled) -> Json:
+    return store.load(value) if isinstance(value, Spilled) else value
+
+
+def time_json(at: datetime | None) -> str | None:
+    """Return a moment in UTC, ISO 8601, always as long: such texts sort by time."""
+    return None if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def named(who: Who) -> str:
+    """Return a person, and from where: `ana@ops1`; a claimed name has the real one beside it."""
+    return f"{who.claimed} ({who.user}@{who.host})" if who.claimed else f"{who.user}@{who.host}"
+
+
+def process_named(owner: Owner) -> str:
+    """Return a process as people look it up."""
+    return f"pid {owner.pid} on {owner.host}"
+
+
+# --- as a tree --------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Branch:
+    """A scope with what is in it, in the order of first appearance."""
+
+    key: str
+    label: str
+    inside: dict[str, Branch | StepView]
+
+
+def tree_of(steps: Sequence[StepView]) -> Branch:
+    """Return the steps by scope; the root is the workflow itself."""
+    root = Branch("", "", {})
+    branches = {"": root}
+    for step in steps:
+        _branch(branches, scope_of(step.key)).inside[step.key] = step
+    return root
+
+
+def _branch(branches: dict[str, Branch], key: str) -> Branch:
+    found = branches.get(key)
+    if found is None:
+        found = branches[key] = Branch(key, label_of(key), {})
+        # A scope and a step of one name may stand side by side.
+        _branch(branches, scope_of(key)).inside[key + "/"] = found
+    return found
+
+
+def walk(branch: Branch, depth: int = 0) -> Iterator[tuple[int, Branch | StepView]]:
+    """Yield what is in a scope, outermost first, with how deep it lies."""
+    for part in branch.inside.values():
+        yield depth, part
+        if isinstance(part, Branch):
+            yield from walk(part, depth + 1)
