@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,6 @@ from holdfast.errors import ConfigError, StoreCorrupt, StoreError
 from holdfast.model.facts import RunFailed, StepSucceeded
 from holdfast.ports.store import Output, StoreAbsent
 from holdfast.stores import filesystems, sqlite_health
-from holdfast.stores.lockfile import LockFile, LockTimeout, holder_of
 from holdfast.stores.sqlite import SqliteStore
 from holdfast.testing.samples import AT, life_started, run_created
 
@@ -180,126 +177,6 @@ def test_the_suspect_marker_refuses_the_store(tmp_path: Path) -> None:
     SqliteStore(path).close()
 
 
-FORK = """
-import os, sys
-from pathlib import Path
-from holdfast.errors import StoreError
-from holdfast.stores.lockfile import LockFile, LockTimeout
-from holdfast.stores.sqlite import SqliteStore
-from holdfast.testing.samples import run_created
-path = sys.argv[1]
-store = SqliteStore(path)
-store.create("r", run_created())
-store._database.lock.acquire()
-pid = os.fork()
-if pid == 0:
-    for call in (lambda: store.row("r"), lambda: store.create("s", run_created())):
-        try:
-            call()
-        except StoreError as problem:
-            assert "open a store of its own" in str(problem)
-        else:
-            os._exit(9)
-    store.close()
-    sys.exit(7)  # through the interpreter's end, where connections are closed
-assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
-if os.fork() == 0:
-    try:
-        LockFile(Path(path + ".lock"), wait_s=0.05).acquire()
-    except LockTimeout as problem:
-        os._exit(5 if str(os.getppid()) in str(problem) else 6)
-    os._exit(0)
-assert os.waitstatus_to_exitcode(os.wait()[1]) == 5, "the child gave the lock back"
-store._database.lock.release()
-if os.fork() == 0:
-    own = SqliteStore(path)
-    assert own.create("child", run_created())
-    own.close()
-    os._exit(0)
-assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
-assert store.create("t", run_created())
-print([row.id for row in store.rows()])
-store.close()
-"""
-
-
-def test_a_forked_child_harms_nothing(tmp_path: Path) -> None:
-    """It is refused, keeps neither lock nor connection, and may open a store of its own."""
-    command = [sys.executable, "-c", FORK, str(tmp_path / "s.db")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-
-    assert ("['t', 'child', 'r']\n", "") == (result.stdout, result.stderr)
-    assert SqliteStore.inspect(tmp_path / "s.db").is_clean
-
-
-HOLD = """
-import signal, sys
-from pathlib import Path
-from holdfast.stores.lockfile import LockFile
-lock = LockFile(Path(sys.argv[1]))
-lock.acquire()
-print("held", flush=True)
-signal.pause()
-"""
-
-
-@contextmanager
-def stopped_holder(lock: Path) -> Iterator[subprocess.Popen[str]]:
-    """Give a process that was stopped while it holds a lock."""
-    command = [sys.executable, "-c", HOLD, str(lock)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert "held\n" == process.stdout.readline()
-        process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def test_a_stopped_holder_is_named(tmp_path: Path) -> None:
-    """Who waits for the lock longer than the limit learns which process has it."""
-    path = made(tmp_path / "s.db")
-    with stopped_holder(tmp_path / "s.db.lock") as holder:
-        lock = LockFile(tmp_path / "s.db.lock", wait_s=0.1)
-        with pytest.raises(LockTimeout, match=f"process {holder.pid} has held"):
-            lock.acquire()
-        assert holder.pid == SqliteStore.inspect(path).lock_holder
-        lock.close()
-
-    assert holder_of((tmp_path / "s.db.lock").stat()) is None
-
-
-def test_the_runtime_may_end_a_stopped_holder(tmp_path: Path) -> None:
-    """Told its pid while waiting, it kills it, and the write goes on."""
-    path = made(tmp_path / "s.db")
-    told: list[int] = []
-
-    def end(pid: int) -> bool:
-        told.append(pid)
-        os.kill(pid, signal.SIGKILL)
-        return True
-
-    with closing(SqliteStore(path, on_blocked=end)) as store:
-        with stopped_holder(tmp_path / "s.db.lock") as holder:
-            done = store.append("r", [StepSucceeded(AT, "k", 1)], after=2, epoch=1)
-
-        assert (True, 3, {holder.pid}) == (done.written, done.seq, set(told))
-
-
-def test_a_lock_not_had_leaves_the_store_usable(tmp_path: Path) -> None:
-    """Nothing was written, and that is known: the next try may succeed."""
-    path = made(tmp_path / "s.db")
-    with closing(SqliteStore(path)) as store:
-        assert store._database.lock is not None
-        store._database.lock.wait_s = 0.05
-        with stopped_holder(tmp_path / "s.db.lock"), pytest.raises(LockTimeout):
-            store.append("r", [StepSucceeded(AT, "k", 1)], after=2, epoch=1)
-
-        assert store.append("r", [StepSucceeded(AT, "k", 1)], after=2, epoch=1).written
-
-
 READ_ONLY = """
 import os, sys
 from holdfast.errors import HoldfastError
@@ -427,41 +304,3 @@ def test_a_value_no_journal_can_hold_breaks_nothing(tmp_path: Path) -> None:
         assert 2 == len(list(store.read("r")))
         done = store.append("r", [RunFailed(AT, "E", "m")], after=2, epoch=1)
         assert (True, 3) == (done.written, done.seq)
-
-
-def interrupted_at(calls: int) -> Callable[..., object]:
-    """Return a trace function that raises KeyboardInterrupt after so many lines of our store."""
-    left = [calls]
-
-    def trace(frame: object, event: str, arg: object) -> object:
-        if "holdfast/stores" in frame.f_code.co_filename and event == "line":
-            left[0] -= 1
-            if left[0] == 0:
-                sys.settrace(None)
-                raise KeyboardInterrupt
-        return trace
-
-    return trace
-
-
-def test_an_interrupt_anywhere_in_an_append_leaves_the_store_usable(tmp_path: Path) -> None:
-    """Ctrl-C at any line: the fact is there or not, and the next append tells which."""
-    with closing(SqliteStore(made(tmp_path / "s.db"))) as store:
-        seq, n = 2, 0
-        while True:
-            n += 1
-            sys.settrace(interrupted_at(n))  # type: ignore[arg-type]
-            try:
-                store.append("r", [StepSucceeded(AT, "k", n)], after=seq, epoch=1, durable=False)
-            except KeyboardInterrupt:
-                interrupted = True
-            else:
-                interrupted = False
-            finally:
-                sys.settrace(None)
-            seq = store.append("r", [], after=seq, epoch=1).seq
-            if not interrupted:
-                break
-
-        assert list(range(1, seq + 1)) == [stored.seq for stored in store.read("r")]
-        assert n > 50

@@ -15,6 +15,7 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,9 @@ class LockFile:
         self.path, self.wait_s = path, wait_s
         self.on_blocked: OnBlocked | None = None
         self._fd = open_regular(path, os.O_RDWR | os.O_CREAT)
+        # Gives the lock back; harmless without it. Not a method: no signal's exception can
+        # come between calling it and its doing so.
+        self.release = partial(fcntl.flock, self._fd, fcntl.LOCK_UN)
 
     def acquire(self) -> None:
         """Take the lock. Raises LockTimeout, naming the holder, after `wait_s`."""
@@ -52,10 +56,6 @@ class LockFile:
             self._wait()
         except OSError as problem:
             raise StoreError(f"the lock {self.path} cannot be taken: {problem}") from problem
-
-    def release(self) -> None:
-        """Give the lock back."""
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def holder(self) -> int | None:
         """Return the pid of the process that holds the lock, where the system tells."""

@@ -69,10 +69,9 @@ class Database:
                 raise StoreError(self._refusal)
             if self.lock is None:
                 raise StoreError(f"{self.path} is opened for reading only; {NOT_WRITTEN}")
-            self.lock.acquire()
             try:
-                self._begin(durable)
-                done = self._commit(work)
+                self.lock.acquire()
+                done = self._transact(work, durable)
                 if afterwards is not None:
                     afterwards(done)
                 return done
@@ -98,31 +97,34 @@ class Database:
                 self._refusal = f"the store {self.path} is closed"
             self._finalizer()
 
-    def _begin(self, durable: bool) -> None:
+    def _transact(self, work: Work[T], durable: bool) -> T:
+        connection = self._connection
         try:
             if durable is not self._is_full:
-                # NORMAL: the log survives every process; FULL: also the power.
-                self._connection.execute(
-                    "PRAGMA synchronous=FULL" if durable else "PRAGMA synchronous=NORMAL"
-                )
-                self._is_full = durable
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as problem:
-            if is_busy(problem):
-                raise translated(problem, str(self.path), NOT_WRITTEN) from problem
-            raise self._broken(problem) from problem
-
-    def _commit(self, work: Work[T]) -> T:
-        try:
-            done = work(self._connection)
-            self._connection.execute("COMMIT")
+                self._set_synchronous(durable)
+            if connection.in_transaction:
+                # A Ctrl-C came between a transaction and its end.
+                connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+            done = work(connection)
+            connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as problem:
+            if is_busy(problem) and not connection.in_transaction:
+                raise translated(problem, str(self.path), NOT_WRITTEN) from problem
             raise self._broken(problem) from problem
         except BaseException:
             self._roll_back()
             raise
         self.commits += 1
         return done
+
+    def _set_synchronous(self, durable: bool) -> None:
+        """NORMAL: the log survives every process; FULL: also the power."""
+        # Unknown until it is done: an interrupt here must never make a later FULL a NORMAL.
+        self._is_full = None
+        level = "FULL" if durable else "NORMAL"
+        self._connection.execute(f"PRAGMA synchronous={level}")
+        self._is_full = durable
 
     def _roll_back(self) -> None:
         try:
