@@ -42,9 +42,7 @@ def open_store(path: Path, guarded: bool) -> SqliteStore:
     return store
 
 
-def write(
-    path: Path, run: str, guarded: bool, over: Event, told: Told[tuple[str, int, str]]
-) -> None:
+def write(path: Path, run: str, guarded: bool, over: Event, told: SimpleQueue[Result]) -> None:
     """Append until told to stop; say how far the store acknowledged."""
     store, dice = open_store(path, guarded), random.Random(run)
     seq, wrong = 2, ""

@@ -87,13 +87,6 @@ def test_times_are_written_in_utc():
         rows.dump(StepSucceeded(datetime(2026, 1, 1), "k"))
 
 
-def test_true_is_not_one():
-    """A value equal to a default but of another type is written."""
-    fact = StepStarted(AT, "k", 1, lane=False)
-
-    assert '"lane":' in rows.dump(fact)[1]
-
-
 @pytest.mark.parametrize(
     ("kind", "body", "why"),
     [
