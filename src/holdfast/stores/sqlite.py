@@ -316,7 +316,7 @@ class SqliteStore:
 
 def _check_place(path: Path, *, read_only: bool, create: bool, warnings: list[str]) -> None:
     """Make sure that a store may be opened, or made, at `path`."""
-    for end in ("", "-wal", "-shm", "-journal", ".lock", ".suspect"):
+    for end in ("", "-wal", "-shm", "-journal", ".lock", ".suspect", ".spill", ".output"):
         refuse_link(beside(path, end))
     if not path.exists():
         if read_only or not create:
