@@ -192,7 +192,9 @@ def started(script: str, group: Groups) -> Iterator[list[Done]]:
 def test_kill_all_ends_a_program_politely():
     """SIGTERM comes first, so that a program may put things in order."""
     group = Groups()
-    with started("trap 'echo bye; exit 9' TERM; echo ready; sleep 60 & wait", group) as end:
+    # Its child says `ready`: before that, it might take the signal for its parent's trap.
+    script = "trap 'echo bye; exit 9' TERM; (echo ready; exec sleep 60) & wait"
+    with started(script, group) as end:
         group.kill_all(DEADLINE_S)
 
     assert 9 == end[0].code
