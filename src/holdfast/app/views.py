@@ -6,10 +6,10 @@ it left running is `in_doubt`. Nothing here writes, and nothing folds more than 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from holdfast.app.finding import find_run
 from holdfast.model.facts import HoldAnswered, LifeStarted, Owner, Spilled, Who
@@ -20,9 +20,6 @@ from holdfast.model.status import RunStatus, StepStatus
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import Liveness, liveness
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 VERSION: Final = 1
 """Of the JSON documents; it grows when a consumer of the old shape would be misled."""
@@ -98,8 +95,12 @@ def list_runs(
     What only a journal knows (`params`, `result`, `error`) is null here; `show` has it.
     """
     rows = matching_rows(store, status=status, target=target, workflow=workflow, limit=limit)
-    runs: list[Json] = [_row_json(row) for row in rows]
-    return {"version": VERSION, "runs": runs}
+    return rows_json(rows)
+
+
+def rows_json(rows: Sequence[RunRow]) -> dict[str, Json]:
+    """Return rows as `list --json` gives them."""
+    return {"version": VERSION, "runs": [_row_json(row) for row in rows]}
 
 
 def matching_rows(
@@ -367,11 +368,3 @@ def _branch(branches: dict[str, Branch], key: str) -> Branch:
         # A scope and a step of one name may stand side by side.
         _branch(branches, scope_of(key)).inside[key + "/"] = found
     return found
-
-
-def walk(branch: Branch, depth: int = 0) -> Iterator[tuple[int, Branch | StepView]]:
-    """Yield what is in a scope, outermost first, with how deep it lies."""
-    for part in branch.inside.values():
-        yield depth, part
-        if isinstance(part, Branch):
-            yield from walk(part, depth + 1)

@@ -38,6 +38,8 @@ def _escaped(match: re.Match[str]) -> str:
     if character in _NAMES:
         return _NAMES[character]
     code = ord(character)
+    if code > 0xFFFF:
+        return f"\\U{code:08x}"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 

@@ -1,0 +1,314 @@
+"""The commands that read: they make no store, take no lock, and change nothing; and `gc`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import click
+
+from holdfast.cli.options import Common, json_option, store_options
+from holdfast.cli.paper import Paper, paper
+from holdfast.cli.text import json_text, safe, safe_lines, when
+from holdfast.errors import UsageError
+from holdfast.model import durations
+from holdfast.model.json import Json
+from holdfast.model.status import RunStatus
+from holdfast.ports.store import Store, StoreAbsent
+from holdfast.wiring import open_store
+
+EXIT_UNHEALTHY = 74
+OLDER_THAN = "30d"
+
+
+def plain_option(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--plain`: no colour, no glyphs, nothing redrawn."""
+    return click.option("--plain", "is_plain", is_flag=True, help="Words only: no glyphs.")(
+        function
+    )
+
+
+@contextmanager
+def reading(common: Common, run: str | None = None) -> Iterator[Store]:
+    """Open the store to read. Raises UsageError, naming the run, when there is no store."""
+    try:
+        store = open_store(common.store, create=False, read_only=True)
+    except StoreAbsent as absent:
+        if run is None:
+            raise
+        raise UsageError(f"no run {run!r}: {absent}") from absent
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@click.command("list")
+@click.option("--status", type=click.Choice(get_args(RunStatus)), help="Only runs that stand so.")
+@click.option("--target", metavar="NAME", help="Only runs on this target.")
+@click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
+@plain_option
+@json_option
+@store_options
+def list_(
+    common: Common,
+    status: str | None,
+    target: str | None,
+    workflow: str | None,
+    limit: int,
+    is_plain: bool,
+    as_json: bool,
+) -> None:
+    """The runs, the newest first."""
+    from holdfast.app import views
+    from holdfast.cli.showing import list_lines
+
+    try:
+        with reading(common) as store:
+            rows = views.matching_rows(
+                store, status=status, target=target, workflow=workflow, limit=limit
+            )
+    except StoreAbsent as absent:
+        rows = []
+        click.echo(f"{safe(str(absent))}; `holdfast run FILE` makes one", err=True)
+    if as_json:
+        click.echo(json_text(views.rows_json(rows)))
+    elif rows:
+        _echo(list_lines(rows, paper(is_plain=is_plain), _now()))
+    if len(rows) == limit:
+        click.echo(f"the newest {limit} are shown; --limit N shows more", err=True)
+
+
+@click.command("show")
+@click.argument("run")
+@plain_option
+@json_option
+@store_options
+def show(common: Common, run: str, is_plain: bool, as_json: bool) -> None:
+    """Where a run stands: its steps, what it waits for, what failed, what to do next."""
+    from holdfast.app import views
+    from holdfast.cli.showing import run_lines
+
+    with reading(common, run) as store:
+        view = views.view_run(store, run)
+        if as_json:
+            click.echo(json_text(views.shown(store, view)))
+        else:
+            _echo(run_lines(view, paper(is_plain=is_plain), _now(), command_options(common)))
+
+
+@click.command("why")
+@click.argument("run")
+@plain_option
+@json_option
+@store_options
+def why(common: Common, run: str, is_plain: bool, as_json: bool) -> None:
+    """Why a run stands where it stands, and the exact commands that go on."""
+    from holdfast.app import reasons
+    from holdfast.cli.showing import status_words, why_lines
+
+    with reading(common, run) as store:
+        found = reasons.why(store, run)
+    options = command_options(common)
+    if as_json:
+        click.echo(json_text(found.as_json(*options)))
+        return
+    click.echo(f"{safe(found.run)} is {status_words(found.status)}")
+    _echo(why_lines(found, paper(is_plain=is_plain), _now(), options))
+
+
+@click.command("log")
+@click.argument("run")
+@click.argument("step", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
+@click.option("--all", "with_superseded", is_flag=True, help="Also what was superseded.")
+@plain_option
+@json_option
+@store_options
+def log(
+    common: Common,
+    run: str,
+    step: str | None,
+    follow: bool,
+    with_superseded: bool,
+    is_plain: bool,
+    as_json: bool,
+) -> None:
+    """What happened in a run, or in one step or scope of it, and what its steps wrote."""
+    from holdfast.app.finding import find_run
+    from holdfast.app.timeline import Timeline
+    from holdfast.cli import watching
+
+    sheet = paper(is_plain=is_plain)
+    with reading(common, run) as store, _ended_by_hand():
+        timeline = Timeline(store, run, step, all=with_superseded)
+        row = find_run(store, run)
+        events = watching.follow(store, row, timeline) if follow else timeline.entries()
+        if as_json and not follow:
+            click.echo(json_text({"version": 1, "run": row.id, "events": [*events]}))
+            return
+        for event in events:
+            _echo(_event_texts(event, sheet, as_json=as_json))
+            if follow:
+                sys.stdout.flush()
+
+
+@click.command("watch")
+@click.argument("run")
+@plain_option
+@json_option
+@store_options
+def watch(common: Common, run: str, is_plain: bool, as_json: bool) -> None:
+    """See a run move, until it ends or goes on no more by itself."""
+    from holdfast.app.finding import find_run
+    from holdfast.app.timeline import Timeline
+    from holdfast.cli import watching
+
+    sheet = paper(is_plain=is_plain)
+    with reading(common, run) as store, _ended_by_hand():
+        row = find_run(store, run)
+        if as_json:
+            for event in watching.follow(store, row, Timeline(store, row.id)):
+                _echo_now(json_text(event))
+            return
+        draw = watching.watch_drawn if sheet.can_redraw else watching.watch_lines
+        draw(store, row, sheet, command_options(common), _echo_now)
+
+
+@click.command("export")
+@click.argument("run")
+@click.option("--md", "as_markdown", is_flag=True, help="A Markdown document, to read.")
+@json_option
+@store_options
+def export(common: Common, run: str, as_markdown: bool, as_json: bool) -> None:
+    """Everything a run recorded, as one document; JSON unless `--md`."""
+    from holdfast.app.export import export_json
+    from holdfast.app.report import export_markdown
+
+    if as_markdown and as_json:
+        raise UsageError("--md and --json are two documents; give one of them")
+    paper()
+    with reading(common, run) as store:
+        if as_markdown:
+            _echo(safe_lines(export_markdown(store, run)))
+        else:
+            click.echo(json_text(export_json(store, run)))
+
+
+@click.command("verify")
+@click.argument("run")
+@json_option
+@store_options
+def verify(common: Common, run: str, as_json: bool) -> None:
+    """Check that a journal is what was written, and print its head digest to keep elsewhere."""
+    from holdfast.app.upkeep import verify_run
+
+    with reading(common, run) as store:
+        found = verify_run(store, run)
+    if as_json:
+        click.echo(json_text(found.as_json()))
+        return
+    click.echo(f"{found.run}: intact, {found.facts} facts, head {found.head}")
+    if sys.stdout.isatty():
+        click.echo("Keep the head elsewhere: only it shows that no facts were cut off.", err=True)
+
+
+@click.command("gc")
+@click.option("--older-than", metavar="AGE", help=f"Ended longer ago; else {OLDER_THAN}.")
+@click.option("--keep", type=click.IntRange(min=0), default=0, help="Of each workflow, the newest.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@json_option
+@store_options
+def gc(common: Common, older_than: str | None, keep: int, dry_run: bool, as_json: bool) -> None:
+    """Remove old runs that are finished: succeeded, rolled back or cancelled."""
+    from holdfast.app import upkeep
+    from holdfast.runtime.clock import SystemClock
+
+    # With a number to keep and no age, the age does not matter.
+    age = older_than or (None if keep else OLDER_THAN)
+    limit = None if age is None else timedelta(seconds=durations.seconds(age))
+    word = "would remove" if dry_run else "removed"
+    removed: list[Json] = []
+    try:
+        store = open_store(common.store, create=False, read_only=dry_run)
+    except StoreAbsent:
+        store = None
+    if store is not None:
+        try:
+            for run in upkeep.gc(
+                store, SystemClock(), older_than=limit, keep_last=keep, dry_run=dry_run
+            ):
+                removed.append(upkeep.removed_json(run))
+                if not as_json:
+                    click.echo(
+                        f"{word} {safe(run.run)}  {safe(run.workflow)}  "
+                        f"{run.status.replace('_', ' ')} {when(run.ended_at)}"
+                    )
+        finally:
+            store.close()
+    if as_json:
+        click.echo(json_text({"version": 1, "dry_run": dry_run, "removed": removed}))
+    else:
+        click.echo(f"{word} {len(removed)} runs", err=True)
+
+
+@click.command("doctor")
+@json_option
+@store_options
+def doctor(common: Common, as_json: bool) -> None:
+    """Read the whole store and say how it is; exit 74 when it is not what was written."""
+    from holdfast.cli.doctor import diagnose, doctor_json, doctor_lines
+
+    paper()
+    found = diagnose(common.store)
+    if as_json:
+        click.echo(json_text(doctor_json(found)))
+    else:
+        _echo(safe(line) for line in doctor_lines(found))
+    if not found.is_healthy:
+        raise click.exceptions.Exit(EXIT_UNHEALTHY)
+
+
+# --- shared -----------------------------------------------------------------------------------
+
+
+def command_options(common: Common) -> tuple[str, ...]:
+    """Return the options that a command to type next has to repeat."""
+    chosen = (("--store", common.store), ("--config", common.config))
+    return tuple(word for name, value in chosen if value for word in (name, value))
+
+
+@contextmanager
+def _ended_by_hand() -> Iterator[None]:
+    """Let Ctrl-C end a command that only looks, in order."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(err=True)
+
+
+def _event_texts(event: dict[str, Json], sheet: Paper, *, as_json: bool) -> Iterator[str]:
+    from holdfast.cli.events import event_lines
+
+    if as_json:
+        yield json_text(event)
+    else:
+        yield from event_lines(event, sheet)
+
+
+def _echo(lines: Iterator[str] | list[str]) -> None:
+    for line in lines:
+        click.echo(line, color=True)
+
+
+def _echo_now(line: str) -> None:
+    click.echo(line, color=True)
+    sys.stdout.flush()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,281 @@
+"""How runs are drawn: the list of them, and one with its steps, holds and ways to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from holdfast.app.reasons import Next, Why, hold_ways, why_of
+from holdfast.app.views import (
+    Branch,
+    RunView,
+    StepView,
+    named,
+    process_named,
+    status_of,
+    tree_of,
+)
+from holdfast.cli.paper import STATUS_COLOURS, Paper
+from holdfast.cli.text import ago, fit, pad, safe, took, when, width_of
+from holdfast.model import durations
+from holdfast.model.codec import dumps
+from holdfast.model.facts import Spilled
+from holdfast.ports.store import RunRow
+
+STEPS_MAX: Final = 100
+"""Beyond, finished steps and scopes are counted instead of drawn, but for the last ones."""
+FINISHED_KEPT: Final = 3
+LABEL_COLUMNS_MAX: Final = 48
+PARAM_COLUMNS_MAX: Final = 60
+
+_DONE: Final = frozenset({"succeeded", "already_done", "skipped", "undone", "superseded"})
+
+
+def status_words(status: str) -> str:
+    """Return a status as words."""
+    return status.replace("_", " ")
+
+
+# --- many runs --------------------------------------------------------------------------------
+
+
+def list_lines(rows: Sequence[RunRow], paper: Paper, now: datetime) -> Iterator[str]:
+    """Yield the table of runs; ids are never cut."""
+    cells = [
+        (
+            safe(row.id),
+            status_words(status_of(row)),
+            safe(row.workflow),
+            safe(row.target or "-"),
+            f"{durations.show(max(0.0, (now - row.started_at).total_seconds()))} ago",
+            safe(row.started_by),
+        )
+        for row in rows
+    ]
+    heads = ("RUN", "STATUS", "WORKFLOW", "TARGET", "STARTED", "BY")
+    wide = [max(width_of(line[at]) for line in (heads, *cells)) for at in range(len(heads))]
+    wide = _narrowed(wide, paper.columns)
+    for at, line in enumerate((heads, *cells)):
+        padded = [pad(fit(text, wide[i]), wide[i]) for i, text in enumerate(line) if wide[i]]
+        if at:
+            padded[1] = paper.paint(padded[1], STATUS_COLOURS.get(status_of(rows[at - 1]), ""))
+        yield "  ".join(padded).rstrip()
+
+
+def _narrowed(wide: list[int], columns: int | None) -> list[int]:
+    """Return widths that fit: by, target and workflow give way, in this order."""
+    if columns is None:
+        return wide
+    for at, least in ((5, 0), (3, 6), (2, 8), (4, 0), (3, 0)):
+        over = sum(wide) + 2 * (sum(1 for part in wide if part) - 1) - columns
+        if over <= 0:
+            break
+        left = wide[at] - over
+        wide[at] = left if left >= max(least, 4) else least
+    return wide
+
+
+# --- one run ----------------------------------------------------------------------------------
+
+
+def run_lines(
+    view: RunView, paper: Paper, now: datetime, options: Sequence[str] = ()
+) -> Iterator[str]:
+    """Yield a whole run: what it is, its steps, and what to do next."""
+    why = why_of(view)
+    yield from head_lines(view, paper, now)
+    yield ""
+    yield from step_lines(view, paper, now)
+    yield from _hold_lines(view, paper, now, options)
+    yield from why_lines(why, paper, now, options, is_short=True)
+
+
+def head_lines(view: RunView, paper: Paper, now: datetime) -> Iterator[str]:
+    """Yield what a run is and how it stands, in a few lines."""
+    row, state = view.row, view.state
+    assert state.created is not None
+    words = paper.paint(status_words(view.status), STATUS_COLOURS.get(view.status, ""), bold=True)
+    target = f" on {safe(row.target)}" if row.target else ""
+    yield f"{safe(row.id)}: {safe(row.workflow)}{target}: {words}"
+    lines = {"started": f"{ago(row.started_at, now)} by {named(state.created.by)}"}
+    if row.ended_at is not None:
+        lines["ended"] = f"{ago(row.ended_at, now)}, after {took(row.started_at, row.ended_at)}"
+    if row.owner is not None:
+        lines["owner"] = _owner(view)
+    if len(state.lives) > 1:
+        last = state.lives[-1]
+        lines["lives"] = f"{len(state.lives)}, the last since {when(last.at)} by {named(last.by)}"
+    if state.mode:
+        lines["mode"] = state.mode
+    lines["script"] = row.file
+    if state.created.params:
+        shown = (f"{name}={dumps(value)}" for name, value in state.created.params.items())
+        lines["with"] = " ".join(fit(safe(text), PARAM_COLUMNS_MAX) for text in shown)
+    if view.status == "succeeded" and state.result is not None:
+        lines["result"] = _value(state.result)
+    for name, text in lines.items():
+        yield from paper.wrap(f"  {name:<8} {safe(text)}", " " * 11)
+
+
+def _owner(view: RunView) -> str:
+    owner = view.row.owner
+    assert owner is not None
+    beat = f", last heard of {when(view.row.beat_at)}" if view.row.beat_at else ""
+    health = {
+        "alive": "",
+        "stopped": ", which is stopped (SIGSTOP)",
+        "elsewhere": f", on another host{beat}",
+        "dead": ", which is dead",
+    }[view.owner_is or "dead"]
+    return f"{process_named(owner)} (user {owner.user}){health}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Spilled):
+        return f"{value.size_bytes:,} bytes; --json shows them"
+    return fit(safe(dumps(value)), 200)  # type: ignore[arg-type]
+
+
+# --- its steps --------------------------------------------------------------------------------
+
+
+def step_lines(view: RunView, paper: Paper, now: datetime) -> Iterator[str]:
+    """Yield the steps as a tree of scopes, one glyph a step."""
+    if not view.steps:
+        yield "  no step was started"
+        return
+    root = tree_of(view.steps)
+    drawn = list(_drawn(root, 0, condense=len(view.steps) > STEPS_MAX))
+    labels = [
+        2 * depth + width_of(safe(part.label))
+        for depth, part in drawn
+        if isinstance(part, StepView)
+    ]
+    most = LABEL_COLUMNS_MAX if paper.columns is None else max(16, paper.columns // 2)
+    column = min(most, max(labels, default=0))
+    for depth, part in drawn:
+        indent = " " * (2 * depth + 1)
+        if isinstance(part, int):
+            counted = "1 finished part" if part == 1 else f"{part} finished parts"
+            yield f"{indent}{paper.glyph('succeeded')} {counted} not drawn"
+        elif isinstance(part, Branch):
+            yield f"{indent}{paper.paint(safe(part.label), '', bold=True)}"
+        else:
+            yield _step_line(part, indent, column - 2 * depth, paper, now)
+
+
+def _drawn(
+    branch: Branch, depth: int, *, condense: bool
+) -> Iterator[tuple[int, Branch | StepView | int]]:
+    """Yield what is drawn of a scope: scopes, steps, and numbers of parts that are not."""
+    parts = list(branch.inside.values())
+    done = [part for part in parts if condense and _is_done(part)]
+    hidden = {id(part) for part in done[: max(0, len(done) - FINISHED_KEPT)]}
+    if hidden:
+        yield depth, len(hidden)
+    for part in parts:
+        if id(part) in hidden:
+            continue
+        yield depth, part
+        if isinstance(part, Branch):
+            yield from _drawn(part, depth + 1, condense=condense)
+
+
+def _is_done(part: Branch | StepView) -> bool:
+    if isinstance(part, StepView):
+        return part.status in _DONE
+    return all(_is_done(inner) for inner in part.inside.values())
+
+
+def _step_line(step: StepView, indent: str, column: int, paper: Paper, now: datetime) -> str:
+    shown = "interrupted" if step.is_orphaned and step.status == "running" else step.status
+    label = pad(fit(safe(step.label), column), column)
+    again = f"{step.attempts} attempts" if step.attempts > 1 else ""
+    notes = [text for text in (again, safe(_note(step, now))) if text]
+    start = f"{indent}{paper.glyph(shown)} {label}"
+    rest = f"  {took(step.started_at, step.ended_at):>6}  {'; '.join(notes)}".rstrip()
+    if paper.columns is not None:
+        used = width_of(indent) + (13 if paper.is_plain else 2) + width_of(label)
+        rest = fit(rest, max(8, paper.columns - used))
+    return start + rest
+
+
+def _note(step: StepView, now: datetime) -> str:
+    """Return what a person should know of a step beside its label."""
+    process = process_named(step.life.owner) if step.life else "an unknown process"
+    if step.status == "in_doubt":
+        return f"in doubt: {process}, {when(step.started_at)}"
+    if step.is_orphaned:
+        return f"interrupted: {process}, {when(step.started_at)}; runs again"
+    match step.status:
+        case "running":
+            return f"in {process} since {ago(step.started_at, now)}"
+        case "failed":
+            return step.error.partition("\n")[0]
+        case "waiting" if step.next_at is not None:
+            return f"until {when(step.next_at)}"
+        case "waiting":
+            return "runs again" if step.attempts else "waits"
+        case "already_done":
+            return f"already so ({step.decided_by})"
+        case "superseded":
+            return "superseded"
+        case _:
+            return "" if step.decided_by.startswith("auto") else step.decided_by
+
+
+# --- holds, reasons, commands -----------------------------------------------------------------
+
+
+def _hold_lines(
+    view: RunView, paper: Paper, now: datetime, options: Sequence[str]
+) -> Iterator[str]:
+    holds = view.state.open_holds
+    for hold in holds:
+        opened = hold.opened
+        yield ""
+        kind = opened.kind.replace("_", " ")
+        text = f"⏸ {opened.id} ({kind}) {safe(opened.question)}"
+        yield from paper.wrap(text.replace("⏸ ", "") if paper.is_plain else text, "  ")
+        yield f"  asked {ago(opened.at, now)}"
+        for name in ("runs", "inputs", "undo", "why", "location", "recorded", "now"):
+            said = opened.evidence.get(name)
+            if said:
+                yield from paper.wrap(f"  {name:<8} {safe(str(said))}", " " * 11)
+        ways = list(hold_ways(view.id, hold, is_only=len(holds) == 1))
+        yield from next_lines(ways, options)
+
+
+def why_lines(
+    why: Why, paper: Paper, now: datetime, options: Sequence[str] = (), *, is_short: bool = False
+) -> Iterator[str]:
+    """Yield why a run stands where it stands, and the commands that go on.
+
+    `is_short` is for where the holds and the steps were drawn already.
+    """
+    reasons = [r for r in why.reasons if not (is_short and r.kind in ("hold", "timer", "running"))]
+    if reasons:
+        yield ""
+    for reason in reasons:
+        first, *more = reason.text.split("\n")
+        yield from paper.wrap(safe(first), "  ")
+        yield from (f"    {safe(line)}" for line in more)
+        if reason.location:
+            yield f"  at {safe(reason.location)}"
+        if reason.at is not None:
+            yield f"  since {ago(reason.at, now)}"
+    if not reasons and not is_short:
+        yield from paper.wrap(safe(why.summary), "  ")
+    if why.next:
+        yield ""
+        yield "Next:"
+        yield from next_lines(why.next, options)
+
+
+def next_lines(ways: Sequence[Next], options: Sequence[str] = ()) -> Iterator[str]:
+    """Yield commands to type, each with what it does; a command is never cut or wrapped."""
+    lines = [(safe(way.line(*options)), way.does) for way in ways]
+    column = max((width_of(line) for line, _ in lines), default=0)
+    for line, does in lines:
+        yield f"  {pad(line, column)}   {does}"

@@ -1,0 +1,127 @@
+"""Following a run: redrawn in place on a terminal, a line a change anywhere else."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from holdfast.app.reasons import why_of
+from holdfast.app.timeline import Event, Timeline
+from holdfast.app.views import RunView, look
+from holdfast.cli.paper import Paper
+from holdfast.cli.showing import head_lines, run_lines, status_words, step_lines, why_lines
+from holdfast.cli.text import safe
+from holdfast.ports.store import RunRow, Store
+from holdfast.runtime.journal import Journal
+
+POLL_S: Final = 0.25
+JUDGE_EVERY_S: Final = 1.0
+"""How soon the death of an owner is seen: it commits nothing, so it has to be looked for."""
+
+MOVING: Final = frozenset({"queued", "running", "waiting"})
+"""The statuses in which a run goes on without anybody doing anything."""
+
+
+class Watched:
+    """One run, looked at again whenever it may have moved."""
+
+    def __init__(self, store: Store, row: RunRow) -> None:
+        self._store, self._row = store, row
+        self._journal = Journal(store, row.id)
+        self._changes: int | None = None
+        self._judge_at = 0.0
+        self.view = look(self._journal, row)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run goes on no more by itself."""
+        return self.view.status not in MOVING and not self.view.is_alive
+
+    def tick(self) -> bool:
+        """Wait a moment, and return whether the run may have moved: then the view is new."""
+        time.sleep(POLL_S)
+        changes, now = self._store.changes(), time.monotonic()
+        if changes == self._changes and now < self._judge_at:
+            return False
+        self._changes, self._judge_at = changes, now + JUDGE_EVERY_S
+        self.view = look(self._journal, self._row)
+        return True
+
+
+def follow(store: Store, row: RunRow, timeline: Timeline) -> Iterator[Event]:
+    """Yield the events of a run as they come, until it goes on no more by itself."""
+    watched = Watched(store, row)
+    while True:
+        is_over = watched.is_over
+        # What was written before it ended is there to be read now.
+        yield from timeline.entries()
+        if is_over:
+            return
+        watched.tick()
+
+
+def watch_lines(
+    store: Store, row: RunRow, paper: Paper, options: Sequence[str], echo: Callable[[str], None]
+) -> None:
+    """Print how a run stands, then each change on a line of its own, then why it ended."""
+    from holdfast.cli.events import event_lines
+
+    timeline = Timeline(store, row.id)
+    timeline.skip()
+    watched = Watched(store, row)
+    echo(f"{safe(row.id)} is {status_words(watched.view.status)}: {_why(watched.view)}")
+    if not watched.is_over:
+        for event in follow(store, row, timeline):
+            if event["kind"] != "Output":
+                for line in event_lines(event, paper):
+                    echo(line)
+        view = look(Journal(store, row.id), row)
+        echo(f"{safe(row.id)} is {status_words(view.status)}: {_why(view)}")
+        watched.view = view
+    for line in why_lines(why_of(watched.view), paper, _now(), options, is_short=True):
+        echo(line)
+
+
+def watch_drawn(
+    store: Store, row: RunRow, paper: Paper, options: Sequence[str], echo: Callable[[str], None]
+) -> None:
+    """Draw a run, again whenever it moved, and leave its last picture on the screen."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    watched = Watched(store, row)
+
+    def picture() -> Text:
+        return Text.from_ansi("\n".join(_fitted(watched.view, paper)), no_wrap=True)
+
+    console = Console(no_color=not paper.has_colour, highlight=False)
+    with Live(picture(), console=console, auto_refresh=False, transient=True) as live:
+        while not watched.is_over:
+            if watched.tick():
+                live.update(picture(), refresh=True)
+    for line in run_lines(watched.view, paper, _now(), options):
+        echo(line)
+
+
+def _fitted(view: RunView, paper: Paper) -> list[str]:
+    """Return as much of a run as the screen holds: what it is, and its latest steps."""
+    rows = shutil.get_terminal_size().lines - 2
+    head = list(head_lines(view, paper, _now()))
+    steps = list(step_lines(view, paper, _now()))
+    holds = [f"  waits: {safe(hold.opened.question)}" for hold in view.state.open_holds]
+    room = max(3, rows - len(head) - len(holds) - 2)
+    if len(steps) > room:
+        steps = [f" … {len(steps) - room + 1} lines above", *steps[-(room - 1) :]]
+    return [*head, "", *steps, *holds]
+
+
+def _why(view: RunView) -> str:
+    return safe(why_of(view).summary.partition("\n")[0])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
