@@ -21,8 +21,9 @@ from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
 from holdfast.ports.store import RunRow, Store
+from holdfast.runtime.blocking import Performer
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.life import Listener
+from holdfast.runtime.life import Listener, Performers
 from holdfast.runtime.ownership import LEASE_S
 from holdfast.runtime.takeover import Claim, take
 from holdfast.version import VERSION
@@ -36,7 +37,8 @@ ID_TRIES_MAX = 100
 class Setting:
     """What a front-end brings along for a life of a run.
 
-    `tell` hears what a person should know that is no fact of the run. `budget_s` is `--for`.
+    `tell` hears what a person should know that is no fact of the run. `begins` is told the run's
+    id and state when this process owns it, before anything of it runs. `budget_s` is `--for`.
     """
 
     store: Store
@@ -45,8 +47,10 @@ class Setting:
     by: Who
     listeners: Sequence[Listener] = ()
     tell: Callable[[str], None] = field(default=lambda text: None)
+    begins: Callable[[str, RunState], None] = field(default=lambda run, state: None)
     budget_s: float | None = None
     lease_s: float = LEASE_S
+    performers: Performers = Performer
 
 
 def start(
@@ -127,6 +131,7 @@ def _live(
     file = str(Path(workflow.file).resolve())
     claim = Claim(setting.by, VERSION, resumed, file, mode, setting.lease_s)
     journal = take(setting.store, run, claim, setting.clock, setting.tell)
+    setting.begins(run, journal.state)
     created = journal.state.created
     assert created is not None
     params = {name: decode(value, workflow.types) for name, value in created.params.items()}
@@ -139,6 +144,7 @@ def _live(
         setting.listeners,
         budget_s=setting.budget_s,
         lease_s=setting.lease_s,
+        performers=setting.performers,
     )
 
 

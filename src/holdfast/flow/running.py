@@ -24,7 +24,7 @@ from holdfast.runtime.capture import Capture
 from holdfast.runtime.context import FRAME, LIVES, Frame
 from holdfast.runtime.driving import drive
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.life import Life, Listener, exit_code_of
+from holdfast.runtime.life import Life, Listener, Performers, exit_code_of
 from holdfast.runtime.ownership import LEASE_S
 from holdfast.runtime.signals import Signals
 from holdfast.runtime.takeover import Heartbeat
@@ -53,13 +53,14 @@ def live(
     *,
     budget_s: float | None = None,
     lease_s: float = LEASE_S,
+    performers: Performers = Performer,
 ) -> Outcome:
     """Walk the workflow once, under the ownership that `journal` has, and return how it ended.
 
     Never raises for what the script or the store does: that is in the outcome, and recorded.
     On return the run is given back, and everything it says is durable.
     """
-    life = Life(journal, clock, person, Performer, budget_s=budget_s)
+    life = Life(journal, clock, person, performers, budget_s=budget_s)
     life.listeners.extend(listeners)
     journal.observers.append(_telling(life))
     with _attended(life, clock, lease_s):

@@ -14,3 +14,7 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Return seconds since boot, the same for every process of this host."""
+
+    def wait_s(self, seconds: float) -> float:
+        """Return how long a process must really wait for `seconds` to pass. A clock that jumps
+        has moved when it returns, and says 0."""

@@ -114,7 +114,7 @@ class AsyncPerformer:
             left = (until - self._life.clock.now()).total_seconds()
             if left <= 0:
                 return
-            await asyncio.sleep(min(left, SLICE_S))
+            await asyncio.sleep(self._life.clock.wait_s(min(left, SLICE_S)))
             await asyncio.to_thread(self._life.look_for_requests)
 
 

@@ -32,7 +32,7 @@ class Performer:
     def __init__(self, life: Life) -> None:
         self._life = life
         self._landed: dict[str, Outcome] = {}
-        self._queue: SimpleQueue[tuple[str, Outcome | Leaving]] | None = None
+        self._queue: SimpleQueue[tuple[str, Outcome | BaseException]] | None = None
         self._flying: set[str] = set()
         self._left: Leaving | None = None
 
@@ -99,6 +99,8 @@ class Performer:
             self._flying.discard(ticket)
             if isinstance(landing, Leaving):
                 self._left = landing
+            elif isinstance(landing, BaseException):
+                raise landing
             elif self._left is None:
                 self._landed[ticket] = landing
                 return

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from holdfast.engine.effects import Call, Outcome, Raised, Returned
-from holdfast.errors import Leaving
 
 SLICE_S = 0.1
 """How long a wait sleeps before it looks whether the run is to leave."""
 
 
 def outcome_of(call: Call) -> Outcome:
-    """Make `call` and return what came of it."""
+    """Make `call` and return what came of it. `sys.exit()` in it is a failure like any other."""
     try:
         return Returned(call())
     except Exception as error:
         return Raised(error)
+    except SystemExit as exit:
+        error = RuntimeError(f"sys.exit({exit.code!r}) was called; raise an exception instead")
+        return Raised(error.with_traceback(exit.__traceback__))
 
 
-def landing_of(call: Call) -> Outcome | Leaving:
-    """Make `call` in a thread; Leaving is an outcome there, for the thread that waits for it."""
+def landing_of(call: Call) -> Outcome | BaseException:
+    """Make `call` in a thread; what would end the thread is for the one that waits for it."""
     try:
         return outcome_of(call)
-    except Leaving as leaving:
-        return leaving
+    except BaseException as ending:
+        return ending

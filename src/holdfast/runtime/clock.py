@@ -14,3 +14,6 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def wait_s(self, seconds: float) -> float:
+        return seconds

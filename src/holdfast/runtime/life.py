@@ -208,7 +208,7 @@ class Life:
             if left <= 0:
                 return
             self.look_for_requests()
-            time.sleep(min(left, SLICE_S))
+            time.sleep(self.clock.wait_s(min(left, SLICE_S)))
 
     def look_for_requests(self) -> None:
         """Fold in what others appended since the last look, and leave when it says so."""

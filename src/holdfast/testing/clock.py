@@ -24,8 +24,9 @@ class JumpClock:
     def monotonic(self) -> float:
         return (self.now() - self._start).total_seconds()
 
-    def sleep(self, seconds: float) -> None:
+    def wait_s(self, seconds: float) -> float:
         self.jump(seconds * SPEED)
+        return 0.0
 
     def jump(self, seconds: float) -> None:
         """Let `seconds` pass, or go back by them when they are negative."""
