@@ -23,6 +23,7 @@ from holdfast.model.status import RunStatus
 from holdfast.ports.store import Store
 
 REASONS_MAX = 20
+SUMMED_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,9 @@ def why_of(view: RunView) -> Why:
 
 def _summary(view: RunView, reasons: tuple[Reason, ...]) -> str:
     if reasons:
-        first = reasons[0].text
-        return first if len(reasons) == 1 else f"{first} (and {len(reasons) - 1} more)"
+        texts = [reason.text for reason in reasons[:SUMMED_MAX]]
+        more = len(reasons) - len(texts)
+        return "; ".join(texts) + (f"; and {more} more" if more else "")
     match view.status:
         case "succeeded":
             return "the workflow returned"
@@ -111,7 +113,8 @@ def _reasons(view: RunView) -> Iterator[Reason]:
     if view.status == "interrupted":
         yield _interruption(view)
     yield from (reason for step in view.steps if (reason := _doubt(step)))
-    yield from (_hold(hold) for hold in view.state.open_holds)
+    asked = (hold for hold in view.state.open_holds if hold.opened.kind != "in_doubt")
+    yield from (_hold(hold) for hold in asked)
     if view.status == "failed":
         yield from _failures(view)
     yield from _stops(view)

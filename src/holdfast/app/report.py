@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Final
 
 from holdfast.app.reasons import Why, why_of
-from holdfast.app.timeline import Event, fact_event, subject_of
+from holdfast.app.sentences import sentence
+from holdfast.app.timeline import fact_event, subject_of
 from holdfast.app.views import RunView, StepView, named, process_named, time_json, view_run
 from holdfast.model import durations
 from holdfast.model.facts import Spilled
@@ -161,38 +162,20 @@ def _hold_rows(hold: HoldState) -> Iterator[tuple[str, ...]]:
         yield (*asked, said, _cell(named(answer.by)), _when(answer.at), _cell(answer.comment))
 
 
-_TOLD: Final = {
-    "seq", "at", "kind", "key", "digest", "inputs", "code", "lane", "location", "evidence",
-    "params_digest", "result", "params", "decided_by", "version", "label",
-}  # fmt: skip
-
-
 def _events(store: Store, view: RunView) -> Iterator[str]:
     """Every fact in a line; the tables before say more about results and answers."""
     yield "## Timeline"
     yield ""
     rows = []
     for stored in store.read(view.id):
-        event = fact_event(stored, subject_of(stored.fact, view.state))
-        rows.append(
-            (str(stored.seq), _when(stored.fact.at), str(event["kind"]),
-             _cell(str(event["key"] or "")), _cell(_details(event)))
-        )  # fmt: skip
+        _, text = sentence(fact_event(stored, subject_of(stored.fact, view.state)))
+        rows.append((str(stored.seq), _when(stored.fact.at), _cell(text)))
         if len(rows) >= EVENTS_MAX:
             break
-    yield from _table(("#", "at", "fact", "about", ""), rows)
+    yield from _table(("#", "at", "what happened"), rows)
     if len(rows) < view.state.seq:
         yield f"{view.state.seq - len(rows)} more facts are in the JSON export."
         yield ""
-
-
-def _details(event: Event) -> str:
-    told = [
-        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-        for name, value in event.items()
-        if name not in _TOLD and value not in (None, "", False, [], {})
-    ]
-    return " ".join(told)
 
 
 def _output(store: Store, view: RunView) -> Iterator[str]:

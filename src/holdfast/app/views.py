@@ -25,6 +25,7 @@ VERSION: Final = 1
 """Of the JSON documents; it grows when a consumer of the old shape would be misled."""
 
 LIST_LIMIT: Final = 50
+DEFAULT_MODE: Final = "auto"
 JUDGED_MAX: Final = 10_000
 """Rows looked at to tell running runs from interrupted ones."""
 LOOKS_MAX: Final = 10
@@ -252,7 +253,7 @@ def run_json(store: Store, view: RunView) -> dict[str, Json]:
     assert state.created is not None
     return {
         **_row_json(view.row),
-        "mode": state.mode,
+        "mode": state.mode or DEFAULT_MODE,
         "params": dict(state.created.params),
         "result": _loaded(store, state.result),
         "error": f"{failed.type}: {failed.message}" if failed else None,
@@ -265,7 +266,7 @@ def _row_json(row: RunRow) -> dict[str, Json]:
         "workflow": row.workflow,
         "target": row.target,
         "status": status_of(row),
-        "mode": row.mode,
+        "mode": row.mode or DEFAULT_MODE,
         "params": None,
         "result": None,
         "error": None,

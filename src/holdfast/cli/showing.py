@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -17,10 +18,10 @@ from holdfast.app.views import (
     tree_of,
 )
 from holdfast.cli.paper import STATUS_COLOURS, Paper
-from holdfast.cli.text import ago, fit, pad, safe, took, when, width_of
-from holdfast.model import durations
+from holdfast.cli.text import ago, fit, pad, safe, since, took, when, width_of
 from holdfast.model.codec import dumps
 from holdfast.model.facts import Spilled
+from holdfast.model.state import HoldState
 from holdfast.ports.store import RunRow
 
 STEPS_MAX: Final = 100
@@ -48,7 +49,7 @@ def list_lines(rows: Sequence[RunRow], paper: Paper, now: datetime) -> Iterator[
             status_words(status_of(row)),
             safe(row.workflow),
             safe(row.target or "-"),
-            f"{durations.show(max(0.0, (now - row.started_at).total_seconds()))} ago",
+            since(row.started_at, now),
             safe(row.started_by),
         )
         for row in rows
@@ -88,7 +89,9 @@ def run_lines(
     yield ""
     yield from step_lines(view, paper, now)
     yield from _hold_lines(view, paper, now, options)
-    yield from why_lines(why, paper, now, options, is_short=True)
+    shown = {way for hold in view.state.open_holds for way in _ways(view, hold)}
+    others = tuple(way for way in why.next if way not in shown)
+    yield from why_lines(replace(why, next=others), paper, now, options, is_short=True)
 
 
 def head_lines(view: RunView, paper: Paper, now: datetime) -> Iterator[str]:
@@ -100,7 +103,10 @@ def head_lines(view: RunView, paper: Paper, now: datetime) -> Iterator[str]:
     yield f"{safe(row.id)}: {safe(row.workflow)}{target}: {words}"
     lines = {"started": f"{ago(row.started_at, now)} by {named(state.created.by)}"}
     if row.ended_at is not None:
-        lines["ended"] = f"{ago(row.ended_at, now)}, after {took(row.started_at, row.ended_at)}"
+        is_end = view.state.is_finished or view.status == "failed"
+        lines["ended" if is_end else "left"] = (
+            f"{ago(row.ended_at, now)}, after {took(row.started_at, row.ended_at)}"
+        )
     if row.owner is not None:
         lines["owner"] = _owner(view)
     if len(state.lives) > 1:
@@ -231,8 +237,7 @@ def _note(step: StepView, now: datetime) -> str:
 def _hold_lines(
     view: RunView, paper: Paper, now: datetime, options: Sequence[str]
 ) -> Iterator[str]:
-    holds = view.state.open_holds
-    for hold in holds:
+    for hold in view.state.open_holds:
         opened = hold.opened
         yield ""
         kind = opened.kind.replace("_", " ")
@@ -243,8 +248,11 @@ def _hold_lines(
             said = opened.evidence.get(name)
             if said:
                 yield from paper.wrap(f"  {name:<8} {safe(str(said))}", " " * 11)
-        ways = list(hold_ways(view.id, hold, is_only=len(holds) == 1))
-        yield from next_lines(ways, options)
+        yield from next_lines(_ways(view, hold), options)
+
+
+def _ways(view: RunView, hold: HoldState) -> list[Next]:
+    return list(hold_ways(view.id, hold, is_only=len(view.state.open_holds) == 1))
 
 
 def why_lines(

@@ -101,9 +101,15 @@ def ago(at: datetime | None, now: datetime) -> str:
     """Return a moment with how long ago it was, or how soon it comes."""
     if at is None:
         return ""
-    span_s = (now - at).total_seconds()
-    near = f"{durations.show(span_s)} ago" if span_s >= 0 else f"in {durations.show(-span_s)}"
-    return f"{when(at)} ({near})"
+    return f"{when(at)} ({since(at, now)})"
+
+
+def since(at: datetime, now: datetime) -> str:
+    """Return how long ago a moment was, or how soon it comes, in whole seconds."""
+    span_s = round((now - at).total_seconds())
+    if span_s == 0:
+        return "just now"
+    return f"{durations.show(span_s)} ago" if span_s > 0 else f"in {durations.show(-span_s)}"
 
 
 def took(start: datetime | None, end: datetime | None) -> str:

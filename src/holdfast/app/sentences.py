@@ -1,0 +1,129 @@
+"""What happened, in one sentence an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from holdfast.app.timeline import Event
+from holdfast.model.codec import dumps
+from holdfast.model.json import Json
+
+VALUE_CHARS_MAX: Final = 80
+
+
+def sentence(event: Event) -> tuple[str, str]:
+    """Return what a fact says, and the step's status that its glyph is of, if it has one.
+
+    The user's text in it is as it was recorded: make it safe before it is shown.
+    """
+    kind = str(event["kind"])
+    told = _SENTENCES.get(kind)
+    if told is None:
+        return "", f"{kind} {event.get('key') or ''}".rstrip()
+    status, say = told
+    return status, say(event)
+
+
+def _who(who: Json) -> str:
+    if not isinstance(who, dict):
+        return "somebody"
+    return f"{who.get('claimed') or who.get('user')}@{who.get('host')}"
+
+
+def _after(text: Json, start: str = ": ") -> str:
+    return f"{start}{text}" if text else ""
+
+
+def _value(value: Json) -> str:
+    if value is None:
+        return ""
+    text = dumps(value)
+    return f": {text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 1] + '…'}"
+
+
+def _life(e: Event) -> str:
+    owner = e["owner"]
+    assert isinstance(owner, dict)
+    how = "resumed" if e["resumed"] else "taken up"
+    return (
+        f"{how} by {_who(e['by'])} in pid {owner['pid']} on {owner['host']} "
+        f"(life {e['epoch']}){_after(e['took_over'], '; ')}"
+    )
+
+
+def _started(e: Event) -> str:
+    again = f", attempt {e['attempt']}" if e["attempt"] != 1 else ""
+    decided = str(e["decided_by"])
+    return f"{e['key']} started{again}" + ("" if decided.startswith("auto") else f" ({decided})")
+
+
+def _attempt_failed(e: Event) -> str:
+    later = f"; the next at {str(e['next_at'])[:19]}Z" if e["next_at"] else ""
+    place = f" ({e['location']})" if e["location"] else ""
+    error = f"{e['type']}: {e['message']}".split("\n")[0]
+    return f"{e['key']} failed, attempt {e['attempt']}: {error}{later}{place}"
+
+
+def _stop(e: Event) -> str:
+    word = "pause" if e["pause"] else "stop"
+    return f"{_who(e['by'])} asked it to {word}{' now' if e['now'] else ''}"
+
+
+def _drift(e: Event) -> str:
+    gone, changed = e["gone"], e["changed"]
+    assert isinstance(gone, list) and isinstance(changed, list)
+    parts = [f"{len(gone)} gone"] if gone else []
+    parts += [f"{len(changed)} with other inputs"] if changed else []
+    parts += [f"new: {e['new']}"] if e["new"] else []
+    return f"{_who(e['by'])} accepted the edited script ({', '.join(parts) or 'no difference'})"
+
+
+def _answered(e: Event) -> str:
+    value = "" if e["value"] is None else f" {dumps(e['value'])}"
+    return f"{e['id']} {e['answer']}{value} by {_who(e['by'])}{_after(e['comment'])}"
+
+
+def _run_failed(e: Event) -> str:
+    place = f" ({e['location']})" if e["location"] else ""
+    return f"the run failed: {e['type']}: {str(e['message']).partition(chr(10))[0]}{place}"
+
+
+_SENTENCES: Final[dict[str, tuple[str, Callable[[Event], str]]]] = {
+    "RunCreated": ("", lambda e: f"created by {_who(e['by'])}: workflow {e['workflow']}"),
+    "LifeStarted": ("", _life),
+    "RunSucceeded": ("succeeded", lambda e: f"the run succeeded{_value(e['result'])}"),
+    "RunFailed": ("failed", _run_failed),
+    "RunStopped": ("waiting", lambda e: f"the run left: {e['reason']} (exit {e['exit_code']})"),
+    "StopRequested": ("waiting", _stop),
+    "RunCancelled": ("skipped", lambda e: f"cancelled by {_who(e['by'])}{_after(e['reason'])}"),
+    "StepStarted": ("running", _started),
+    "StepSucceeded": ("succeeded", lambda e: f"{e['key']} succeeded{_value(e['result'])}"),
+    "StepFoundDone": ("already_done", lambda e: f"{e['key']} is done already ({e['decided_by']})"),
+    "AttemptFailed": ("failed", _attempt_failed),
+    "StepDoubted": ("in_doubt", lambda e: f"{e['key']} is in doubt: {e['why']}"),
+    "StepRearmed": (
+        "waiting",
+        lambda e: f"{e['key']} is to run again: {_who(e['by'])}{_after(e['reason'])}",
+    ),
+    "StepSkipped": (
+        "skipped",
+        lambda e: f"{e['key']} skipped by {_who(e['by'])}{_after(e['reason'])}",
+    ),
+    "StepRenamed": ("", lambda e: f"{e['was']} is now called {e['key']}"),
+    "CursorSaved": ("running", lambda e: f"{e['key']} saved{_value(e['value'])}"),
+    "StepLeft": ("waiting", lambda e: f"{e['key']} left in order"),
+    "TimerSet": (
+        "waiting",
+        lambda e: (
+            f"{e['key']} waits"
+            + (f" until {str(e['until'])[:19]}Z" if e["until"] else " until it is so")
+        ),
+    ),
+    "ScopeEntered": ("", lambda e: f"{e['scope_kind']} {e['key']} entered"),
+    "ScopeClosed": ("", lambda e: f"{e['scope_kind']} {e['key']} done"),
+    "DriftAccepted": ("", _drift),
+    "HoldOpened": ("waiting", lambda e: f"{e['id']} ({e['hold_kind']}) asks: {e['question']}"),
+    "HoldAnswered": ("", _answered),
+    "HoldVoided": ("", lambda e: f"{e['id']} is void: {e['why']}"),
+}
