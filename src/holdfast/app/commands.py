@@ -19,6 +19,7 @@ from holdfast.model.facts import (
     RunCancelled,
     StepFoundDone,
     StepRearmed,
+    StepSkipped,
     StopRequested,
     Who,
 )
@@ -186,6 +187,41 @@ def rearm(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str 
 
     _refuse_while_owned(row, state_of(store, row), step)
     return decide(store, row.id, choose)
+
+
+def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) -> Done:
+    """Record that the run goes on without a step; its result is None."""
+    row = find_run(store, run)
+
+    def choose(state: RunState) -> tuple[Sequence[Fact], str]:
+        key = find_step(state, step)
+        status = state.steps[key].status
+        if state.steps[key].is_finished:
+            raise UsageError(f"step {key} is {status} already")
+        if status == "in_doubt" or (status == "running" and state.steps[key].once):
+            raise UsageError(
+                f"step {key} is in doubt: say `done` (it took effect) or `retry` (run it again)"
+            )
+        name = by.claimed or by.user
+        return (StepSkipped(clock.now(), key, by, reason),), f"{key}: skipped by {name}"
+
+    _refuse_while_owned(row, state_of(store, row), step)
+    return decide(store, row.id, choose)
+
+
+def undecided(state: RunState) -> str:
+    """Return the step that `retry` means when none is named: the one in doubt, or that failed.
+
+    Raises UsageError when there is none, or more than one.
+    """
+    keys = [step.key for step in state.in_doubt() if step.once or step.status == "in_doubt"]
+    if not keys and state.failed is not None:
+        keys = [key for key in state.failed.failures if key in state.steps]
+    if not keys:
+        raise UsageError("no step is in doubt or failed; name the one to run again")
+    if len(keys) > 1:
+        raise UsageError(f"several steps need a decision: {', '.join(keys)}; name one")
+    return keys[0]
 
 
 def state_of(store: Store, row: RunRow) -> RunState:

@@ -12,6 +12,9 @@ from typing import Any
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.workflows import Workflow
 
+LOADING: set[str] = set()
+"""The modules that are being executed now: no run may start from there."""
+
 
 def load_workflow(spec: str) -> Workflow[..., Any]:
     """Return the workflow that `FILE` or `FILE:workflow` names.
@@ -71,6 +74,7 @@ def load_module(path: Path) -> ModuleType:
     assert spec is not None
     module = module_from_spec(spec)
     sys.modules[name] = module
+    LOADING.add(name)
     try:
         loader.exec_module(module)
     except HoldfastError:
@@ -79,10 +83,12 @@ def load_module(path: Path) -> ModuleType:
     except SyntaxError as error:
         del sys.modules[name]
         raise UsageError(f"{error.filename}:{error.lineno}: {error.msg}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         where = _line_in(error, str(path))
         raise UsageError(f"{where}: {type(error).__name__}: {error}") from error
+    finally:
+        LOADING.discard(name)
     return module
 
 

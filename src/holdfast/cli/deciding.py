@@ -1,0 +1,235 @@
+"""The verbs of the operator: thin faces over `app.commands`, each says what it changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from holdfast.app import commands
+from holdfast.app.answering import typed_answer
+from holdfast.app.commands import Done
+from holdfast.app.finding import find_hold, find_run
+from holdfast.app.starting import resume
+from holdfast.app.stopping import end_owner
+from holdfast.cli.ending import next_command
+from holdfast.cli.options import Common, store_options
+from holdfast.cli.running import Presence, live_through, presence_options
+from holdfast.cli.text import safe
+from holdfast.errors import UsageError
+from holdfast.model.facts import Answer, Who
+from holdfast.model.json import Json
+from holdfast.model.jsontext import loads
+from holdfast.ports.store import RunRow, Store
+from holdfast.runtime.clock import SystemClock
+from holdfast.runtime.ownership import liveness, this_person
+from holdfast.wiring import open_store
+
+
+class Desk:
+    """What a verb works with: the store, the time, and who speaks."""
+
+    def __init__(self, store: Store, common: Common) -> None:
+        self.store, self.common = store, common
+        self.clock = SystemClock()
+        self.by: Who = this_person(common.claimed)
+
+    def tell(self, done: Done, *, resumable: bool = True) -> None:
+        """Say what changed, and how to go on when no process would do so by itself."""
+        click.echo(safe(f"{done.run}: {done.text.removeprefix(f'{done.run}: ')}"))
+        row = self.store.row(done.run)
+        if resumable and row is not None and not _is_owned(row):
+            click.echo(f"go on with: {next_command(self.common, 'resume', done.run)}", err=True)
+
+
+def _is_owned(row: RunRow) -> bool:
+    return row.owner is not None and liveness(row.owner) != "dead"
+
+
+@contextmanager
+def _desk(common: Common) -> Iterator[Desk]:
+    """Open the store, which must be there already."""
+    store = open_store(common.store, create=False)
+    try:
+        yield Desk(store, common)
+    finally:
+        store.close()
+
+
+_RUN = click.argument("run")
+_STEP = click.argument("step")
+_HOLD = click.option("--hold", metavar="ID", help="Which question, when there are several.")
+
+
+def _message(help: str) -> Callable[[Any], Any]:
+    return click.option("-m", "comment", metavar="TEXT", default="", help=help)
+
+
+_WHY = _message("The reason; it is recorded.")
+_NOTE = _message("A comment; it is recorded.")
+
+
+# --- holds ------------------------------------------------------------------------------------
+
+
+@click.command("approve")
+@_RUN
+@_HOLD
+@_NOTE
+@store_options
+def approve(common: Common, run: str, hold: str | None, comment: str) -> None:
+    """Say yes to what a run asks.
+
+    Without --hold there must be exactly one open question. Repeating it changes nothing.
+    """
+    with _desk(common) as desk:
+        _answer(desk, run, "approve", hold, comment)
+
+
+@click.command("reject")
+@_RUN
+@_HOLD
+@_WHY
+@store_options
+def reject(common: Common, run: str, hold: str | None, comment: str) -> None:
+    """Say no to what a run asks, with the reason (-m)."""
+    with _desk(common) as desk:
+        _answer(desk, run, "reject", hold, comment)
+
+
+def _answer(
+    desk: Desk, run: str, given: Answer, hold: str | None, comment: str, value: Json = None
+) -> None:
+    row = find_run(desk.store, run)
+    opened = find_hold(commands.state_of(desk.store, row), row.id, hold).opened
+    click.echo(safe(f"{opened.id}: {opened.question}"), err=True)
+    done = commands.answer(
+        desk.store, row.id, desk.clock, desk.by, given,
+        hold=opened.id, comment=comment, value=value,
+    )  # fmt: skip
+    desk.tell(done)
+
+
+@click.command("answer")
+@_RUN
+@click.argument("value")
+@_HOLD
+@_NOTE
+@store_options
+def answer(common: Common, run: str, value: str, hold: str | None, comment: str) -> None:
+    """Give the value that a run asks for.
+
+    VALUE is text for a question of type str, else JSON or the type's own text.
+    """
+    with _desk(common) as desk:
+        row = find_run(desk.store, run)
+        opened = find_hold(commands.state_of(desk.store, row), row.id, hold).opened
+        given = typed_answer(opened, value) if opened.kind == "question" else value
+        _answer(desk, row.id, "value", opened.id, comment, given)
+
+
+# --- steps ------------------------------------------------------------------------------------
+
+
+@click.command("done")
+@_RUN
+@_STEP
+@click.option("--output", metavar="JSON", help="The result that later steps see.")
+@_WHY
+@store_options
+def done(common: Common, run: str, step: str, output: str | None, comment: str) -> None:
+    """Record that a step took effect, with the reason (-m): it will not run again."""
+    _need_reason("done", comment)
+    with _desk(common) as desk:
+        desk.tell(
+            commands.mark_done(
+                desk.store, run, step, desk.clock, desk.by, _json_of(output), comment
+            )
+        )
+
+
+@click.command("skip")
+@_RUN
+@_STEP
+@_WHY
+@store_options
+def skip(common: Common, run: str, step: str, comment: str) -> None:
+    """Go on without a step, with the reason (-m); its result is null."""
+    _need_reason("skip", comment)
+    with _desk(common) as desk:
+        desk.tell(commands.skip(desk.store, run, step, desk.clock, desk.by, comment))
+
+
+@click.command("retry")
+@_RUN
+@click.argument("step", required=False)
+@_NOTE
+@presence_options
+@store_options
+def retry(common: Common, run: str, step: str | None, comment: str, presence: Presence) -> None:
+    """Run a failed or in-doubt step again, and go on here.
+
+    Without STEP: the one that is in doubt, or that failed.
+    """
+    with _desk(common) as desk:
+        row = find_run(desk.store, run)
+        key = step or commands.undecided(commands.state_of(desk.store, row))
+        armed = commands.rearm(desk.store, row.id, key, desk.clock, desk.by, comment)
+        desk.tell(armed, resumable=False)
+        is_owned = _is_owned(row)
+    if not is_owned:
+        live_through(common, presence, lambda setting: resume(setting, row.id))
+
+
+def _need_reason(verb: str, comment: str) -> None:
+    if not comment.strip():
+        raise UsageError(f"{verb} needs a reason: add -m REASON")
+
+
+def _json_of(text: str | None) -> Json:
+    if text is None:
+        return None
+    try:
+        return loads(text)
+    except Exception as error:
+        raise UsageError(f"--output {text!r} is not JSON: quote a text, '\"like this\"'") from error
+
+
+# --- runs -------------------------------------------------------------------------------------
+
+
+@click.command("stop")
+@_RUN
+@click.option("--now", is_flag=True, help="End its process too: SIGTERM twice, then SIGKILL.")
+@store_options
+def stop(common: Common, run: str, now: bool) -> None:
+    """Stop a run after the step in hand; `resume` goes on."""
+    with _desk(common) as desk:
+        asked, row = commands.stop(desk.store, run, desk.clock, desk.by, now=now)
+        desk.tell(asked)
+        if now and row.owner is not None:
+            click.echo(safe(end_owner(row.owner, time.sleep)))
+
+
+@click.command("pause")
+@_RUN
+@store_options
+def pause(common: Common, run: str) -> None:
+    """Stop a run after the step in hand; only a person's resume goes on."""
+    with _desk(common) as desk:
+        desk.tell(commands.stop(desk.store, run, desk.clock, desk.by, pause=True)[0])
+
+
+@click.command("cancel")
+@_RUN
+@_WHY
+@store_options
+def cancel(common: Common, run: str, comment: str) -> None:
+    """End a run for good, with the reason (-m); a living one leaves at its next boundary."""
+    _need_reason("cancel", comment)
+    with _desk(common) as desk:
+        ended = commands.cancel(desk.store, run, desk.clock, desk.by, comment)
+        desk.tell(ended, resumable=False)

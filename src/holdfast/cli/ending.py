@@ -1,0 +1,124 @@
+"""What a person is told when a life of a run is over: what, why, how things stand, what next."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from holdfast.app.reasons import Reason, why_of
+from holdfast.app.views import RunView, process_named
+from holdfast.cli.live import count
+from holdfast.cli.options import Common
+from holdfast.cli.text import safe, took
+from holdfast.flow.running import Outcome
+
+EXIT_STORAGE = 74
+EXIT_TIME = 75
+KEYS_SHOWN_MAX = 3
+REASONS_SHOWN_MAX = 4
+TAIL_LINES_MAX = 5
+
+_COUNTED = (
+    ("succeeded", "done"),
+    ("already_done", "already done"),
+    ("skipped", "skipped"),
+    ("failed", "failed"),
+    ("in_doubt", "in doubt"),
+    ("interrupted", "interrupted"),
+    ("waiting", "waiting"),
+    ("running", "running"),
+)
+_NAMED = frozenset({"failed", "in_doubt", "interrupted", "running"})
+
+
+def ending(outcome: Outcome, view: RunView | None, common: Common) -> Iterator[str]:
+    """Yield the lines that a life ends with; `view` is None when the store cannot be read."""
+    run = safe(outcome.run_id)
+    if view is None:
+        yield f"{_headline(outcome)}  (exit {outcome.exit_code})"
+        yield f"  why    {safe(outcome.reason)}"
+        yield f"  next   {_command(common)} doctor  # what is wrong with the store"
+        yield f"         {_command(common)} resume {run}  # once it is well"
+        return
+    if outcome.status == "succeeded":
+        steps = count(sum(step.status != "superseded" for step in view.steps), "step")
+        spent = took(view.row.started_at, view.row.ended_at)
+        yield f"{run} succeeded: {steps}, {spent}"
+        return
+    why = why_of(view)
+    yield f"{_headline(outcome)}  (exit {outcome.exit_code})"
+    reasons = [line for reason in why.reasons[:REASONS_SHOWN_MAX] for line in _lines(reason)]
+    yield from _field("why", reasons or [safe(outcome.reason)])
+    yield from _field("state", [_standing(view)])
+    ways = [safe(way.line(*options(common))) + f"  # {way.does}" for way in why.next]
+    if outcome.exit_code == EXIT_TIME:
+        ways.sort(key=lambda way: " resume " not in way)
+    yield from _field("next", [_as_called(way) for way in ways])
+
+
+def options(common: Common) -> tuple[str, ...]:
+    """Return what the next command needs to find the same store and inventory."""
+    store = ("--store", common.store) if common.store else ()
+    config = ("--config", common.config) if common.config else ()
+    return (*store, *config)
+
+
+def next_command(common: Common, *words: str) -> str:
+    """Return a command that a person may type next, about the same store."""
+    import shlex
+
+    return f"{_command(common)} {safe(shlex.join(words))}"
+
+
+def _command(common: Common) -> str:
+    import shlex
+
+    return _as_called(shlex.join(("holdfast", *options(common))))
+
+
+def _as_called(line: str) -> str:
+    """Return the line for whoever has no `holdfast` on the path but called the module."""
+    if os.path.basename(sys.argv[0]) != "__main__.py":
+        return line
+    return f"{os.path.basename(sys.executable)} -m {line}"
+
+
+def _headline(outcome: Outcome) -> str:
+    words = {"stopped": "STOPPED", "on_hold": "ON HOLD"}
+    status = words.get(outcome.status, outcome.status.replace("_", " ").upper())
+    if outcome.exit_code == EXIT_STORAGE:
+        status = "STORAGE ERROR"
+    return f"{status} {safe(outcome.run_id)}"
+
+
+def _lines(reason: Reason) -> list[str]:
+    """Return a reason with the last lines of what failed below it, and where to look."""
+    first, *more = reason.text.rstrip().split("\n")
+    where = f"  [{safe(reason.location)}]" if reason.location else ""
+    return [safe(first) + where, *(f"  {safe(line)}" for line in more[-TAIL_LINES_MAX:])]
+
+
+def _field(name: str, lines: Sequence[str]) -> Iterator[str]:
+    for at, line in enumerate(lines):
+        yield f"  {name if at == 0 else '':<6} {line}"
+
+
+def _standing(view: RunView) -> str:
+    """Return how many steps are done, and by name those that are not as they should be."""
+    statuses = {
+        step.key: "interrupted" if step.is_orphaned and step.status == "running" else step.status
+        for step in view.steps
+    }
+    counted = Counter(statuses.values())
+    parts = []
+    for status, word in _COUNTED:
+        if counted[status]:
+            keys = [key for key, own in statuses.items() if own == status]
+            names = ", ".join(map(safe, keys[:KEYS_SHOWN_MAX])) if status in _NAMED else ""
+            more = ", …" if names and len(keys) > KEYS_SHOWN_MAX else ""
+            parts.append(f"{counted[status]} {word}{': ' if names else ''}{names}{more}")
+    if view.is_alive and view.row.owner is not None:
+        parts.append(f"owned by {process_named(view.row.owner)}")
+    return " · ".join(parts) or "no step was started"

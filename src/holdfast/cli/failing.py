@@ -1,0 +1,131 @@
+"""What a person sees when a command fails: one line on stderr, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from holdfast.cli.text import safe
+from holdfast.errors import HoldfastError, Leaving
+
+EXIT_UNEXPECTED = 1
+EXIT_USAGE = 2
+EXIT_OUTPUT = 74
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+"""As of a program that SIGPIPE ended: whoever read our output had enough."""
+
+
+def guarded(command: click.Command, args: Sequence[str] | None, name: str) -> int:
+    """Run a command and return its exit status, whatever happens in it."""
+    try:
+        status = command.main(args, prog_name=name, standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except click.Abort:
+        say("interrupted")
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        return _refused(error, name)
+    except (HoldfastError, Leaving) as error:
+        say(str(error) or type(error).__name__)
+        return error.exit_code
+    except BrokenPipeError:
+        _forget_stdout()
+        return EXIT_BROKEN_PIPE
+    except OSError as error:
+        if error.filename is None and _stdout_is_full():
+            say(f"the output could not be written: {error.strerror}")
+            return EXIT_OUTPUT
+        return _unexpected(error, args)
+    except Exception as error:
+        return _unexpected(error, args)
+
+
+def say(text: str) -> None:
+    """Print one line on stderr, if anybody is left to read it."""
+    try:
+        print(f"holdfast: {safe(' '.join(text.split()))}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass
+
+
+def _refused(error: click.ClickException, name: str) -> int:
+    context = getattr(error, "ctx", None)
+    text = error.format_message().rstrip()
+    text = text[:1].lower() + text[1:] if text[:2].istitle() else text
+    path = context.command_path if isinstance(context, click.Context) else name
+    stop = "" if text.endswith("?") else ";"
+    say(f"{text.removesuffix('.')}{stop} `{path} --help` shows what there is")
+    return error.exit_code
+
+
+def _forget_stdout() -> None:
+    """Keep the interpreter from flushing into the broken pipe once more when it ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            try:
+                os.dup2(null, stream.fileno())
+            except (OSError, ValueError):
+                continue
+
+
+def _stdout_is_full() -> bool:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_stdout()
+        return True
+    return False
+
+
+def _unexpected(error: Exception, args: Sequence[str] | None) -> int:
+    """Say what happened in one line and keep the traceback in a file."""
+    what = f"unexpected {type(error).__name__}: {str(error)[:200]}"
+    kept = _keep_traceback(error, sys.argv[1:] if args is None else list(args))
+    where = f"the traceback is in {kept}" if kept else "the traceback could not be kept"
+    say(
+        f"{what}; {where}. This is a bug in holdfast: please report it with that file and what "
+        "`holdfast doctor` prints"
+    )
+    return EXIT_UNEXPECTED
+
+
+def _keep_traceback(error: Exception, args: list[str]) -> Path | None:
+    """Write the traceback next to the store, or else to the folder for temporary files."""
+    import tempfile
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    for folder in (_store_folder(args), Path(tempfile.gettempdir())):
+        try:
+            if folder is not None and folder.is_dir():
+                handle, path = tempfile.mkstemp(".txt", "holdfast-error-", folder)
+                with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+                    file.write(text)
+                return Path(path)
+        except OSError:
+            continue
+    return None
+
+
+def _store_folder(args: list[str]) -> Path | None:
+    from holdfast.wiring import sqlite_path, store_url
+
+    given = None
+    for at, word in enumerate(args):
+        if word == "--store":
+            given = args[at + 1] if at + 1 < len(args) else None
+        elif word.startswith("--store="):
+            given = word.partition("=")[2]
+    try:
+        return sqlite_path(store_url(given)).parent
+    except HoldfastError:
+        return None

@@ -1,0 +1,115 @@
+"""The `holdfast` command: which commands there are, each imported only when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from holdfast.cli.failing import guarded
+from holdfast.cli.options import Common, store_options
+from holdfast.version import VERSION
+
+COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
+    "Run": {
+        "run": ("running", "Start a workflow, or go on with the run of that --id."),
+        "resume": ("running", "Go on with a run, also after a stop, a failure or a crash."),
+        "demo": ("demo", "Kill a small run in the middle and count what was lost: nothing."),
+    },
+    "Read": {
+        "list": ("inspecting", "The runs, newest first."),
+        "show": ("inspecting", "Where a run stands: steps, holds, errors."),
+        "log": ("inspecting", "What the steps of a run printed."),
+        "watch": ("inspecting", "Follow a run while it moves."),
+        "why": ("inspecting", "Why a run waits, stopped or failed, and what to do."),
+        "export": ("inspecting", "Everything a run recorded, to keep elsewhere."),
+    },
+    "Decide": {
+        "approve": ("deciding", "Say yes to what a run asks."),
+        "reject": ("deciding", "Say no to what a run asks, with the reason."),
+        "answer": ("deciding", "Give the value that a run asks for."),
+        "done": ("deciding", "Record that a step took effect, with the reason."),
+        "retry": ("deciding", "Run a failed or in-doubt step again, and go on."),
+        "skip": ("deciding", "Go on without a step, with the reason."),
+        "stop": ("deciding", "Stop a run after the step in hand."),
+        "pause": ("deciding", "Stop a run; only a person's resume goes on."),
+        "cancel": ("deciding", "End a run for good, with the reason."),
+    },
+    "Operate": {
+        "verify": ("inspecting", "Check that a journal was not altered."),
+        "gc": ("inspecting", "Remove old finished runs."),
+        "doctor": ("inspecting", "Check the store and this machine."),
+        "completion": ("completion", "Print the completion script of a shell."),
+    },
+}
+"""By section of the help: the command, the module it lives in, and its line in the help."""
+
+_HOME = {name: home for section in COMMANDS.values() for name, (home, _) in section.items()}
+
+
+class Commands(click.Group):
+    """The group: it knows the names of all commands and loads the one that is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_HOME)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        home = _HOME.get(cmd_name)
+        if home is None:
+            return None
+        module = import_module(f"holdfast.cli.{home}")
+        found = [
+            value
+            for value in vars(module).values()
+            if isinstance(value, click.Command) and value.name == cmd_name
+        ]
+        return found[0] if found else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in _HOME or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        raise click.UsageError(f"there is no command {name!r}{_guess(name)}", ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section, commands in COMMANDS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        formatter.write_text("Begin with: holdfast demo")
+
+
+def _guess(name: str) -> str:
+    from difflib import get_close_matches
+    from pathlib import Path
+
+    near = get_close_matches(name, _HOME, 1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    if Path(name.partition(":")[0]).is_file():
+        return f"; did you mean `holdfast run {name}`?"
+    return ""
+
+
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(VERSION, message="%(prog)s %(version)s")
+@store_options
+def holdfast(common: Common) -> None:
+    """Checkpointed automation: kill it anywhere, resume, and nothing finished runs twice."""
+    context = click.get_current_context()
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def enter(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status. Never raises."""
+    return guarded(holdfast, args, "holdfast")

@@ -1,0 +1,306 @@
+"""Where a run that holds finds a person: a prompt at the terminal, patience, or nobody."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdfast.app.answering import typed_answer
+from holdfast.app.commands import mark_done, rearm
+from holdfast.cli.asking import Key, details, keys_of, question_lines
+from holdfast.cli.live import Progress, Sink
+from holdfast.errors import HoldfastError, Leaving, StoreError, UsageError
+from holdfast.model.facts import Answer, HoldAnswered, Who
+from holdfast.model.json import Json
+from holdfast.model.jsontext import loads
+from holdfast.model.state import AUTO_REST, HoldState, RunState
+from holdfast.ports.clock import Clock
+from holdfast.ports.person import Person
+from holdfast.ports.store import Store
+
+LINE_WAIT_S = 0.5
+"""How long one look at the keyboard takes: an answer given elsewhere is seen within a second."""
+POLL_S = 0.25
+TYPED_BYTES_MAX = 64 * 1024
+COLUMNS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What whoever attends a run acts with: its store, the time, a name, and the screen."""
+
+    store: Store
+    clock: Clock
+    by: Who
+    progress: Progress
+
+
+def is_interactive() -> bool:
+    """Return whether a person can be asked here: stdin and stderr are terminals."""
+    try:
+        return sys.stdin.isatty() and sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+def person_for(ask: Ask, *, prompts: bool, wait: bool) -> Person:
+    """Return who attends: a prompt, somebody elsewhere who is waited for, or nobody."""
+    if prompts:
+        return Prompt(ask, Terminal())
+    return Waiting(ask.progress.note) if wait else Parking()
+
+
+class Parking:
+    """Nobody is here: the run is parked, which never means yes."""
+
+    def attend(self, run: str, state: RunState, holds: Sequence[HoldState]) -> HoldAnswered | None:
+        asked = "; ".join(hold.opened.question for hold in holds)
+        raise Leaving(f"waits for a person: {asked}", 3, "park")
+
+
+class Waiting:
+    """Stay until somebody answers from another shell or the console."""
+
+    def __init__(
+        self, tell: Callable[[str], None], wait: Callable[[float], object] = time.sleep
+    ) -> None:
+        self._tell, self._wait = tell, wait
+        self._told: set[str] = set()
+
+    def attend(self, run: str, state: RunState, holds: Sequence[HoldState]) -> HoldAnswered | None:
+        for hold in holds:
+            if hold.opened.id not in self._told:
+                self._told.add(hold.opened.id)
+                self._tell(f"waits for an answer to {hold.opened.id}: {hold.opened.question}")
+        self._wait(POLL_S)
+        return None
+
+
+# --- the prompt -------------------------------------------------------------------------------
+
+
+class Lines(Protocol):
+    """A keyboard and the screen beside it."""
+
+    @property
+    def columns(self) -> int: ...
+
+    def write(self, text: str) -> None: ...
+
+    def forget(self) -> None:
+        """Drop what was typed before the question was shown: it cannot be meant for it."""
+
+    def read(self, wait_s: float) -> str | None:
+        """Return a line, or None when none was finished in time. Raises EOFError."""
+
+
+class Terminal:
+    """The terminal behind stdin and stderr, in the mode the user has it in."""
+
+    def __init__(self) -> None:
+        self._fd = sys.stdin.fileno()
+        self._sink = Sink(sys.stderr)
+        self._typed = b""
+
+    @property
+    def columns(self) -> int:
+        return min(COLUMNS_MAX, shutil.get_terminal_size().columns)
+
+    def write(self, text: str) -> None:
+        self._sink.write(text)
+
+    def forget(self) -> None:
+        self._typed = b""
+        try:
+            termios.tcflush(self._fd, termios.TCIFLUSH)
+        except termios.error:
+            pass
+
+    def read(self, wait_s: float) -> str | None:
+        if not self._is_ours():
+            # In the background reading would stop the whole process (SIGTTIN).
+            time.sleep(wait_s)
+            return None
+        if not select.select([self._fd], [], [], wait_s)[0]:
+            return None
+        try:
+            read = os.read(self._fd, TYPED_BYTES_MAX)
+        except OSError as error:
+            raise EOFError from error
+        if not read:
+            raise EOFError
+        self._typed = (self._typed + read)[-TYPED_BYTES_MAX:]
+        line, end, rest = self._typed.partition(b"\n")
+        if not end:
+            return None
+        self._typed = rest
+        return line.decode("utf-8", "replace").strip()
+
+    def _is_ours(self) -> bool:
+        try:
+            return os.tcgetpgrp(self._fd) == os.getpgrp()
+        except OSError:
+            return True
+
+
+@dataclass(slots=True)
+class Dialog:
+    """One hold being asked about: the key that was chosen, and what is still to be typed."""
+
+    hold: HoldState
+    keys: tuple[Key, ...]
+    chosen: Key | None = None
+    reason: str = ""
+
+
+class Prompt:
+    """Ask at the terminal; an answer given elsewhere meanwhile is as good."""
+
+    def __init__(self, ask: Ask, lines: Lines) -> None:
+        self._ask, self._lines = ask, lines
+        self._dialog: Dialog | None = None
+        self._lock = threading.Lock()
+
+    def attend(self, run: str, state: RunState, holds: Sequence[HoldState]) -> HoldAnswered | None:
+        # Branches that hold at the same time take turns: there is one keyboard.
+        if not self._lock.acquire(timeout=LINE_WAIT_S):
+            return None
+        try:
+            return self._attend(run, state, holds[0])
+        finally:
+            self._lock.release()
+
+    def _attend(self, run: str, state: RunState, hold: HoldState) -> HoldAnswered | None:
+        dialog = self._dialog
+        if dialog is None or dialog.hold.opened.id != hold.opened.id:
+            dialog = self._open(run, state, hold)
+        try:
+            line = self._lines.read(LINE_WAIT_S)
+        except EOFError:
+            self._lines.write("\n")
+            raise self._parked() from None
+        if line is None:
+            return None
+        try:
+            return self._take(run, state, dialog, line)
+        except StoreError:
+            raise
+        except HoldfastError as refused:
+            self._lines.write(f"{refused}\n")
+            dialog.chosen, dialog.reason = None, ""
+            if self._dialog is dialog:
+                self._show_keys(dialog)
+            return None
+
+    def _open(self, run: str, state: RunState, hold: HoldState) -> Dialog:
+        opened = hold.opened
+        self._ask.progress.pause(opened.id, opened.key)
+        dialog = self._dialog = Dialog(hold, keys_of(opened))
+        self._lines.forget()
+        text = "\n".join(question_lines(state, opened, self._lines.columns))
+        self._lines.write(f"{text}\n")
+        self._show_keys(dialog)
+        return dialog
+
+    def _show_keys(self, dialog: Dialog) -> None:
+        if dialog.keys:
+            shown = "  ".join(key.shown for key in dialog.keys)
+            self._lines.write(f"{shown}\n")
+        self._lines.write("> ")
+
+    # --- one line ---
+
+    def _take(self, run: str, state: RunState, dialog: Dialog, line: str) -> HoldAnswered | None:
+        if dialog.hold.opened.kind == "question":
+            return self._value(dialog, line)
+        if dialog.chosen is not None:
+            return self._explained(run, dialog, dialog.chosen, line)
+        wanted = line.lower()
+        key = next((key for key in dialog.keys if wanted in (key.letter, key.word)), None)
+        if key is None:
+            # Enter alone is no answer either.
+            letters = ", ".join(key.letter for key in dialog.keys)
+            self._lines.write(f"type one of {letters}\n> ")
+            return None
+        return self._choose(run, state, dialog, key)
+
+    def _choose(self, run: str, state: RunState, dialog: Dialog, key: Key) -> HoldAnswered | None:
+        match key.means:
+            case "park":
+                raise self._parked()
+            case "details":
+                lines = details(run, state, dialog.hold.opened, self._lines.columns)
+                self._lines.write("\n".join(lines) + "\n")
+                self._show_keys(dialog)
+                return None
+            case "retry":
+                self._over()
+                rearm(self._ask.store, run, dialog.hold.opened.key, self._ask.clock, self._ask.by)
+                return None
+        if key.needs_reason:
+            dialog.chosen = key
+            self._lines.write("why? ")
+            return None
+        return self._answered(dialog, key)
+
+    def _explained(self, run: str, dialog: Dialog, key: Key, line: str) -> HoldAnswered | None:
+        """Take the line that follows a choice: its reason, and for `done` the result."""
+        if not dialog.reason:
+            if not line:
+                raise UsageError("nothing was decided: a reason is needed")
+            if key.means != "done":
+                return self._answered(dialog, key, line)
+            dialog.reason = line
+            self._lines.write("its result, as JSON (Enter: none): ")
+            return None
+        reason, dialog.reason = dialog.reason, ""
+        output = _json(line)
+        ask, opened = self._ask, dialog.hold.opened
+        self._over()
+        mark_done(ask.store, run, opened.key, ask.clock, ask.by, output, reason)
+        return None
+
+    def _value(self, dialog: Dialog, line: str) -> HoldAnswered | None:
+        opened = dialog.hold.opened
+        if not line:
+            self._lines.write("type a value; Ctrl-D parks the run\n> ")
+            return None
+        value = typed_answer(opened, line)
+        self._over()
+        return self._fact(dialog.hold, "value", value)
+
+    def _answered(self, dialog: Dialog, key: Key, comment: str = "") -> HoldAnswered:
+        self._over()
+        given: Answer = {"skip": "skip", "reject": "reject"}.get(key.means, "approve")  # type: ignore[assignment]
+        value = AUTO_REST if key.means == "auto" else None
+        return self._fact(dialog.hold, given, value, comment)
+
+    def _fact(self, hold: HoldState, given: Answer, value: Json, comment: str = "") -> HoldAnswered:
+        opened, ask = hold.opened, self._ask
+        return HoldAnswered(
+            ask.clock.now(), opened.id, ask.by, given, value, comment, opened.digest
+        )
+
+    def _over(self) -> None:
+        self._dialog = None
+        self._ask.progress.go_on()
+
+    def _parked(self) -> Leaving:
+        self._over()
+        by = self._ask.by
+        return Leaving(f"parked by {by.claimed or by.user}", 3, "park")
+
+
+def _json(line: str) -> Json:
+    try:
+        return loads(line) if line else None
+    except StoreError as error:
+        raise UsageError(f"{line!r} is not JSON") from error

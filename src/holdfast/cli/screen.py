@@ -1,0 +1,367 @@
+"""A life's progress on a terminal: what ended scrolls by, what runs moves below it.
+
+The moving part is drawn with the cursor left at its end, and never hidden: after a kill -9 the
+terminal is as it should be, and a program that writes past us loses no line of its own. While
+nothing runs there is no moving part, so that the script itself may print between its steps.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from holdfast.cli import live
+from holdfast.cli.live import Sink, clean, shown
+from holdfast.model import facts as f
+from holdfast.model.durations import show
+from holdfast.model.keys import scope_of
+from holdfast.model.state import RunState, StepState
+from holdfast.ports.store import Output
+
+DRAW_EVERY_S = 0.1
+DRAW_SOON_S = 0.05
+RUNNING_SHOWN_MAX = 8
+OUTPUT_SHOWN_MAX = 3
+NAME_CELLS_MAX = 44
+HELD_BACK_MAX = 10_000
+"""Lines kept while a prompt has the terminal; older ones are in the log anyway."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A step that runs or waits now."""
+
+    name: str
+    since: float
+    until: datetime | None = None
+    note: str = ""
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=OUTPUT_SHOWN_MAX))
+    lines: int = 0
+
+
+class Screen:
+    """Draws one life; see `live.Progress` for what each call means."""
+
+    def __init__(self, stream: TextIO, *, prompts: bool = False) -> None:
+        self._sink, self._prompts = Sink(stream), prompts
+        self._console = Console(file=stream, highlight=False, force_terminal=True)
+        # Reentrant: a signal handler may write a note while this thread draws.
+        self._lock = threading.RLock()
+        self._pending: deque[Text] = deque(maxlen=HELD_BACK_MAX)
+        self._running: dict[str, Running] = {}
+        self._stages: dict[str, str] = {}
+        self._stage = ""
+        self._height = 0
+        self._drawn = 0.0
+        self._held: tuple[str, str] | None = None
+        self._busy, self._over = threading.Event(), threading.Event()
+        self._ticker: threading.Thread | None = None
+
+    # --- what is told ---
+
+    def begin(self, run: str, state: RunState) -> None:
+        self._tell(lambda: self._keep(Text(live.beginning(run, state, datetime.now(UTC)), "bold")))
+
+    def fact(self, fact: f.Fact, state: RunState) -> None:
+        told = _TOLD.get(type(fact))
+        if told is not None:
+            self._tell(lambda: told(self, fact, state))
+
+    def progress(self, key: str, done: float, total: float | None, note: str) -> None:
+        def tell() -> None:
+            running = self._running.get(key)
+            if running is not None:
+                running.note = f"{live.fraction(done, total)}  {clean(note)}".rstrip()
+
+        self._tell(tell)
+
+    def output(self, output: Output) -> None:
+        def tell() -> None:
+            running = self._running.get(output.key)
+            if running is not None and output.text.strip():
+                running.tail.append(clean(output.text.expandtabs()))
+                running.lines += 1
+
+        self._tell(tell)
+
+    def note(self, text: str) -> None:
+        self._tell(lambda: self._keep(Text(f"   {clean(text)}", "yellow")))
+
+    def pause(self, hold: str, key: str) -> None:
+        with self._lock:
+            if self._held is None:
+                self._draw()
+                self._held = (hold, key)
+
+    def go_on(self) -> None:
+        with self._lock:
+            self._held = None
+            self._draw()
+
+    def close(self) -> None:
+        self._over.set()
+        self._busy.set()
+        with self._lock:
+            if self._held is not None:
+                self._sink.write("\n")
+                self._held = None
+            self._running.clear()
+            self._draw()
+        if self._ticker is not None and self._ticker is not threading.current_thread():
+            self._ticker.join(1.0)
+
+    def _tell(self, change: Callable[[], None]) -> None:
+        """Take note of something, and draw it now if that is cheap, else with the next tick."""
+        with self._lock:
+            if self._sink.is_dead:
+                return
+            try:
+                change()
+                is_over = self._height > 0 and not self._running
+                if is_over or (self._pending and time.monotonic() - self._drawn >= DRAW_SOON_S):
+                    self._draw()
+                if self._running or self._pending:
+                    self._tick()
+            except Exception as error:
+                self._sink.write(f"\nprogress cannot be shown ({type(error).__name__}: {error})\n")
+                self._sink.is_dead = True
+
+    # --- drawing ---
+
+    def _tick(self) -> None:
+        if self._ticker is None:
+            self._ticker = threading.Thread(
+                target=self._draw_on, name="holdfast screen", daemon=True
+            )
+            self._ticker.start()
+        self._busy.set()
+
+    def _draw_on(self) -> None:
+        while not self._over.is_set():
+            self._busy.wait()
+            self._over.wait(DRAW_EVERY_S)
+            with self._lock:
+                try:
+                    self._draw()
+                except Exception:
+                    self._sink.is_dead = True
+                if self._sink.is_dead or not (self._running or self._pending):
+                    self._busy.clear()
+
+    def _draw(self) -> None:
+        if self._held is not None:
+            return
+        moving = self._moving() if self._running else []
+        if not (self._pending or moving or self._height):
+            return
+        parts = [_erase(self._height)]
+        if self._pending:
+            lines = Text("\n").join([self._pending.popleft() for _ in range(len(self._pending))])
+            parts.append(self._rendered(lines) + "\n")
+        if moving:
+            parts.append(self._rendered(Text("\n").join(moving)))
+        self._height = len(moving)
+        self._drawn = time.monotonic()
+        self._sink.write("".join(parts))
+
+    def _rendered(self, text: Text) -> str:
+        with self._console.capture() as capture:
+            self._console.print(text, soft_wrap=True, end="")
+        return capture.get()
+
+    def _moving(self) -> list[Text]:
+        now, wall = time.monotonic(), datetime.now(UTC)
+        width = self._console.width - 1
+        lines: list[Text] = []
+        for running in list(self._running.values())[:RUNNING_SHOWN_MAX]:
+            lines.append(_moving_line(running, now, wall, width))
+            lines += [_tail_line(text, width) for text in running.tail]
+        more = len(self._running) - RUNNING_SHOWN_MAX
+        if more > 0:
+            lines.append(Text(f" ◌ and {more} more", "dim"))
+        return lines[-max(1, self._console.height - 2) :]
+
+    # --- lines that stay ---
+
+    def _keep(self, line: Text) -> None:
+        self._pending.append(line)
+
+    def _step(self, key: str, state: RunState) -> tuple[str, str]:
+        """Return the step's name below its stage, and the indent, showing the stage if it is
+        another one than that of the line before."""
+        stage = self._stage_of(scope_of(key), state)
+        if stage != self._stage:
+            self._stage = stage
+            if stage:
+                self._keep(Text(shown(stage), "bold"))
+        name = key[len(stage) + 1 :] if stage else key
+        return shown(name), " "
+
+    def _stage_of(self, scope: str, state: RunState) -> str:
+        found = self._stages.get(scope)
+        if found is None:
+            at = scope
+            while at and not (at in state.scopes and state.scopes[at].kind == "stage"):
+                at = scope_of(at)
+            found = self._stages[scope] = at
+        return found
+
+    def _ended(
+        self, mark: str, key: str, state: RunState, at: datetime, note: str = "", *more: str
+    ) -> None:
+        """Keep the line of a step that ended, with its last output and `more` lines below."""
+        running = self._running.pop(key, None)
+        name, indent = self._step(key, state)
+        spent = live.took(state.steps.get(key), at)
+        self._keep(_line(indent, mark, name, spent, note or (running.note if running else "")))
+        if running is not None and running.tail:
+            if running.lines > len(running.tail):
+                self._keep(Text(f"     … {running.lines - len(running.tail)} lines before", "dim"))
+            for text in running.tail:
+                self._keep(Text(f"     {text}", "dim"))
+        for text in more:
+            self._keep(Text(f"     {text}", _STYLES.get(mark, "")))
+
+    def _release(self, hold: str = "", key: str = "") -> None:
+        """What the open prompt asks about was decided elsewhere: the terminal is ours again."""
+        if self._held is not None and (hold == self._held[0] or (key and key == self._held[1])):
+            self._sink.write("\n")
+            self._held = None
+
+    # --- one method per fact ---
+
+    def _started(self, fact: f.StepStarted, state: RunState) -> None:
+        stage = self._stage_of(scope_of(fact.key), state)
+        name = shown(fact.key[len(stage) + 1 :] if stage else fact.key)
+        self._running[fact.key] = Running(name, time.monotonic())
+
+    def _succeeded(self, fact: f.StepSucceeded, state: RunState) -> None:
+        self._ended("✔", fact.key, state, fact.at, _decision(state.steps[fact.key]))
+
+    def _found_done(self, fact: f.StepFoundDone, state: RunState) -> None:
+        self._release(key=fact.key)
+        said = "already done" if fact.decided_by == "check" else clean(fact.decided_by)
+        self._ended("–", fact.key, state, fact.at, said)
+
+    def _failed(self, fact: f.AttemptFailed, state: RunState) -> None:
+        why = live.reason(fact.type, fact.message.split("\n")[0])
+        more = [clean(line) for line in fact.message.split("\n")[1:][-OUTPUT_SHOWN_MAX:]]
+        if fact.next_at is None:
+            self._ended("✖", fact.key, state, fact.at, "", why, *more)
+            return
+        self._ended("↻", fact.key, state, fact.at, live.retry_note(fact), why, *more)
+        waits = Running(shown(fact.key), time.monotonic(), fact.next_at, "until the next attempt")
+        self._running[fact.key] = waits
+
+    def _doubted(self, fact: f.StepDoubted, state: RunState) -> None:
+        self._ended("?", fact.key, state, fact.at, "in doubt", clean(fact.why))
+
+    def _rearmed(self, fact: f.StepRearmed, state: RunState) -> None:
+        self._release(key=fact.key)
+        name, indent = self._step(fact.key, state)
+        self._keep(_line(indent, "↻", name, "", f"runs again ({clean(live.name_of(fact.by))})"))
+
+    def _skipped(self, fact: f.StepSkipped, state: RunState) -> None:
+        self._release(key=fact.key)
+        why = f"skipped by {live.name_of(fact.by)}" + (f": {fact.reason}" if fact.reason else "")
+        self._ended("–", fact.key, state, fact.at, clean(why))
+
+    def _left(self, fact: f.StepLeft, state: RunState) -> None:
+        self._ended("‖", fact.key, state, fact.at, "left, its cursor saved")
+
+    def _timer(self, fact: f.TimerSet, state: RunState) -> None:
+        if fact.until is not None:
+            self._running[fact.key] = Running(shown(fact.key), time.monotonic(), fact.until)
+
+    def _stage_entered(self, fact: f.ScopeEntered, state: RunState) -> None:
+        if fact.kind == "stage" and self._stage != fact.key:
+            self._stage = fact.key
+            self._keep(Text(shown(fact.key), "bold"))
+
+    def _hold_opened(self, fact: f.HoldOpened, state: RunState) -> None:
+        if not self._prompts:
+            note = f"waits for a person: {clean(fact.question)} ({fact.id})"
+            self._keep(Text(f" ‖ {note}", "yellow"))
+
+    def _hold_answered(self, fact: f.HoldAnswered, state: RunState) -> None:
+        self._release(fact.id)
+        self._keep(Text(f"   {fact.id} {clean(live.answer_note(fact))}", "dim"))
+
+    def _hold_voided(self, fact: f.HoldVoided, state: RunState) -> None:
+        self._release(fact.id)
+        self._keep(Text(f"   {fact.id} is void: {clean(fact.why)}", "dim"))
+
+    def _stop(self, fact: f.StopRequested, state: RunState) -> None:
+        self._keep(Text(f"   {clean(live.stop_note(fact))}", "yellow"))
+
+
+def _erase(height: int) -> str:
+    """Return what removes the moving part; the cursor stands at the end of its last line."""
+    if height == 0:
+        return ""
+    return "\r" + (f"\x1b[{height - 1}A" if height > 1 else "") + "\x1b[J"
+
+
+_STYLES = {"✔": "green", "–": "cyan", "✖": "red", "↻": "yellow", "?": "magenta", "‖": "yellow"}
+
+
+def _line(indent: str, mark: str, name: str, spent: str, note: str) -> Text:
+    padding = " " * max(0, NAME_CELLS_MAX - cell_len(name) - 8)
+    line = Text(f"{indent}")
+    line.append(mark, _STYLES.get(mark, ""))
+    line.append(f" {name}")
+    line.append(f"{padding}{spent:>8}" if spent else "", "dim")
+    line.append(f"  {note}" if note else "", "dim")
+    return line
+
+
+def _moving_line(running: Running, now: float, wall: datetime, width: int) -> Text:
+    if running.until is not None:
+        left = show(max(0.0, round((running.until - wall).total_seconds())))
+        line = Text(f" ↻ {running.name}  {left} left  {running.note}", "yellow")
+    else:
+        spent = show(round(now - running.since, 1))
+        line = Text(f" ◌ {running.name}  {spent}  {running.note}")
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def _tail_line(text: str, width: int) -> Text:
+    line = Text(f"     {text}", "dim")
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def _decision(step: StepState) -> str:
+    """Return what is worth saying about a step that succeeded."""
+    notes = [f"attempt {step.attempts}"] if step.attempts > 1 else []
+    if step.decided_by.startswith("approved"):
+        notes.append(clean(step.decided_by))
+    return ", ".join(notes)
+
+
+_TOLD: dict[type[f.Fact], Callable[[Screen, Any, RunState], None]] = {
+    f.StepStarted: Screen._started,
+    f.StepSucceeded: Screen._succeeded,
+    f.StepFoundDone: Screen._found_done,
+    f.AttemptFailed: Screen._failed,
+    f.StepDoubted: Screen._doubted,
+    f.StepRearmed: Screen._rearmed,
+    f.StepSkipped: Screen._skipped,
+    f.StepLeft: Screen._left,
+    f.TimerSet: Screen._timer,
+    f.ScopeEntered: Screen._stage_entered,
+    f.HoldOpened: Screen._hold_opened,
+    f.HoldAnswered: Screen._hold_answered,
+    f.HoldVoided: Screen._hold_voided,
+    f.StopRequested: Screen._stop,
+}
