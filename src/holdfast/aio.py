@@ -15,23 +15,21 @@ from holdfast.engine import waiting
 from holdfast.engine.effects import Program
 from holdfast.engine.question import Question, question
 from holdfast.engine.scope import side_by_side
+from holdfast.engine.spec import Rules
 from holdfast.flow import verbs
-from holdfast.flow.awaited import AsyncStepFunction, async_branch, prepare_async, recorded
+from holdfast.flow.awaited import (
+    AsyncStage,
+    AsyncStepFunction,
+    AsyncWorkflow,
+    async_branch,
+    prepare_async,
+    recorded,
+)
 from holdfast.flow.inside import attempt, here, progress, save, saved, secret, token
 from holdfast.flow.inside import sh as blocking_sh
-from holdfast.flow.scopes import (
-    branches_of,
-    flight,
-    joined,
-    limit_of,
-    postflight,
-    preflight,
-    stage,
-)
-from holdfast.flow.steps import Duration, StepFunction, value_of
-from holdfast.flow.steps import step as blocking_step
+from holdfast.flow.scopes import OnFailure, branches_of, joined, limit_of
+from holdfast.flow.steps import Duration, Options, make_rules, value_of
 from holdfast.flow.verbs import Answered
-from holdfast.flow.workflows import workflow
 from holdfast.model.types import NO_TYPES, Types
 from holdfast.runtime.aio import AsyncPerformer, drive
 from holdfast.runtime.context import Frame, in_workflow
@@ -48,13 +46,38 @@ R = TypeVar("R")
 def step(label: Any = None, **options: Any) -> Any:
     """Make a function, async or plain, a step that is awaited; see `holdfast.step`."""
     if callable(label):
-        return _awaited(blocking_step(label))
-    decorate = blocking_step(label, **options)
-    return lambda function: _awaited(decorate(function))
+        return AsyncStepFunction(label, Rules(), Options())
+    rules, kept = make_rules(label, **options)
+    return lambda function: AsyncStepFunction(function, rules, kept)
 
 
-def _awaited(found: StepFunction[..., Any]) -> AsyncStepFunction[...]:
-    return AsyncStepFunction(found.function, found.rules, found.options)
+def workflow(
+    fn: Any = None, *, name: str | None = None, mode: Any = None, target: str | None = None
+) -> Any:
+    """Make an `async def` a workflow; see `holdfast.workflow`."""
+    if fn is not None:
+        return AsyncWorkflow(fn)
+    return lambda function: AsyncWorkflow(function, name, mode, target)
+
+
+def stage(name: str, *, on_failure: OnFailure = "stop") -> AsyncStage:
+    """Return a stage, for `async with`; see `holdfast.stage`."""
+    return AsyncStage(name, on_failure)
+
+
+def preflight() -> AsyncStage:
+    """Return the stage whose failure is undone; see `holdfast.preflight`."""
+    return AsyncStage("pre-flight", "undo")
+
+
+def flight() -> AsyncStage:
+    """Return the stage that commits; see `holdfast.flight`."""
+    return AsyncStage("flight", "stop")
+
+
+def postflight() -> AsyncStage:
+    """Return the stage that restores; see `holdfast.postflight`."""
+    return AsyncStage("post-flight", "stop")
 
 
 # --- verbs that are steps of their own ---

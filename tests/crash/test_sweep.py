@@ -138,10 +138,10 @@ async def async_touch(name: str) -> str:
     return touch(name)
 
 
-@workflow
+@aio.workflow
 async def asynchronous() -> list[object]:
     await async_touch("a")
-    async with stage("flight"):
+    async with aio.stage("flight"):
         await aio.sleep("5m")
         await async_touch("b")
     found = await aio.parallel(("x", async_touch, "c"), ("y", async_touch, "d"), at_once=1)

@@ -81,9 +81,9 @@ def presence_options(function: Callable[..., Any]) -> Callable[..., Any]:
 _MODE = click.option("--mode", type=click.Choice(MODES), help="Whether steps ask for a yes.")
 
 
-def _starting_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def parameter_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the workflow's parameters, the target and the mode."""
     for option in (
-        click.option("--id", metavar="ID", help="The run's id; the same again goes on with it."),
         _MODE,
         click.option("--target", metavar="T", help="What the run acts on."),
         click.option(
@@ -95,6 +95,11 @@ def _starting_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def _starting_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    id = click.option("--id", metavar="ID", help="The run's id; the same again goes on with it.")
+    return parameter_options(id(function))
 
 
 class _Script(click.Command):
@@ -156,7 +161,7 @@ def run_command(
     `holdfast run FILE --help` shows the workflow's parameters. The result is printed as JSON.
     """
     workflow = load_workflow(file)
-    params = _params(workflow, pairs, params_file)
+    params = parameters_from(workflow, pairs, params_file)
     live_through(
         common,
         presence,
@@ -211,7 +216,7 @@ def run_command_for(workflow: Workflow[..., Any]) -> NoReturn:
         id: str | None,
         presence: Presence,
     ) -> None:
-        params = _params(workflow, pairs, params_file)
+        params = parameters_from(workflow, pairs, params_file)
         live_through(
             common,
             presence,
@@ -226,9 +231,10 @@ def run_command_for(workflow: Workflow[..., Any]) -> NoReturn:
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-def _params(
+def parameters_from(
     workflow: Workflow[..., Any], pairs: Sequence[str], file: str | None
 ) -> dict[str, object]:
+    """Return what `-p` and `--params` say, typed by the workflow's annotations."""
     return workflow.parameters.parse(pairs, None if file is None else _read_params(file))
 
 

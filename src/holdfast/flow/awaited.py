@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, ParamSpec, cast
+from types import TracebackType
+from typing import Any, ParamSpec, Self, cast
 
 from holdfast.engine import drift
 from holdfast.engine.scope import close, enter, recorded_value
@@ -13,16 +14,15 @@ from holdfast.engine.spec import Call
 from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import StepFailed
-from holdfast.flow.running import succeed
-from holdfast.flow.scopes import scope_key
+from holdfast.flow.scopes import Stage, scope_key
 from holdfast.flow.steps import StepFunction, attempt_of, note_failure, prepare, value_of
-from holdfast.flow.workflows import Workflow
+from holdfast.flow.workflows import Workflow, succeed
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
 from holdfast.model.types import Types
 from holdfast.runtime.aio import AsyncPerformer, drive
 from holdfast.runtime.capture import current_step
-from holdfast.runtime.context import FRAME, Frame
+from holdfast.runtime.context import FRAME, Frame, in_workflow, outside
 from holdfast.runtime.life import Life
 
 P = ParamSpec("P")
@@ -130,29 +130,47 @@ async def in_scope(
     return decode(encode(result), types)
 
 
-async def nested(
-    workflow: Workflow[..., Any], frame: Frame, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
-    """Run a workflow inside a run, as a scope of its own."""
-    key = scope_key(frame, workflow.name)
-    call = lambda: workflow.function(*args, **kwargs)  # noqa: E731
-    return await in_scope(frame, key, "workflow", call, workflow.types)
+class AsyncStage(Stage):
+    """A stage of an async workflow: `async with stage("name"):`."""
+
+    async def __aenter__(self) -> Self:
+        inner = self.open()
+        inner.trace.task = asyncio.current_task()
+        await drive(enter(inner.trace.scope, "stage"), AsyncPerformer(inner.life))
+        self.token = FRAME.set(inner)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        inner = self.leave(error)
+        if error is None:
+            await drive(close(inner.trace, "stage"), AsyncPerformer(inner.life))
 
 
-def walk(
-    workflow: Workflow[..., Any], params: Mapping[str, object], life: Life, root: Trace
-) -> object:
-    """Run an async workflow on a loop of its own, to its recorded end, and return its value."""
-    return asyncio.run(_walk(workflow, params, life, root))
+class AsyncWorkflow(Workflow[P, Any]):
+    """An `async def` workflow: it has a loop of its own, and is awaited inside a run."""
 
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        if FRAME.get() is None:
+            raise outside(f"workflow {self.name!r}")
+        frame = in_workflow(f"workflow {self.name!r}")
+        key = scope_key(frame, self.name)
+        call = lambda: self.function(*args, **kwargs)  # noqa: E731
+        return await in_scope(frame, key, "workflow", call, self.types)
 
-async def _walk(
-    workflow: Workflow[..., Any], params: Mapping[str, object], life: Life, root: Trace
-) -> object:
-    root.task = asyncio.current_task()
-    value = await workflow.bound(params)()
-    life.raise_if_leaving()
-    await drive(drift.at_end(root), AsyncPerformer(life))
-    encoded = encode(value)
-    await drive(succeed(encoded), AsyncPerformer(life))
-    return decode(encoded, workflow.types)
+    def walk(self, life: Life, root: Trace, params: Mapping[str, object]) -> object:
+        return asyncio.run(self._walk(life, root, params))
+
+    async def _walk(self, life: Life, root: Trace, params: Mapping[str, object]) -> object:
+        root.task = asyncio.current_task()
+        function: Callable[..., Any] = self.function
+        value = await function(**params)
+        life.raise_if_leaving()
+        await drive(drift.at_end(root), AsyncPerformer(life))
+        encoded = encode(value)
+        await drive(succeed(encoded), AsyncPerformer(life))
+        return decode(encoded, self.types)

@@ -7,22 +7,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.engine import drift
-from holdfast.engine.effects import NOW, Program, record
 from holdfast.engine.step import location_of
 from holdfast.engine.trace import Trace
 from holdfast.errors import HoldfastError, Leaving, ParallelFailed, StepFailed
 from holdfast.flow.workflows import Workflow
-from holdfast.model.codec import decode, encode
-from holdfast.model.facts import Fact, RunFailed, RunSucceeded
-from holdfast.model.json import Json
+from holdfast.model.facts import Fact, RunFailed
 from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
 from holdfast.runtime.blocking import Performer
 from holdfast.runtime.capture import Capture
 from holdfast.runtime.context import FRAME, LIVES, Frame
-from holdfast.runtime.driving import drive
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.life import Life, Listener, Performers, exit_code_of
 from holdfast.runtime.ownership import LEASE_S
@@ -95,35 +90,12 @@ def _walk(workflow: Workflow[..., Any], params: Mapping[str, object], life: Life
     root = Trace(life.journal.state)
     token = FRAME.set(Frame(life, root))
     try:
-        if workflow.is_async:
-            from holdfast.flow.awaited import walk
-
-            value = walk(workflow, params, life, root)
-        else:
-            value = finish(workflow, root, life, workflow.bound(params)())
+        value = workflow.walk(life, root, params)
         return Outcome("succeeded", value, life.run)
     except BaseException as error:
         return _ended(life, error)
     finally:
         FRAME.reset(token)
-
-
-def finish(workflow: Workflow[..., Any], root: Trace, life: Life, value: object) -> object:
-    """Record that the workflow returned, and return its recorded value.
-
-    Raises when finished steps are gone from the script, and Leaving again when the script
-    swallowed it.
-    """
-    life.raise_if_leaving()
-    drive(drift.at_end(root), life.performer())
-    encoded = encode(value)
-    drive(succeed(encoded), life.performer())
-    return decode(encoded, workflow.types)
-
-
-def succeed(encoded: Json) -> Program[None]:
-    """Record the workflow's result."""
-    yield from record(RunSucceeded((yield NOW), encoded))
 
 
 def _ended(life: Life, error: BaseException) -> Outcome:
@@ -164,7 +136,7 @@ def _failure(life: Life, error: BaseException) -> RunFailed:
         life.redactor(str(error)),
         tuple(failures),
         tuple(superseded),
-        _user_location(error),
+        user_location(error),
     )
 
 
@@ -192,7 +164,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
                 pending.append(origin)
 
 
-def _user_location(error: BaseException) -> str:
+def user_location(error: BaseException) -> str:
     """Return file:line of the innermost line of the error that is not holdfast's own."""
     package = __file__.rsplit("/", 2)[0]
     found = ""

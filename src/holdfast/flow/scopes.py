@@ -40,7 +40,7 @@ class Stage:
             )
         self._outer: Frame | None = None
         self._inner: Frame | None = None
-        self._token: Token[Frame | None] | None = None
+        self.token: Token[Frame | None] | None = None
 
     def open(self) -> Frame:
         """Return the stage's place in the run, entered. No step of it has begun."""
@@ -54,7 +54,7 @@ class Stage:
     def __enter__(self) -> Self:
         inner = self.open()
         drive(enter(inner.trace.scope, "stage"), inner.life.performer())
-        self._token = FRAME.set(inner)
+        self.token = FRAME.set(inner)
         return self
 
     def __exit__(
@@ -69,35 +69,13 @@ class Stage:
 
     def leave(self, error: BaseException | None) -> Frame:
         """Step out of the stage; a failure has now reached the scope around it."""
-        assert self._inner is not None and self._outer is not None and self._token is not None
-        FRAME.reset(self._token)
+        assert self._inner is not None and self._outer is not None and self.token is not None
+        FRAME.reset(self.token)
         if error is not None and not isinstance(error, Leaving):
             for failure, _ in self._inner.trace.after:
                 note_failure(self._outer, failure)
             note_failure(self._outer, error)
         return self._inner
-
-    async def __aenter__(self) -> Self:
-        from holdfast.runtime.aio import AsyncPerformer
-        from holdfast.runtime.aio import drive as drive_async
-
-        inner = self.open()
-        await drive_async(enter(inner.trace.scope, "stage"), AsyncPerformer(inner.life))
-        self._token = FRAME.set(inner)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        from holdfast.runtime.aio import AsyncPerformer
-        from holdfast.runtime.aio import drive as drive_async
-
-        inner = self.leave(error)
-        if error is None:
-            await drive_async(close(inner.trace, "stage"), AsyncPerformer(inner.life))
 
 
 def stage(name: str, *, on_failure: OnFailure = "stop") -> Stage:

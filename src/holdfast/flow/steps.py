@@ -48,18 +48,20 @@ class StepFunction(Generic[P, R]):
 
     def __init__(self, function: Callable[P, R], rules: Rules, options: Options) -> None:
         self.function, self.rules, self.options = function, rules, options
-        self._body = function.function if isinstance(function, StepFunction) else function
+        self._body: Callable[P, R] = (
+            function.function if isinstance(function, StepFunction) else function
+        )
         update_wrapper(self, self._body)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         frame = FRAME.get()
         if frame is None or frame.step is not None:
             self._refuse_unrecorded(frame)
-            return cast(Callable[P, R], self._body)(*args, **kwargs)
+            return self._body(*args, **kwargs)
         return recorded(frame, self, self.arguments(args, kwargs))
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        return self if instance is None else partial(self, instance)
+        return self if instance is None else partial(cast(Any, self), instance)
 
     def __repr__(self) -> str:
         return f"<step {self.name}>"
@@ -318,21 +320,31 @@ def step(label: Any = None, **options: Any) -> Any:
     used up. Outside any run the function is just the function.
     """
     if callable(label):
-        return made(label, Rules(), Options())
+        return _blocking(label, Rules(), Options())
 
     rules, kept = make_rules(label, **options)
-    return lambda function: made(function, rules, kept)
+    return lambda function: _blocking(function, rules, kept)
 
 
-def made(function: Callable[..., Any], rules: Rules, options: Options) -> StepFunction[..., Any]:
-    """Return the step of a function; an `async def` is awaited, also in a blocking script's
-    own decorator."""
-    code = getattr(function, "__code__", None)
-    if code is not None and code.co_flags & COROUTINE:
-        from holdfast.flow.awaited import AsyncStepFunction
-
-        return AsyncStepFunction(function, rules, options)
+def _blocking(
+    function: Callable[..., Any], rules: Rules, options: Options
+) -> StepFunction[..., Any]:
+    refuse_async(function, "step")
     return StepFunction(function, rules, options)
+
+
+def refuse_async(function: Callable[..., Any], decorator: str) -> None:
+    """Raise UsageError for an `async def`, which would never be awaited here."""
+    if is_async(function):
+        raise UsageError(
+            f"{function.__name__} is async: use `from holdfast.aio import {decorator}` for it"
+        )
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether the function is an `async def`."""
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & COROUTINE)
 
 
 def make_rules(

@@ -17,9 +17,9 @@ from holdfast.engine.question import Question, question
 from holdfast.engine.spec import Call
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.steps import (
-    COROUTINE,
     Duration,
     StepFunction,
+    is_async,
     make_rules,
     prepare,
     recorded,
@@ -77,7 +77,7 @@ def required(label: str, fn: Callable[..., object]) -> Callable[..., object]:
             raise RequirementFailed(f"{label}: {value!r}")
         return value
 
-    if getattr(getattr(plain, "__code__", None), "co_flags", 0) & COROUTINE:
+    if is_async(plain):
 
         @wraps(plain)
         async def awaited(*args: object, **kwargs: object) -> object:

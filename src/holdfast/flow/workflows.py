@@ -6,17 +6,25 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, update_wrapper
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
+from holdfast.engine import drift
+from holdfast.engine.effects import NOW, Program, record
+from holdfast.engine.trace import Trace
 from holdfast.errors import UsageError
 from holdfast.flow.parameters import Parameters
 from holdfast.flow.scopes import in_scope, scope_key
+from holdfast.flow.steps import refuse_async
+from holdfast.model.codec import decode, encode
+from holdfast.model.facts import RunSucceeded
+from holdfast.model.json import Json
 from holdfast.model.types import Types
 from holdfast.runtime.context import FRAME, in_workflow, outside
+from holdfast.runtime.driving import drive
+from holdfast.runtime.life import Life
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Mode = Literal["auto", "confirm", "earned"]
 MODES: tuple[str, ...] = ("auto", "confirm", "earned")
-_COROUTINE = 0x80
 
 
 class Workflow(Generic[P, R]):
@@ -40,21 +48,12 @@ class Workflow(Generic[P, R]):
         if FRAME.get() is None:
             raise outside(f"workflow {self.name!r}")
         frame = in_workflow(f"workflow {self.name!r}")
-        if self.is_async:
-            from holdfast.flow.awaited import nested
-
-            return cast(R, nested(self, frame, args, kwargs))
         key = scope_key(frame, self.name)
         call = lambda: self.function(*args, **kwargs)  # noqa: E731
         return cast(R, in_scope(frame, key, "workflow", call, self.types))
 
     def __repr__(self) -> str:
         return f"<workflow {self.name}>"
-
-    @property
-    def is_async(self) -> bool:
-        """Whether its function is `async def`."""
-        return bool(self.function.__code__.co_flags & _COROUTINE)
 
     @property
     def file(self) -> str:
@@ -71,10 +70,24 @@ class Workflow(Generic[P, R]):
         """Where recorded values find their classes."""
         return Types.of(self.function, namespace=self.function.__globals__)
 
-    def bound(self, params: Mapping[str, object]) -> Callable[[], R]:
-        """Return the function with its parameters, as a call without arguments."""
+    def walk(self, life: Life, root: Trace, params: Mapping[str, object]) -> object:
+        """Run the function in `life` to its recorded end, and return its recorded value.
+
+        Raises what the script raises; Leaving again when the script swallowed it; and whatever
+        comes of finished steps that are gone from the script.
+        """
         function: Callable[..., R] = self.function
-        return lambda: function(**params)
+        value = function(**params)
+        life.raise_if_leaving()
+        drive(drift.at_end(root), life.performer())
+        encoded = encode(value)
+        drive(succeed(encoded), life.performer())
+        return decode(encoded, self.types)
+
+
+def succeed(encoded: Json) -> Program[None]:
+    """Record the workflow's result."""
+    yield from record(RunSucceeded((yield NOW), encoded))
 
 
 @overload
@@ -101,5 +114,12 @@ def workflow(
     as a scope; called directly it raises: start it with `holdfast.run` or `holdfast run FILE`.
     """
     if fn is not None:
-        return Workflow(fn)
-    return lambda function: Workflow(function, name, mode, target)
+        return _blocking(fn, None, None, None)
+    return lambda function: _blocking(function, name, mode, target)
+
+
+def _blocking(
+    function: Callable[..., Any], name: str | None, mode: str | None, target: str | None
+) -> Workflow[..., Any]:
+    refuse_async(function, "workflow")
+    return Workflow(function, name, mode, target)

@@ -15,8 +15,8 @@ def outcome_of(call: Call) -> Outcome:
     except Exception as error:
         return Raised(error)
     except SystemExit as exit:
-        error = RuntimeError(f"sys.exit({exit.code!r}) was called; raise an exception instead")
-        return Raised(error.with_traceback(exit.__traceback__))
+        failure = RuntimeError(f"sys.exit({exit.code!r}) was called; raise an exception instead")
+        return Raised(failure.with_traceback(exit.__traceback__))
 
 
 def landing_of(call: Call) -> Outcome | BaseException:

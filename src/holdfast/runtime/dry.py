@@ -23,7 +23,7 @@ from holdfast.model.encoding import encode
 from holdfast.model.facts import Fact, HoldAnswered, StepStarted, TimerSet, Who
 from holdfast.model.keys import label_of
 from holdfast.model.state import HoldState, RunState
-from holdfast.model.unknown import Eventually, Unknown
+from holdfast.model.unknown import DependsOnUnknown, Eventually, Unknown
 from holdfast.ports.clock import Clock
 from holdfast.runtime.blocking import Performer
 from holdfast.runtime.calling import outcome_of
@@ -103,11 +103,15 @@ class DryPerformer(Performer):
         return bool(self._life.journal.state.open_holds)
 
     def _outcome(self, ticket: str, call: Call) -> Outcome:
-        match self._started.get(ticket):
+        started = self._started.get(ticket)
+        match started:
             case StepStarted(reads=False):
                 return Returned(Unknown(label_of(ticket)))
             case TimerSet():
                 return Returned(Eventually(label_of(ticket)))
-            case _:
-                # A read-only step, a check, a branch or a nested workflow.
-                return outcome_of(call)
+        try:
+            return outcome_of(call)
+        except DependsOnUnknown:
+            if started is None and not ticket.endswith("?"):
+                raise  # a branch or a nested workflow: the plan ends in it
+            return Returned(None if started is None else Unknown(label_of(ticket)))

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from holdfast.app.starting import Setting, start
 from holdfast.engine.effects import Effect
 from holdfast.flow.running import Outcome
 from holdfast.flow.workflows import Workflow
-from holdfast.model.facts import HoldAnswered, Who
+from holdfast.model.facts import Answer, HoldAnswered, Who
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
 from holdfast.ports.store import Store
@@ -24,6 +24,7 @@ from holdfast.runtime.life import Life, Perform
 from holdfast.testing.clock import JumpClock
 
 When = Literal["before", "after"]
+MOMENTS: tuple[When, When] = ("before", "after")
 TESTER = Who("tester", "testing")
 
 
@@ -84,8 +85,8 @@ class Patient:
 
     def attend(self, run: str, state: Any, holds: Any) -> HoldAnswered | None:
         opened = holds[0].opened
-        given = "value" if opened.kind == "question" else "approve"
-        return HoldAnswered(opened.at, opened.id, TESTER, given, digest=opened.digest)  # type: ignore[arg-type]
+        given: Answer = "value" if opened.kind == "question" else "approve"
+        return HoldAnswered(opened.at, opened.id, TESTER, given, digest=opened.digest)
 
 
 def live_once(
@@ -104,7 +105,7 @@ def live_once(
     mortal = Mortal(store)
     fuse = Fuse(mortal, fuse_at, when)
     setting = Setting(
-        mortal,  # type: ignore[arg-type]
+        cast(Store, mortal),
         clock or JumpClock(),
         person or Patient(),
         TESTER,
@@ -137,14 +138,14 @@ def sweep(
     reset()
     _, effects = live_once(workflow, open_store(), params=params)
     for at in range(1, effects + 1):
-        for when in ("before", "after"):
+        for when in MOMENTS:
             reset()
             store = open_store()
-            outcome, _ = live_once(workflow, store, params=params, fuse_at=at, when=when)  # type: ignore[arg-type]
+            outcome, _ = live_once(workflow, store, params=params, fuse_at=at, when=when)
             for _ in range(lives_max):
                 if outcome is not None:
                     break
                 outcome, _ = live_once(workflow, store, params=params)
             assert outcome is not None, f"effect {at} ({when}): the run does not end"
-            verdict(outcome, at, when, store)  # type: ignore[arg-type]
+            verdict(outcome, at, when, store)
     return 2 * effects

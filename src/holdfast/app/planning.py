@@ -1,0 +1,203 @@
+"""What a run would do, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from holdfast.engine.trace import Trace
+from holdfast.errors import Leaving, StepFailed
+from holdfast.flow.running import user_location
+from holdfast.flow.workflows import Workflow
+from holdfast.model.codec import digest, encode
+from holdfast.model.facts import (
+    AttemptFailed,
+    Fact,
+    HoldOpened,
+    RunCreated,
+    ScopeEntered,
+    StepFoundDone,
+    StepStarted,
+    StepSucceeded,
+    TimerSet,
+    Who,
+)
+from holdfast.model.json import Json
+from holdfast.model.state import RunState
+from holdfast.model.unknown import DependsOnUnknown
+from holdfast.ports.clock import Clock
+from holdfast.ports.store import Store
+from holdfast.runtime.context import FRAME, LIVES, Frame
+from holdfast.runtime.dry import DryJournal, DryLife
+
+Will = Literal["run", "ask and run", "read", "wait", "hold", "already so", "enter"]
+
+
+@dataclass(slots=True)
+class Planned:
+    """One line of a plan: what is reached, and what will happen there."""
+
+    key: str
+    will: Will
+    rule: str = ""
+    shown: str = ""
+    location: str = ""
+    marks: tuple[str, ...] = ()
+    says: str = ""
+
+
+@dataclass(slots=True)
+class Plan:
+    """A walk through the workflow, and why it ended where it did.
+
+    `depends_on` tells where the rest depends on a result that is not known yet; `fails` what
+    would stop the run today.
+    """
+
+    workflow: str
+    file: str
+    params: dict[str, Json]
+    recorded: int
+    steps: list[Planned] = field(default_factory=list)
+    depends_on: str = ""
+    fails: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as `plan --json` prints it."""
+        return {
+            "version": 1,
+            "workflow": self.workflow,
+            "file": self.file,
+            "params": self.params,
+            "recorded": self.recorded,
+            "steps": [
+                {
+                    "key": line.key,
+                    "will": line.will,
+                    "rule": line.rule,
+                    "inputs": line.shown,
+                    "location": line.location,
+                    "marks": list(line.marks),
+                    "says": line.says,
+                }
+                for line in self.steps
+            ],
+            "depends_on": self.depends_on or None,
+            "fails": self.fails or None,
+        }
+
+
+def plan(
+    workflow: Workflow[..., Any],
+    params: Mapping[str, object],
+    clock: Clock,
+    *,
+    store: Store | None = None,
+    run: str | None = None,
+    target: str | None = None,
+    mode: str | None = None,
+) -> Plan:
+    """Walk `workflow` and return what it would do; with `run`, what is left of that run.
+
+    Nothing is written, and no step is called but those with `reads=True` and checks. The code
+    between the steps does run, as it does at every resume. Raises UsageError for wrong
+    parameters, and what the script raises there.
+    """
+    checked = workflow.parameters.check(params)
+    recorded: dict[str, Json] = {name: encode(value) for name, value in checked.items()}
+    journal = _journal(store, run)
+    if journal.state.created is None:
+        created = RunCreated(
+            clock.now(), workflow.name, workflow.file, recorded, digest(recorded), Who("", ""),
+            target, mode or workflow.mode or "",
+        )  # fmt: skip
+        journal.append((created,))
+    finished = sum(step.is_finished for step in journal.state.steps.values())
+    found = Plan(workflow.name, workflow.file, recorded, finished)
+    journal.observers.append(_Writer(found).fact)
+    life = DryLife(journal, clock)
+    _walk(workflow, checked, life, found)
+    return found
+
+
+def _journal(store: Store | None, run: str | None) -> DryJournal:
+    if store is None or run is None:
+        return DryJournal(_NoStore(), run or "plan", 0)  # type: ignore[arg-type]
+    journal = DryJournal(store, run, 0)
+    journal.refresh()
+    return journal
+
+
+class _NoStore:
+    """Stands where a plan of a new run has no store to read from."""
+
+    url = ""
+
+
+def _walk(
+    workflow: Workflow[..., Any], params: Mapping[str, object], life: DryLife, found: Plan
+) -> None:
+    root = Trace(life.journal.state)
+    token = FRAME.set(Frame(life, root))
+    LIVES.add(life)
+    try:
+        workflow.walk(life, root, params)
+    except DependsOnUnknown as unknown:
+        found.depends_on = f"{unknown.of} ({unknown.question}), {user_location(unknown)}"
+    except StepFailed as failure:
+        found.fails = str(failure)
+    except Leaving as leaving:
+        found.fails = leaving.reason
+    finally:
+        LIVES.discard(life)
+        FRAME.reset(token)
+
+
+class _Writer:
+    """Turns the facts that the dry life folds into the lines of a plan."""
+
+    def __init__(self, found: Plan) -> None:
+        self._plan = found
+        self._asked: dict[str, str] = {}
+        self._lines: dict[str, Planned] = {}
+
+    def fact(self, fact: Fact, state: RunState) -> None:
+        """Add what the fact says to the plan."""
+        match fact:
+            case ScopeEntered():
+                self._add(Planned(fact.key, "enter", marks=(fact.kind,)))
+            case StepStarted():
+                self._started(fact)
+            case StepFoundDone():
+                self._add(Planned(fact.key, "already so", fact.decided_by, fact.shown))
+            case TimerSet():
+                until = "" if fact.until is None else f"until {fact.until:%Y-%m-%d %H:%M:%S} UTC"
+                self._add(Planned(fact.key, "wait", until))
+            case HoldOpened(kind="confirm") if "inputs" in fact.evidence:
+                self._asked[fact.key] = str(fact.evidence.get("why", ""))
+            case HoldOpened():
+                self._add(Planned(fact.key, "hold", fact.kind, says=fact.question))
+            case AttemptFailed():
+                self._say(fact.key, f"fails now: {fact.type}: {fact.message}")
+            case StepSucceeded() if fact.key in self._lines:
+                if self._lines[fact.key].will == "read":
+                    self._say(fact.key, "is so now")
+            case _:
+                pass
+
+    def _started(self, fact: StepStarted) -> None:
+        asked = self._asked.get(fact.key)
+        will: Will = "read" if fact.reads else "run" if asked is None else "ask and run"
+        marks = ("once",) if fact.once else ()
+        rule = fact.decided_by if asked is None else asked
+        self._add(Planned(fact.key, will, rule, fact.shown, fact.location, marks))
+
+    def _add(self, line: Planned) -> None:
+        if line.key not in self._lines:
+            self._lines[line.key] = line
+            self._plan.steps.append(line)
+
+    def _say(self, key: str, text: str) -> None:
+        if key in self._lines:
+            self._lines[key].says = text

@@ -1,0 +1,119 @@
+"""`holdfast plan`: what a run would do, as Markdown, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from holdfast.app.finding import find_run
+from holdfast.app.loading import load_workflow
+from holdfast.app.planning import Plan, Planned, plan
+from holdfast.cli.options import Common, json_option, store_options
+from holdfast.cli.running import parameter_options, parameters_from
+from holdfast.cli.text import json_text, safe
+from holdfast.model.codec import decode
+from holdfast.model.keys import label_of, scope_of
+from holdfast.model.types import NO_TYPES
+from holdfast.ports.store import Store
+from holdfast.runtime.clock import SystemClock
+from holdfast.runtime.journal import Journal
+from holdfast.wiring import open_store
+
+
+@click.command("plan")
+@click.argument("file", metavar="FILE[:WORKFLOW]")
+@click.option("--run", "run", metavar="RUN", help="What is left of this run.")
+@parameter_options
+@json_option
+@store_options
+def plan_command(
+    common: Common,
+    file: str,
+    run: str | None,
+    pairs: Sequence[str],
+    params_file: str | None,
+    target: str | None,
+    mode: str | None,
+    as_json: bool,
+) -> None:
+    """Show what a run would do, without doing it.
+
+    The workflow is walked with every step answered instead of run; only checks and steps that
+    declare reads=True are asked. What stands between the steps does run, as at every resume.
+    Nothing is written. Where the rest depends on a result, the plan ends and says so.
+    """
+    workflow = load_workflow(file)
+    store: Store | None = None
+    if run is not None:
+        store = open_store(common.store, create=False, read_only=True)
+        run = find_run(store, run).id
+        created = Journal(store, run).refresh().created
+        assert created is not None
+        params = {name: decode(value, workflow.types) for name, value in created.params.items()}
+    else:
+        params = parameters_from(workflow, pairs, params_file)
+    try:
+        found = plan(
+            workflow, params, SystemClock(), store=store, run=run, target=target, mode=mode
+        )
+    finally:
+        if store is not None:
+            store.close()
+    click.echo(json_text(found.as_json()) if as_json else "\n".join(lines_of(found)))
+
+
+def lines_of(found: Plan) -> Iterator[str]:
+    """Yield the plan as Markdown."""
+    yield f"# Plan of {safe(found.workflow)}"
+    yield ""
+    if found.params:
+        from holdfast.model.codec import fingerprint
+
+        shown = {name: decode(value, NO_TYPES) for name, value in found.params.items()}
+        yield f"Parameters: {safe(fingerprint(shown)[1])}"
+    will = sum(line.will in ("run", "ask and run") for line in found.steps)
+    asks = sum(line.will in ("ask and run", "hold") for line in found.steps)
+    done = f", {found.recorded} recorded already" if found.recorded else ""
+    yield f"{will} {_steps(will)} to run, {asks} to be asked about{done}. Nothing was done."
+    yield ""
+    number = 0
+    for line in found.steps:
+        depth = "  " * scope_of(line.key).count("/") + ("  " if "/" in line.key else "")
+        if line.will == "enter":
+            yield f"{depth}- **{safe(label_of(line.key))}** ({', '.join(line.marks)})"
+            continue
+        number += 1
+        yield f"{depth}- {number}. {safe(_line(line))}"
+    yield from _endings(found)
+
+
+def _steps(count: int) -> str:
+    return "step" if count == 1 else "steps"
+
+
+def _line(line: Planned) -> str:
+    parts = [label_of(line.key)]
+    if line.will == "read":
+        parts.append("reads only")
+    elif line.will == "already so":
+        parts.append("already so: will not run")
+    elif line.will == "hold":
+        parts.append(f"waits for a person: {line.says}")
+    elif line.will == "wait":
+        parts.append(f"waits {line.rule}".rstrip())
+    else:
+        parts.append(line.rule)
+    parts.extend(f"runs at most {mark}" for mark in line.marks)
+    if line.says and line.will != "hold":
+        parts.append(line.says)
+    return " · ".join(parts)
+
+
+def _endings(found: Plan) -> Iterator[str]:
+    if found.depends_on:
+        yield ""
+        yield f"The rest depends on a result that is not known yet: {safe(found.depends_on)}"
+    if found.fails:
+        yield ""
+        yield f"Today the run would stop here: {safe(found.fails)}"
