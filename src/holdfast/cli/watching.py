@@ -98,11 +98,12 @@ def watch_drawn(
     def picture() -> Text:
         return Text.from_ansi("\n".join(_fitted(watched.view, paper)), no_wrap=True)
 
-    console = Console(no_color=not paper.has_colour, highlight=False)
-    with Live(picture(), console=console, auto_refresh=False, transient=True) as live:
-        while not watched.is_over:
-            if watched.tick():
-                live.update(picture(), refresh=True)
+    if not watched.is_over:
+        console = Console(no_color=not paper.has_colour, highlight=False)
+        with Live(picture(), console=console, auto_refresh=False, transient=True) as live:
+            while not watched.is_over:
+                if watched.tick():
+                    live.update(picture(), refresh=True)
     for line in run_lines(watched.view, paper, _now(), options):
         echo(line)
 
