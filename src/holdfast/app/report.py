@@ -21,6 +21,7 @@ from holdfast.ports.store import RunRow, Store
 STEP_LINES_MAX: Final = 40
 """Of a step's output, the last ones."""
 CELL_CHARS_MAX: Final = 120
+SENTENCE_CHARS_MAX: Final = 1_000
 EVENTS_MAX: Final = 2_000
 
 
@@ -49,7 +50,7 @@ def _header(view: RunView, reason: Why) -> Iterator[str]:
     target = f" on {_cell(row.target)}" if row.target else ""
     yield f"# Run {row.id}: {_cell(row.workflow)}{target}"
     yield ""
-    yield f"**{view.status.replace('_', ' ')}**: {_cell(reason.summary)}"
+    yield f"**{view.status.replace('_', ' ')}**: {_cell(reason.summary, SENTENCE_CHARS_MAX)}"
     yield ""
     facts = {
         "Script": _cell(row.file),
@@ -169,7 +170,7 @@ def _events(store: Store, view: RunView) -> Iterator[str]:
     rows = []
     for stored in store.read(view.id):
         _, text = sentence(fact_event(stored, subject_of(stored.fact, view.state)))
-        rows.append((str(stored.seq), _when(stored.fact.at), _cell(text)))
+        rows.append((str(stored.seq), _when(stored.fact.at), _cell(text, SENTENCE_CHARS_MAX)))
         if len(rows) >= EVENTS_MAX:
             break
     yield from _table(("#", "at", "what happened"), rows)
@@ -206,11 +207,11 @@ def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterato
     yield ""
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, chars_max: int = CELL_CHARS_MAX) -> str:
     """Return text that neither ends its cell nor is taken for markup."""
     flat = " ".join(text.split("\n"))
-    if len(flat) > CELL_CHARS_MAX:
-        flat = flat[: CELL_CHARS_MAX - 1] + "…"
+    if len(flat) > chars_max:
+        flat = flat[: chars_max - 1] + "…"
     for sign in "\\`*_[]<>|":
         flat = flat.replace(sign, "\\" + sign)
     return flat
