@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from holdfast.errors import ConfigError
-from holdfast.ports.store import Store
+from holdfast.ports.store import RunRow, Store
+from holdfast.runtime.clock import SystemClock
+from holdfast.runtime.ownership import LEASE_S, end_stopped_holder
 
 
 def store_url(given: str | None = None) -> str:
@@ -24,15 +27,30 @@ def open_store(
     *,
     create: bool = True,
     read_only: bool = False,
-    on_blocked: Callable[[int], bool] | None = None,
+    lease_s: float = LEASE_S,
 ) -> Store:
     """Open the store of `url`. Raises ConfigError for a URL nobody serves, StoreAbsent when it
-    does not exist and `create` is False, StoreError when it cannot be opened."""
+    does not exist and `create` is False, StoreError when it cannot be opened.
+
+    While another process keeps us from writing, one that owns a run there and has been stopped
+    for a lease is killed.
+    """
     from holdfast.stores.sqlite import SqliteStore
 
-    return SqliteStore(
-        sqlite_path(store_url(url)), create=create, read_only=read_only, on_blocked=on_blocked
-    )
+    path = sqlite_path(store_url(url))
+
+    def end_stopped(pid: int) -> bool:
+        return end_stopped_holder(pid, lambda: _running(path), SystemClock().monotonic(), lease_s)
+
+    return SqliteStore(path, create=create, read_only=read_only, on_blocked=end_stopped)
+
+
+def _running(path: Path) -> Sequence[RunRow]:
+    """Return the running runs, read beside whoever holds the store's lock."""
+    from holdfast.stores.sqlite import SqliteStore
+
+    with closing(SqliteStore(path, read_only=True)) as store:
+        return store.rows(status="running")
 
 
 def sqlite_path(url: str) -> Path:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable
 
 from holdfast.model.facts import Owner
-from holdfast.runtime.ownership import liveness
+from holdfast.runtime.ownership import liveness, signal_owner
 
 GRACE_S = 10.0
 SECOND_AFTER_S = 0.5
@@ -25,39 +24,16 @@ def end_owner(owner: Owner, wait: Callable[[float], object]) -> str:
     named = f"pid {owner.pid} on {owner.host}"
     if health == "elsewhere":
         return f"{named} is on another host: it stops at its next boundary"
-    if health == "dead" or not _signal(owner, signal.SIGTERM):
+    if health == "dead" or not signal_owner(owner, signal.SIGTERM):
         return f"{named} is gone"
     if _ended(owner, SECOND_AFTER_S, wait):
         return f"{named} has ended"
-    _signal(owner, signal.SIGTERM)
+    signal_owner(owner, signal.SIGTERM)
     if health == "alive" and _ended(owner, GRACE_S, wait):
         return f"{named} has ended"
-    _signal(owner, signal.SIGKILL)
+    signal_owner(owner, signal.SIGKILL)
     _ended(owner, SECOND_AFTER_S, wait)
     return f"{named} did not end by itself and was killed"
-
-
-def _signal(owner: Owner, number: signal.Signals) -> bool:
-    """Signal the owner itself; False when it is gone. Raises PermissionError."""
-    try:
-        handle = os.pidfd_open(owner.pid)
-    except ProcessLookupError:
-        return False
-    except (AttributeError, OSError):
-        # No such call on this platform: compare, then signal.
-        if liveness(owner) in ("alive", "stopped"):
-            os.kill(owner.pid, number)
-            return True
-        return False
-    try:
-        if liveness(owner) not in ("alive", "stopped"):
-            return False
-        signal.pidfd_send_signal(handle, number)
-        return True
-    except ProcessLookupError:
-        return False
-    finally:
-        os.close(handle)
 
 
 def _ended(owner: Owner, limit_s: float, wait: Callable[[float], object]) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -105,7 +106,6 @@ class Verdict:
 
     may_take: bool
     why: str
-    kill_pid: int | None = None
 
 
 def judge(
@@ -126,26 +126,64 @@ def judge(
         case "alive":
             return Verdict(False, f"running in {named}")
         case "stopped":
-            return _judge_stopped(row, named, monotonic, lease_s)
+            return _judge_stopped(row, named, monotonic, silent_s, lease_s)
         case _:
             if silent_s >= lease_s:
                 return Verdict(True, f"its owner, {named}, was silent for {silent_s:.0f} s")
             return Verdict(False, f"running in {named}, judged by its heartbeat")
 
 
-def _judge_stopped(row: RunRow, named: str, monotonic: float, lease_s: float) -> Verdict:
-    assert row.owner is not None
-    silent = lease_s if row.beat_monotonic is None else monotonic - row.beat_monotonic
+def _judge_stopped(
+    row: RunRow, named: str, monotonic: float, silent_s: float, lease_s: float
+) -> Verdict:
+    silent = silent_s if row.beat_monotonic is None else monotonic - row.beat_monotonic
     if silent >= lease_s:
-        why = f"its owner, {named}, has been stopped (SIGSTOP) for {silent:.0f} s"
-        return Verdict(True, why, row.owner.pid)
+        return Verdict(True, f"its owner, {named}, has been stopped (SIGSTOP) for {silent:.0f} s")
     left = lease_s - silent
     return Verdict(False, f"{named} is stopped (SIGSTOP); it can be taken over in {left:.0f} s")
 
 
-def kill_process(pid: int) -> None:
-    """End a process that will not end itself; it may be gone already."""
+def end_stopped_holder(
+    pid: int, rows: Callable[[], Iterable[RunRow]], monotonic: float, lease_s: float = LEASE_S
+) -> bool:
+    """Kill the process that holds a store's lock, when that is due, and return whether it was.
+
+    Only a process of this host that owns one of the store's runs and has been stopped for a
+    lease: it could be displaced anyway, and nobody else can go on. `rows` are the store's
+    running ones, asked for only when the process is stopped at all.
+    """
+    if _stat_of(pid)[0] not in ("T", "t"):
+        return False
+    for row in rows():
+        owner = row.owner
+        if owner is None or owner.pid != pid or liveness(owner) != "stopped":
+            continue
+        if judge(row, monotonic, lease_s=lease_s).may_take:
+            return signal_owner(owner, signal.SIGKILL)
+    return False
+
+
+def signal_owner(owner: Owner, number: signal.Signals) -> bool:
+    """Signal the very process that is named, never a later one with its pid.
+
+    Return False when it is gone. Raises PermissionError.
+    """
     try:
-        os.kill(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
+        handle = os.pidfd_open(owner.pid)
+    except ProcessLookupError:
+        return False
+    except (AttributeError, OSError):
+        # No such call on this platform: compare, then signal.
+        if liveness(owner) in ("alive", "stopped"):
+            os.kill(owner.pid, number)
+            return True
+        return False
+    try:
+        if liveness(owner) not in ("alive", "stopped"):
+            return False
+        signal.pidfd_send_signal(handle, number)
+        return True
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(handle)

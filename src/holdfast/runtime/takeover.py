@@ -6,17 +6,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event, Thread
+from typing import TypeAlias
 
 from holdfast.errors import HoldfastError, RunLocked, UsageError
-from holdfast.model.facts import LifeStarted, Who
+from holdfast.model.facts import LifeStarted, Owner, Who
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.life import stale_holds
-from holdfast.runtime.ownership import LEASE_S, judge, kill_process, liveness, this_process
+from holdfast.runtime.ownership import LEASE_S, judge, liveness, this_process
 
 CLAIM_TRIES_MAX = 100
 WATCH_EVERY_S = 1.0
+_SignOfLife: TypeAlias = tuple[Owner | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +41,25 @@ def take(
     Durable on return. Raises RunLocked, changing nothing, while another owner lives; an owner
     on another host is watched for a lease first. `tell` hears what a person should know.
     """
-    silent_since: tuple[float | None, float] | None = None
-    for _ in range(CLAIM_TRIES_MAX):
+    watched: tuple[_SignOfLife, float] | None = None
+    tries = 0
+    while tries < CLAIM_TRIES_MAX:
         row = store.row(run)
         if row is None:
             raise UsageError(f"no run {run!r} in {store.url}; `holdfast list` shows what is there")
         now = clock.monotonic()
-        if silent_since is None or silent_since[0] != row.beat_monotonic:
-            silent_since = (row.beat_monotonic, now)
-        verdict = judge(row, now, now - silent_since[1], claim.lease_s)
+        stands_still = watched is not None and watched[0] == _sign_of_life(row)
+        silent_s = now - watched[1] if watched is not None and stands_still else 0.0
+        verdict = judge(row, now, silent_s, claim.lease_s)
         if not verdict.may_take:
-            _wait_or_refuse(row, verdict.why, silent_since, now, tell)
+            if not _can_only_be_watched(row) or (watched is not None and not stands_still):
+                raise _locked(store, run, verdict.why)
+            if watched is None:
+                tell(f"run {row.id} is {verdict.why}; watching whether it still lives")
+                watched = _sign_of_life(row), now
+            time.sleep(clock.wait_s(min(WATCH_EVERY_S, claim.lease_s / 3)))
             continue
-        if verdict.kill_pid is not None:
-            kill_process(verdict.kill_pid)
+        tries, watched = tries + 1, None
         journal = _claim(store, run, row, claim, clock, verdict.why)
         if journal is not None:
             if verdict.why:
@@ -61,20 +68,22 @@ def take(
     raise RunLocked(f"run {run} changes hands too often to be taken up; try again")
 
 
-def _wait_or_refuse(
-    row: RunRow,
-    why: str,
-    silent_since: tuple[float | None, float],
-    now: float,
-    tell: Callable[[str], None],
-) -> None:
+def _sign_of_life(row: RunRow) -> _SignOfLife:
+    return row.owner, row.beat_monotonic
+
+
+def _can_only_be_watched(row: RunRow) -> bool:
+    """Whether time alone tells if the owner lives: it is on another host, or was stopped before
+    its first heartbeat."""
     assert row.owner is not None
-    if liveness(row.owner) != "elsewhere" or silent_since[0] != row.beat_monotonic:
-        since = f", since {row.beat_at:%Y-%m-%d %H:%M:%S} UTC" if row.beat_at else ""
-        raise RunLocked(f"run {row.id} is {why}{since}; nothing was changed")
-    if now == silent_since[1]:
-        tell(f"run {row.id} is {why}; watching whether it still lives")
-    time.sleep(WATCH_EVERY_S)
+    health = liveness(row.owner)
+    return health == "elsewhere" or (health == "stopped" and row.beat_monotonic is None)
+
+
+def _locked(store: Store, run: str, why: str) -> RunLocked:
+    lives = Journal(store, run).refresh().lives
+    since = f", since {lives[-1].at:%Y-%m-%d %H:%M:%S} UTC" if lives else ""
+    return RunLocked(f"run {run} is {why}{since}; nothing was changed")
 
 
 def _claim(
@@ -122,16 +131,18 @@ class Heartbeat:
         self._over.set()
 
     def _beat(self) -> None:
-        journal = self._journal
-        assert journal.epoch is not None
+        self._says_alive()
         while not self._over.wait(self._every_s):
-            try:
-                mine = journal.store.beat(
-                    journal.run, journal.epoch, self._clock.monotonic(), self._clock.now()
-                )
-            except HoldfastError:
-                # The next write of the run meets the same trouble and reports it in order.
-                return
-            if not mine:
+            if not self._says_alive():
                 self._lost("another process took the run over")
                 return
+
+    def _says_alive(self) -> bool:
+        """Beat once; return whether the run is still ours."""
+        journal, clock = self._journal, self._clock
+        assert journal.epoch is not None
+        try:
+            return journal.store.beat(journal.run, journal.epoch, clock.monotonic(), clock.now())
+        except HoldfastError:
+            # The next write of the run meets the same trouble and reports it in order.
+            return True

@@ -70,9 +70,7 @@ class SqliteStore:
         self.url = f"sqlite:///{self.path}"
         self.warnings: list[str] = []
         _check_place(self.path, read_only=read_only, create=create, warnings=self.warnings)
-        self._database = _open(self.path, read_only)
-        if self._database.lock is not None:
-            self._database.lock.on_blocked = on_blocked
+        self._database = _open(self.path, read_only, on_blocked)
         self._spill = SpillFiles(beside(self.path, ".spill"))
         self._outputs = OutputFiles(beside(self.path, ".output"))
         self._heads: dict[str, Head] = {}
@@ -334,7 +332,7 @@ def _check_place(path: Path, *, read_only: bool, create: bool, warnings: list[st
         )
 
 
-def _open(path: Path, read_only: bool) -> Database:
+def _open(path: Path, read_only: bool, on_blocked: OnBlocked | None) -> Database:
     """Return the database at `path`, made and brought up to date when it is to be written."""
     if read_only:
         if recognise(path) == 0:
@@ -342,6 +340,7 @@ def _open(path: Path, read_only: bool) -> Database:
         return Database(path, _reader(path), None)
     _make_folder(path.parent)
     lock = LockFile(beside(path, ".lock"))
+    lock.on_blocked = on_blocked
     lock.acquire()
     try:
         _make_file(path)
