@@ -247,8 +247,8 @@ def _started(fact: f.StepStarted, state: RunState) -> str:
 
 
 def _succeeded(fact: f.StepSucceeded, state: RunState) -> str:
-    step = state.steps[fact.key]
-    return f"step succeeded {shown(fact.key)} ({took(step, fact.at)})"
+    spent = took(state.steps[fact.key], fact.at)
+    return f"step succeeded {shown(fact.key)}" + (f" ({spent})" if spent else "")
 
 
 def _found_done(fact: f.StepFoundDone, state: RunState) -> str:
@@ -259,7 +259,7 @@ def _failed(fact: f.AttemptFailed, state: RunState) -> str:
     spent = took(state.steps.get(fact.key), fact.at)
     why = reason(fact.type, fact.message)
     if fact.next_at is None:
-        return f"step failed {shown(fact.key)} ({spent}): {why}"
+        return f"step failed {shown(fact.key)}{f' ({spent})' if spent else ''}: {why}"
     return f"step waiting {shown(fact.key)}: {why}; {retry_note(fact)}"
 
 
