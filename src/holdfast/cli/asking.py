@@ -14,7 +14,7 @@ from holdfast.model.facts import HoldOpened
 from holdfast.model.json import Json
 from holdfast.model.state import RunState
 
-FIELD_COLUMNS = 11
+FIELD_COLUMNS = 13
 ATTEMPTS_FIELD = "before"
 
 Means = Literal["approve", "auto", "skip", "reject", "park", "details", "done", "retry"]
@@ -84,7 +84,7 @@ def _fields(state: RunState, opened: HoldOpened) -> Iterator[tuple[str, str]]:
             yield "runs", _text(seen, "runs") + _place(_text(seen, "location"))
             yield "inputs", _text(seen, "inputs")
             yield "undo", _text(seen, "undo")
-            yield "why asked", _text(seen, "why")
+            yield "why", _text(seen, "why")
             yield ATTEMPTS_FIELD, _history(state, opened.key)
         case "question":
             yield "type", _text(seen, "type")
@@ -136,7 +136,6 @@ def _history(state: RunState, key: str) -> str:
 
 def details(run: str, state: RunState, opened: HoldOpened, columns: int) -> list[str]:
     """Return everything the hold records, and how to answer from elsewhere."""
-    seen = {**opened.evidence}
     lines = _field(
         "run", f"{run}, hold {opened.id} ({opened.kind}), since {when(opened.at)}", columns
     )
@@ -145,9 +144,11 @@ def details(run: str, state: RunState, opened: HoldOpened, columns: int) -> list
     if step is not None and step.code:
         lines += _field("code", step.code, columns)
     lines += _field("digest", opened.digest, columns)
-    for name, value in seen.items():
+    for name, value in opened.evidence.items():
+        if value is None:
+            continue
         lines += _field(name, value if isinstance(value, str) else json_text(value), columns)
-    return lines + _field("elsewhere", f"holdfast why {run}", columns)
+    return lines + _field("answer", f"holdfast why {run}", columns)
 
 
 def _text(values: dict[str, Json], name: str) -> str:

@@ -145,7 +145,7 @@ def demo(folder: Path | None, no_input: bool) -> None:
         _say(f"$ holdfast resume {RUN}")
         click.get_current_context().exit(status)
     is_right = _tally(stage, before)
-    _say("\nTry next\n")
+    _say("\nTry next")
     _show_place(stage)
     _say(f"$ holdfast show {RUN}")
     _say("$ holdfast run demo.py --id second --mode confirm")

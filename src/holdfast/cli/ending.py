@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from holdfast.app.reasons import Reason, why_of
+from holdfast.app.reasons import Next, Reason, why_of
 from holdfast.app.views import RunView, process_named
 from holdfast.cli.live import count
 from holdfast.cli.options import Common
-from holdfast.cli.text import safe, took
+from holdfast.cli.text import safe, took, width_of
 from holdfast.flow.running import Outcome
 
 EXIT_STORAGE = 74
 EXIT_TIME = 75
 KEYS_SHOWN_MAX = 3
+FIELD_COLUMNS = 9
 REASONS_SHOWN_MAX = 4
 TAIL_LINES_MAX = 5
 
@@ -33,12 +35,17 @@ _COUNTED = (
 _NAMED = frozenset({"failed", "in_doubt", "interrupted", "running"})
 
 
-def ending(outcome: Outcome, view: RunView | None, common: Common) -> Iterator[str]:
-    """Yield the lines that a life ends with; `view` is None when the store cannot be read."""
+def ending(
+    outcome: Outcome, view: RunView | None, common: Common, columns: int | None = None
+) -> Iterator[str]:
+    """Yield the lines that a life ends with; `view` is None when the store cannot be read.
+
+    Reasons are wrapped to `columns`, commands never: they are there to be copied.
+    """
     run = safe(outcome.run_id)
     if view is None:
         yield f"{_headline(outcome)}  (exit {outcome.exit_code})"
-        yield f"  why    {safe(outcome.reason)}"
+        yield from _field("why", [safe(outcome.reason)], columns)
         yield f"  next   {_command(common)} doctor  # what is wrong with the store"
         yield f"         {_command(common)} resume {run}  # once it is well"
         return
@@ -50,12 +57,21 @@ def ending(outcome: Outcome, view: RunView | None, common: Common) -> Iterator[s
     why = why_of(view)
     yield f"{_headline(outcome)}  (exit {outcome.exit_code})"
     reasons = [line for reason in why.reasons[:REASONS_SHOWN_MAX] for line in _lines(reason)]
-    yield from _field("why", reasons or [safe(outcome.reason)])
-    yield from _field("state", [_standing(view)])
-    ways = [safe(way.line(*options(common))) + f"  # {way.does}" for way in why.next]
+    yield from _field("why", reasons or [safe(outcome.reason)], columns)
+    yield from _field("state", [_standing(view)], columns)
+    ways = [_way(way, common, columns) for way in why.next]
     if outcome.exit_code == EXIT_TIME:
-        ways.sort(key=lambda way: " resume " not in way)
-    yield from _field("next", [_as_called(way) for way in ways])
+        ways.sort(key=lambda lines: " resume " not in lines[0])
+    yield from _field("next", [line for lines in ways for line in lines])
+
+
+def _way(way: Next, common: Common, columns: int | None) -> list[str]:
+    """Return a command with what it does: beside it, or below it where there is no room."""
+    line = _as_called(safe(way.line(*options(common))))
+    beside = f"{line}  # {way.does}"
+    if columns is None or FIELD_COLUMNS + width_of(beside) <= columns:
+        return [beside]
+    return [line, f"  # {way.does}"]
 
 
 def options(common: Common) -> tuple[str, ...]:
@@ -100,9 +116,14 @@ def _lines(reason: Reason) -> list[str]:
     return [safe(first) + where, *(f"  {safe(line)}" for line in more[-TAIL_LINES_MAX:])]
 
 
-def _field(name: str, lines: Sequence[str]) -> Iterator[str]:
+def _field(name: str, lines: Sequence[str], columns: int | None = None) -> Iterator[str]:
+    indent = " " * FIELD_COLUMNS
     for at, line in enumerate(lines):
-        yield f"  {name if at == 0 else '':<6} {line}"
+        text = f"  {name if at == 0 else '':<6} {line}"
+        if columns is None or width_of(text) <= columns:
+            yield text
+        else:
+            yield from textwrap.wrap(text, columns, subsequent_indent=indent)
 
 
 def _standing(view: RunView) -> str:

@@ -51,7 +51,14 @@ def is_interactive() -> bool:
         return False
 
 
-def person_for(ask: Ask, *, prompts: bool, wait: bool) -> Person:
+class Attendant(Person, Protocol):
+    """Who attends a run, until the life is over."""
+
+    def close(self) -> None:
+        """Leave the keyboard as it was found."""
+
+
+def person_for(ask: Ask, *, prompts: bool, wait: bool) -> Attendant:
     """Return who attends: a prompt, somebody elsewhere who is waited for, or nobody."""
     if prompts:
         return Prompt(ask, Terminal())
@@ -64,6 +71,9 @@ class Parking:
     def attend(self, run: str, state: RunState, holds: Sequence[HoldState]) -> HoldAnswered | None:
         asked = "; ".join(hold.opened.question for hold in holds)
         raise Leaving(f"waits for a person: {asked}", 3, "park")
+
+    def close(self) -> None:
+        return None
 
 
 class Waiting:
@@ -81,6 +91,9 @@ class Waiting:
                 self._told.add(hold.opened.id)
                 self._tell(f"waits for an answer to {hold.opened.id}: {hold.opened.question}")
         self._wait(POLL_S)
+        return None
+
+    def close(self) -> None:
         return None
 
 
@@ -177,6 +190,12 @@ class Prompt:
             return self._attend(run, state, holds[0])
         finally:
             self._lock.release()
+
+    def close(self) -> None:
+        """Drop a line that was being typed when the answer came from elsewhere: it is not meant
+        for the shell either."""
+        if self._dialog is not None:
+            self._lines.forget()
 
     def _attend(self, run: str, state: RunState, hold: HoldState) -> HoldAnswered | None:
         dialog = self._dialog

@@ -18,6 +18,7 @@ from holdfast.cli.ending import ending
 from holdfast.cli.failing import guarded, say
 from holdfast.cli.live import Progress, progress_on
 from holdfast.cli.options import Common, store_options
+from holdfast.cli.paper import paper
 from holdfast.cli.prompt import Ask, is_interactive, person_for
 from holdfast.cli.text import json_text
 from holdfast.errors import HoldfastError, UsageError
@@ -291,6 +292,7 @@ def _lived(
     try:
         outcome = go(setting)
     finally:
+        person.close()
         progress.close()
     _report(store, common, outcome, begun.state)
     if outcome.status == "succeeded" and outcome.result is not None:
@@ -304,7 +306,8 @@ def _report(store: Store, common: Common, outcome: Outcome, state: RunState | No
     except HoldfastError:
         view = None
     try:
-        print(*ending(outcome, view, common), sep="\n", file=sys.stderr, flush=True)
+        lines = ending(outcome, view, common, paper(stream=sys.stderr).columns)
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
     except (OSError, ValueError):
         pass
     if store.dropped:

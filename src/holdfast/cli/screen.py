@@ -31,7 +31,9 @@ DRAW_EVERY_S = 0.1
 DRAW_SOON_S = 0.05
 RUNNING_SHOWN_MAX = 8
 OUTPUT_SHOWN_MAX = 3
-NAME_CELLS_MAX = 44
+NAME_CELLS_MIN, NAME_CELLS_MAX = 24, 40
+BESIDE_NAME_CELLS = 36
+"""Left of the line for the time and a note, as long as the name's column is not the least."""
 HELD_BACK_MAX = 10_000
 """Lines kept while a prompt has the terminal; older ones are in the log anyway."""
 
@@ -69,7 +71,11 @@ class Screen:
     # --- what is told ---
 
     def begin(self, run: str, state: RunState) -> None:
-        self._tell(lambda: self._keep(Text(live.beginning(run, state, datetime.now(UTC)), "bold")))
+        def tell() -> None:
+            self._keep(Text(clean(live.beginning(run, state, datetime.now(UTC))), "bold"))
+            self._draw()
+
+        self._tell(tell)
 
     def fact(self, fact: f.Fact, state: RunState) -> None:
         told = _TOLD.get(type(fact))
@@ -204,7 +210,12 @@ class Screen:
             if stage:
                 self._keep(Text(shown(stage), "bold"))
         name = key[len(stage) + 1 :] if stage else key
-        return shown(name), " "
+        return shown(name), " " if stage else ""
+
+    def _column(self) -> int:
+        """Return how many cells the names of steps take, so that times stand in a column."""
+        beside = self._console.width - BESIDE_NAME_CELLS
+        return max(NAME_CELLS_MIN, min(NAME_CELLS_MAX, beside))
 
     def _stage_of(self, scope: str, state: RunState) -> str:
         found = self._stages.get(scope)
@@ -221,13 +232,14 @@ class Screen:
         """Keep the line of a step that ended, with its last output and `more` lines below."""
         running = self._running.pop(key, None)
         name, indent = self._step(key, state)
-        spent = live.took(state.steps.get(key), at)
-        self._keep(_line(indent, mark, name, spent, note or (running.note if running else "")))
+        spent = "" if mark in _NOT_TIMED else live.took(state.steps.get(key), at)
+        note = note or (running.note if running else "")
+        self._keep(_line(indent, mark, name, spent, note, self._column()))
         if running is not None and running.tail:
             if running.lines > len(running.tail):
                 self._keep(Text(f"     … {running.lines - len(running.tail)} lines before", "dim"))
             for text in running.tail:
-                self._keep(Text(f"     {text}", "dim"))
+                self._keep(_tail_line(text, self._console.width - 1))
         for text in more:
             self._keep(Text(f"     {text}", _STYLES.get(mark, "")))
 
@@ -268,7 +280,8 @@ class Screen:
     def _rearmed(self, fact: f.StepRearmed, state: RunState) -> None:
         self._release(key=fact.key)
         name, indent = self._step(fact.key, state)
-        self._keep(_line(indent, "↻", name, "", f"runs again ({clean(live.name_of(fact.by))})"))
+        note = f"runs again ({clean(live.name_of(fact.by))})"
+        self._keep(_line(indent, "↻", name, "", note, self._column()))
 
     def _skipped(self, fact: f.StepSkipped, state: RunState) -> None:
         self._release(key=fact.key)
@@ -311,12 +324,14 @@ def _erase(height: int) -> str:
     return "\r" + (f"\x1b[{height - 1}A" if height > 1 else "") + "\x1b[J"
 
 
+_NOT_TIMED = frozenset("–?")
+"""Marks of steps that end by a decision: how long ago they began says nothing."""
 _STYLES = {"✔": "green", "–": "cyan", "✖": "red", "↻": "yellow", "?": "magenta", "‖": "yellow"}
 
 
-def _line(indent: str, mark: str, name: str, spent: str, note: str) -> Text:
-    padding = " " * max(0, NAME_CELLS_MAX - cell_len(name) - 8)
-    line = Text(f"{indent}")
+def _line(indent: str, mark: str, name: str, spent: str, note: str, column: int) -> Text:
+    padding = " " * max(0, column - cell_len(indent + name))
+    line = Text(indent)
     line.append(mark, _STYLES.get(mark, ""))
     line.append(f" {name}")
     line.append(f"{padding}{spent:>8}" if spent else "", "dim")
