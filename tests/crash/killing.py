@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tests.crash.lives import Life, Site, script
 
 EXIT_IN_DOUBT = 6
-START_S = 0.4
+START_S = 0.2
 """A life that is killed by the clock alone dies within this time of its start."""
 JITTER_S = 0.004
 LIVES_MAX = 2_000
@@ -45,7 +45,8 @@ def kill_until_done(
 ) -> Tally:
     """Run a workflow, killing it `kills` times, to its end; return what happened.
 
-    A life dies some time after its start, or a little after so many effects. Steps in doubt are decided by what is in the file of effects.
+    A life dies some time after its start, or a little after so many effects. Steps in doubt are
+    decided by what is in the file of effects.
     """
     dice, tally = random.Random(str(seed)), Tally(seed)
     words = ("run", script(workflow), "--id", run, "-p", f"steps={steps}", "--plain")

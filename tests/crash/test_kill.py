@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from tests.crash.killing import Tally, kill_until_done
 from tests.crash.lives import Site
 
@@ -34,7 +33,7 @@ def test_a_run_killed_at_random_moments_repeats_only_what_was_in_hand(tmp_path: 
     [
         ("steps:branches", 80, 2),
         ("steps:children", 40, 1),
-        ("steps:cursors", 100, 1),
+        ("steps:cursors", 300, 1),
         ("steps:retries", 25, 1),
         ("awaited:tasks", 60, 2),
     ],
