@@ -20,7 +20,7 @@ from holdfast.model.keys import check_run_id
 from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
-from holdfast.ports.store import RunRow, Store
+from holdfast.ports.store import Store
 from holdfast.runtime.blocking import Performer
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.life import Listener, Performers
@@ -85,15 +85,15 @@ def start(
         mode or workflow.mode or "",
     )
     if id is None:
-        return _live(setting, workflow, _create(setting.store, fact), resumed=False)
-    check_run_id(id)
+        journal = Journal(setting.store, _create(setting.store, fact))
+        return _live(setting, workflow, journal, resumed=False)
+    journal = Journal(setting.store, check_run_id(id))
     if not setting.store.create(id, fact):
-        state = _state_of(setting.store, id)
-        _check_same(state, fact, id)
-        refused = _not_to_be_resumed(setting.store, state, id)
+        _check_same(journal.refresh(), fact, id)
+        refused = _not_to_be_resumed(journal)
         if refused is not None:
             return refused
-    return _live(setting, workflow, id, resumed=False, mode=mode or "")
+    return _live(setting, workflow, journal, resumed=False, mode=mode or "")
 
 
 def resume(
@@ -111,9 +111,9 @@ def resume(
     """
     _check_mode(mode)
     row = find_run(setting.store, run)
-    state = _state_of(setting.store, row.id)
-    if state.is_finished:
-        return _report(setting.store, row.id, state)
+    journal = Journal(setting.store, row.id)
+    if journal.refresh().is_finished:
+        return _report(journal)
     workflow = load_workflow(file or f"{row.file}:{row.workflow}")
     if workflow.name != row.workflow:
         raise UsageError(
@@ -121,17 +121,22 @@ def resume(
             f"{file}:{row.workflow}, or start a new run"
         )
     if accept_drift:
-        _accept_drift(setting, row, state)
-    return _live(setting, workflow, row.id, resumed=True, mode=mode or "")
+        _accept_drift(setting, journal)
+    return _live(setting, workflow, journal, resumed=True, mode=mode or "")
 
 
 def _live(
-    setting: Setting, workflow: Workflow[..., Any], run: str, *, resumed: bool, mode: str = ""
+    setting: Setting,
+    workflow: Workflow[..., Any],
+    journal: Journal,
+    *,
+    resumed: bool,
+    mode: str = "",
 ) -> Outcome:
     file = str(Path(workflow.file).resolve())
     claim = Claim(setting.by, VERSION, resumed, file, mode, setting.lease_s)
-    journal = take(setting.store, run, claim, setting.clock, setting.tell)
-    setting.begins(run, journal.state)
+    take(journal, claim, setting.clock, setting.tell)
+    setting.begins(journal.run, journal.state)
     created = journal.state.created
     assert created is not None
     params = {name: decode(value, workflow.types) for name, value in created.params.items()}
@@ -159,16 +164,13 @@ def _create(store: Store, fact: RunCreated) -> str:
     raise RunLocked("no free run id was found; give one with --id")
 
 
-def _state_of(store: Store, run: str) -> RunState:
-    return Journal(store, run).refresh()
-
-
 def _check_same(state: RunState, fact: RunCreated, id: str) -> None:
     created = state.created
     assert created is not None
     if created.workflow != fact.workflow:
         raise UsageError(
-            f"run {id} is of workflow {created.workflow!r}, not {fact.workflow!r}: choose another --id"
+            f"run {id} is of workflow {created.workflow!r}, not {fact.workflow!r}: "
+            "choose another --id"
         )
     if created.params_digest != fact.params_digest:
         names = sorted(
@@ -184,37 +186,35 @@ def _check_same(state: RunState, fact: RunCreated, id: str) -> None:
         raise UsageError(f"run {id} is for target {created.target!r}, not {fact.target!r}")
 
 
-def _not_to_be_resumed(store: Store, state: RunState, id: str) -> Outcome | None:
+def _not_to_be_resumed(journal: Journal) -> Outcome | None:
     """Return how the run stands when the same `--id` must not take it up again."""
+    state = journal.state
     if state.is_finished:
-        return _report(store, id, state)
+        return _report(journal)
     if state.stop is not None:
         by = state.stop.by.claimed or state.stop.by.user
         word = "paused" if state.stop.pause else "stopped"
-        reason = f"{word} by {by}; go on with: holdfast resume {id}"
-        return Outcome(word, None, id, 3, reason)
+        reason = f"{word} by {by}; go on with: holdfast resume {journal.run}"
+        return Outcome(word, None, journal.run, 3, reason)
     return None
 
 
-def _report(store: Store, run: str, state: RunState) -> Outcome:
-    result = Journal(store, run).load(state.result)
+def _report(journal: Journal) -> Outcome:
+    state = journal.state
+    result = decode(journal.load(state.result))
     code = {"succeeded": 0, "rolled_back": 0}.get(state.status, 1)
-    return Outcome(state.status, decode(result), run, code, "" if code == 0 else state.status)
+    return Outcome(state.status, result, journal.run, code, "" if code == 0 else state.status)
 
 
-def _accept_drift(setting: Setting, row: RunRow, state: RunState) -> None:
-    journal = Journal(setting.store, row.id)
-    while True:
-        journal.refresh()
-        holds = [hold for hold in journal.state.open_holds if hold.opened.kind == "drift"]
-        if not holds:
-            return
+def _accept_drift(setting: Setting, journal: Journal) -> None:
+    while holds := [hold for hold in journal.state.open_holds if hold.opened.kind == "drift"]:
         opened = holds[-1].opened
         answer = HoldAnswered(
             setting.clock.now(), opened.id, setting.by, "approve", digest=opened.digest,
             comment="--accept-drift",
         )  # fmt: skip
-        journal.append((answer,))
+        if not journal.append((answer,)):
+            journal.refresh()
 
 
 def _check_mode(mode: str | None) -> None:

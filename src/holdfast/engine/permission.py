@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.engine.effects import Program, look, now, record
+from holdfast.engine.effects import Program, now, record
 from holdfast.engine.hold import ask
 from holdfast.engine.spec import Call
 from holdfast.errors import StepFailed
@@ -10,12 +10,12 @@ from holdfast.model.codec import digest
 from holdfast.model.facts import AttemptFailed, StepSkipped, Who
 from holdfast.model.json import Json
 from holdfast.model.mode import decide
+from holdfast.model.state import RunState
 
 
-def permission(call: Call) -> Program[str | None]:
+def permission(call: Call, state: RunState) -> Program[str | None]:
     """Return what lets the step run ("auto: …", "approved by ana"), or None when a person
     skipped it. Raises StepFailed when a person said no."""
-    state = yield from look()
     ruling = decide(call.rules.confirm, call.rules.reads, state.mode, state.auto_rest)
     if not ruling.asks:
         return ruling.rule

@@ -79,8 +79,8 @@ def step(call: Call) -> Program[Json | Spilled]:
         if not (yield from _is_stale(call, seen, state)):
             yield from drift.of_inputs(call, seen)
             return seen.result
-        return (yield from _attempts(call, stale=seen))
-    return (yield from _attempts(call))
+        return (yield from _attempts(call, state, stale=seen))
+    return (yield from _attempts(call, state))
 
 
 def _is_stale(call: Call, seen: StepState, state: RunState) -> Program[bool]:
@@ -94,9 +94,10 @@ def _is_stale(call: Call, seen: StepState, state: RunState) -> Program[bool]:
     return (yield from now()) - seen.ended_at > timedelta(seconds=fresh)
 
 
-def _attempts(call: Call, stale: StepState | None = None) -> Program[Json | Spilled]:
+def _attempts(
+    call: Call, state: RunState, stale: StepState | None = None
+) -> Program[Json | Spilled]:
     """Attempt the step until it has a result, a person decides, or the attempts are used up."""
-    state: RunState = yield LOOK
     outdated = 0 if stale is None else stale.ended_seq
     while True:
         seen = state.steps.get(call.key)
@@ -107,11 +108,12 @@ def _attempts(call: Call, stale: StepState | None = None) -> Program[Json | Spil
         if call.check is not None or call.rules.once:
             if (yield from _settled_without_running(call, seen)):
                 continue
-        decided_by = yield from permission(call)
+        decided_by = yield from permission(call, state)
         if decided_by is None:
             continue
-        started = yield from _start(call, decided_by)
-        if started is not None:
+        started = _started(call, state, decided_by, (yield NOW))
+        hard = call.rules.hardens_start or decided_by.startswith("approved")
+        if (yield Record((started,), hard, True)):
             yield from _finish(call, started)
 
 
@@ -132,13 +134,10 @@ def _is_doubtful(call: Call, seen: StepState) -> bool:
     return (call.rules.once or seen.once) and seen.status in ("running", "in_doubt")
 
 
-def _start(call: Call, decided_by: str) -> Program[StepStarted | None]:
-    """Record the intent; None when the journal moved and everything is to be decided again."""
-    state: RunState = yield LOOK
-    seen = state.steps.get(call.key)
-    at: datetime = yield NOW
-    rules = call.rules
-    fact = StepStarted(
+def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> StepStarted:
+    """Return the fact that says what is about to run."""
+    seen, rules = state.steps.get(call.key), call.rules
+    return StepStarted(
         at,
         call.key,
         1 if seen is None else seen.attempts + 1,
@@ -152,9 +151,6 @@ def _start(call: Call, decided_by: str) -> Program[StepStarted | None]:
         rules.version,
         call.location,
     )
-    hard = rules.hardens_start or decided_by.startswith("approved")
-    written: bool = yield Record((fact,), hard, True)
-    return fact if written else None
 
 
 def _finish(call: Call, started: StepStarted) -> Program[None]:

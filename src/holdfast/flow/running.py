@@ -56,8 +56,9 @@ def live(
     On return the run is given back, and everything it says is durable.
     """
     life = Life(journal, clock, person, performers, budget_s=budget_s)
-    life.listeners.extend(listeners)
-    journal.observers.append(_telling(life))
+    if listeners:
+        life.listeners.extend(listeners)
+        journal.observers.append(_telling(life))
     with _attended(life, clock, lease_s):
         ended = _walk(workflow, params, life)
     return ended

@@ -151,7 +151,8 @@ def _named(call: Any) -> tuple[str, Callable[[], Any]]:
     name = getattr(call, "__name__", "")
     if not callable(call) or not name or name == "<lambda>":
         raise UsageError(
-            f"parallel takes functions, or (label, function, *args); {call!r} has no name of its own"
+            f"parallel takes functions, or (label, function, *args); {call!r} has no name of its "
+            "own"
         )
     return name, call
 

@@ -52,13 +52,27 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-_COMPACT: Final[Callable[[object], str]] = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-).encode
-canonical: Final[Callable[[object], str]] = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"),
-    sort_keys=True,
-).encode
+def _writer(*, sort_keys: bool) -> Callable[[object], str]:
+    """Return what writes a tree as compact JSON.
+
+    `JSONEncoder.encode` makes its C encoder anew at each call, which costs more than a small
+    tree; where CPython has one, it is kept here instead.
+    """
+    made = json.JSONEncoder(
+        ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"),
+        sort_keys=sort_keys,
+    )  # fmt: skip
+    kept = getattr(json.encoder, "c_make_encoder", None)
+    if kept is None:
+        return made.encode
+    write = kept(
+        None, made.default, json.encoder.encode_basestring, None, ":", ",", sort_keys, False, False
+    )
+    return lambda tree: "".join(write(tree, 0))
+
+
+_COMPACT: Final = _writer(sort_keys=False)
+canonical: Final = _writer(sort_keys=True)
 """Returns the one text of a tree: compact, its keys sorted."""
 
 _READ: Final = json.JSONDecoder(parse_constant=_no_constant).decode

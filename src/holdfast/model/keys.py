@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import Enum
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Final
 from uuid import UUID
@@ -168,6 +169,11 @@ def default_label(
     return label
 
 
+_SCALARS: Final = frozenset((str, int, float, bool, date, UUID))
+_NAMED: Final = (Enum, PurePath)
+
+
+@lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
     """Return whether a parameter of this name should not be shown."""
     return _SECRET.search(name) is not None
@@ -179,7 +185,7 @@ def _is_default(value: object, default: object) -> bool:
 
 def _is_scalar(value: object) -> bool:
     # A datetime, which is a date too, would make the label change at every call.
-    return isinstance(value, Enum | PurePath) or type(value) in (str, int, float, bool, date, UUID)
+    return type(value) in _SCALARS or isinstance(value, _NAMED)
 
 
 def _scalar(parameter: str, value: object) -> str:

@@ -46,6 +46,8 @@ def glance(fact: Fact) -> Glance:
     The row serves `list` over many runs without folding any of them. A run whose row says
     `running` and whose owner is dead is shown as `interrupted`; the reader judges that.
     """
+    if type(fact) not in _GLANCED:
+        return UNCHANGED
     match fact:
         case RunCreated():
             return Glance("queued")
@@ -63,6 +65,9 @@ def glance(fact: Fact) -> Glance:
             return UNCHANGED
 
 
+_GLANCED: Final = frozenset(
+    (RunCreated, LifeStarted, RunSucceeded, RunFailed, RunStopped, RunCancelled)
+)
 _STOPPED: Final[dict[str, RunStatus]] = {
     "verb": "stopped",
     "signal": "stopped",

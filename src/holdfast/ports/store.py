@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from holdfast.errors import UsageError
 from holdfast.model.facts import Fact, LifeStarted, Owner, RunCreated, Spilled
@@ -26,8 +26,7 @@ class StoreAbsent(UsageError):
     """There is no store at this place, and the caller did not ask to make one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """One fact as it lies in the journal. `chain` covers it and everything before it."""
 
     seq: int

@@ -6,7 +6,7 @@ from contextvars import copy_context
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import assert_never
+from typing import cast
 
 from holdfast.engine.effects import (
     Call,
@@ -24,6 +24,10 @@ from holdfast.runtime.calling import SLICE_S, landing_of
 from holdfast.runtime.life import Life
 
 
+_NONE: set[str] = set()
+"""Shared by all performers that start no thread; the first thread gives one its own."""
+
+
 class Performer:
     """Answers the effects of one program for one life."""
 
@@ -33,33 +37,34 @@ class Performer:
         self._life = life
         self._landed: dict[str, Outcome] = {}
         self._queue: SimpleQueue[tuple[str, Outcome | BaseException]] | None = None
-        self._flying: set[str] = set()
+        self._flying: set[str] = _NONE
         self._left: Leaving | None = None
 
     def __call__(self, effect: Effect) -> object:
-        life = self._life
-        match effect:
-            case Record():
-                return life.record(effect)
-            case Now():
-                return life.clock.now()
-            case Look():
-                life.raise_if_leaving()
-                return life.journal.state
-            case Submit(ticket, call, place):
-                if place == "here":
-                    self._landed[ticket] = life.run_body(call)
-                else:
-                    self._start_thread(ticket, call)
-                return None
-            case Wait(until):
-                return self._wait(until)
-            case _:
-                assert_never(effect)
+        # By exact type, the most frequent first: this is the hot path of every step.
+        kind = type(effect)
+        if kind is Record:
+            return self._life.record(cast(Record, effect))
+        if kind is Now:
+            return self._life.clock.now()
+        if kind is Wait:
+            return self._wait(cast(Wait, effect).until)
+        if kind is Submit:
+            self._submit(cast(Submit, effect))
+            return None
+        assert kind is Look
+        self._life.raise_if_leaving()
+        return self._life.journal.state
+
+    def _submit(self, effect: Submit) -> None:
+        if effect.place == "here":
+            self._landed[effect.ticket] = self._life.run_body(effect.call)
+        else:
+            self._start_thread(effect.ticket, effect.call)
 
     def _start_thread(self, ticket: str, call: Call) -> None:
         if self._queue is None:
-            self._queue = SimpleQueue()
+            self._queue, self._flying = SimpleQueue(), set()
         queue = self._queue
         context = copy_context()
         self._flying.add(ticket)
@@ -72,7 +77,7 @@ class Performer:
 
     def _wait(self, until: datetime | None) -> Landed:
         if not self._landed:
-            if self._flying:
+            if self._queue is not None and self._flying:
                 self._wait_for_threads(until)
             elif until is not None:
                 self._life.wait_until(until)

@@ -91,6 +91,8 @@ class Capture:
 
     def flush(self, key: str, attempt: int) -> None:
         """Pass on lines that the step left without a newline; call it when the attempt ends."""
+        if not self._partial:
+            return
         with self._lock:
             mine = [place for place in self._partial if place[:2] == (key, attempt)]
         self._pass_on(mine)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import RLock
 
 from holdfast.errors import StoreError
@@ -11,7 +13,20 @@ from holdfast.model.json import Json
 from holdfast.model.state import RunState
 from holdfast.ports.store import Store
 
+LONG_FACTS = 10_000
 Observer = Callable[[Fact, RunState], None]
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A long journal makes many objects and no garbage: looking for some costs a third more."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Journal:
@@ -25,17 +40,17 @@ class Journal:
 
     def refresh(self) -> RunState:
         """Fold in what was appended since the last look. Raises StoreCorrupt."""
-        with self._lock:
-            state = self.state
-            apply = state.apply
-            for stored in self.store.read(self.run, state.seq):
+        with self._lock, _without_collector():
+            state, before = self.state, self.state.seq
+            for stored in self.store.read(self.run, before):
                 if stored.seq != state.seq + 1:
                     raise StoreError(
                         f"run {self.run}: fact {state.seq + 1} is missing from its journal"
                     )
-                apply(stored.fact)
-                if self.observers:
-                    self._tell(stored.fact)
+                self._fold(stored.fact)
+            if state.seq - before >= LONG_FACTS:
+                # They live as long as the run: no collection need ever walk them.
+                gc.freeze()
             return state
 
     def append(

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from holdfast.errors import HoldfastError, RunLocked, UsageError
 from holdfast.model.facts import LifeStarted, Owner, Who
 from holdfast.ports.clock import Clock
-from holdfast.ports.store import RunRow, Store
+from holdfast.ports.store import RunRow
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.life import stale_holds
 from holdfast.runtime.ownership import LEASE_S, judge, liveness, this_process
@@ -34,13 +34,15 @@ class Claim:
 
 
 def take(
-    store: Store, run: str, claim: Claim, clock: Clock, tell: Callable[[str], None]
+    journal: Journal, claim: Claim, clock: Clock, tell: Callable[[str], None]
 ) -> Journal:
-    """Return the run's journal, folded, under a new epoch owned by this process.
+    """Return the run's journal, folded up to now, under a new epoch owned by this process.
 
+    `journal` is one that nobody owns, folded up to whenever it was read; it becomes the owner's.
     Durable on return. Raises RunLocked, changing nothing, while another owner lives; an owner
     on another host is watched for a lease first. `tell` hears what a person should know.
     """
+    store, run = journal.store, journal.run
     watched: tuple[_SignOfLife, float] | None = None
     tries = 0
     while tries < CLAIM_TRIES_MAX:
@@ -53,15 +55,14 @@ def take(
         verdict = judge(row, now, silent_s, claim.lease_s)
         if not verdict.may_take:
             if not _can_only_be_watched(row) or (watched is not None and not stands_still):
-                raise _locked(store, run, verdict.why)
+                raise _locked(journal, verdict.why)
             if watched is None:
                 tell(f"run {row.id} is {verdict.why}; watching whether it still lives")
                 watched = _sign_of_life(row), now
             time.sleep(clock.wait_s(min(WATCH_EVERY_S, claim.lease_s / 3)))
             continue
         tries, watched = tries + 1, None
-        journal = _claim(store, run, row, claim, clock, verdict.why)
-        if journal is not None:
+        if _claim(journal, row, claim, clock, verdict.why):
             if verdict.why:
                 tell(f"taken over: {verdict.why}")
             return journal
@@ -80,16 +81,14 @@ def _can_only_be_watched(row: RunRow) -> bool:
     return health == "elsewhere" or (health == "stopped" and row.beat_monotonic is None)
 
 
-def _locked(store: Store, run: str, why: str) -> RunLocked:
-    lives = Journal(store, run).refresh().lives
+def _locked(journal: Journal, why: str) -> RunLocked:
+    lives = journal.refresh().lives
     since = f", since {lives[-1].at:%Y-%m-%d %H:%M:%S} UTC" if lives else ""
-    return RunLocked(f"run {run} is {why}{since}; nothing was changed")
+    return RunLocked(f"run {journal.run} is {why}{since}; nothing was changed")
 
 
-def _claim(
-    store: Store, run: str, row: RunRow, claim: Claim, clock: Clock, took_over: str
-) -> Journal | None:
-    journal = Journal(store, run)
+def _claim(journal: Journal, row: RunRow, claim: Claim, clock: Clock, took_over: str) -> bool:
+    """Return whether the journal is ours now; False when somebody else was faster."""
     journal.refresh()
     epoch = row.epoch + 1
     fact = LifeStarted(
@@ -103,14 +102,15 @@ def _claim(
         took_over,
         claim.mode,
     )
-    if store.claim(run, fact, after=journal.state.seq, expected_epoch=row.epoch) is None:
-        return None
+    seq = journal.state.seq
+    if journal.store.claim(row.id, fact, after=seq, expected_epoch=row.epoch) is None:
+        return False
     journal.epoch = epoch
     journal.refresh()
     voided = stale_holds(journal.state, clock.now())
     if voided:
         journal.append(voided)
-    return journal
+    return True
 
 
 class Heartbeat:

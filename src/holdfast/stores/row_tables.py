@@ -21,12 +21,10 @@ from typing import Any, Final, Literal, NamedTuple, Union, get_args, get_origin,
 from holdfast.errors import StoreCorrupt
 from holdfast.model.facts import Owner, Spilled, Who
 from holdfast.model.json import Json
+from holdfast.model.jsontext import dumps
 
 NEWER: Final = "was it written by a newer holdfast?"
 
-_encoder: Final = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-)
 _decoder: Final = json.JSONDecoder()
 
 
@@ -49,7 +47,7 @@ def load_time(text: str) -> datetime:
 
 def dump_json(value: Json) -> str:
     """Return compact JSON text. Raises ValueError for NaN, TypeError for what is not JSON."""
-    return _encoder.encode(value)
+    return dumps(value)
 
 
 def load_json(text: str, what: str) -> Any:
@@ -126,13 +124,37 @@ def table_for(cls: type[Any]) -> Table:
 def decoded(table: Table, stored: dict[str, Any]) -> Any:
     """Return the value of a class from its stored fields. Raises StoreCorrupt."""
     try:
-        decode = table.decode
-        made = {name: decode[name](raw) for name, raw in stored.items()}
-        return table.make(**made)
+        seen = (table.kind, *stored, *map(type, stored.values()))
+        readers = _READERS.get(seen)
+        if readers is None:
+            readers = _readers_for(table, stored)
+            if len(_READERS) < READERS_MAX:
+                _READERS[seen] = readers
+        read_anew = [(name, read(stored[name])) for name, read in readers]
+        stored.update(read_anew)
+        return table.make(**stored)
     except StoreCorrupt:
         raise
     except (TypeError, ValueError, KeyError) as problem:
         raise StoreCorrupt(_why_not(table, stored, problem)) from problem
+
+
+READERS_MAX = 4_096
+_READERS: Final[dict[tuple[Any, ...], tuple[tuple[str, Callable[[Any], Any]], ...]]] = {}
+"""By kind, fields and their JSON types, as rows of one kind mostly repeat them: the fields that
+are not what they look like. The others have been found to be read as they are."""
+
+
+def _readers_for(
+    table: Table, stored: dict[str, Any]
+) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """Return how to read the fields whose value is more than their JSON. Raises as they do."""
+    readers = []
+    for name, raw in stored.items():
+        read = table.decode[name]
+        if read(raw) is not raw or not getattr(read, "by_type", False):
+            readers.append((name, read))
+    return tuple(readers)
 
 
 def _why_not(table: Table, stored: dict[str, Any], problem: Exception) -> str:
@@ -223,6 +245,7 @@ def _expect(cls: type[Any]) -> Callable[[Any], Any]:
             raise TypeError(f"expected {cls.__name__}, found {raw!r}")
         return raw
 
+    decode.by_type = True  # type: ignore[attr-defined]
     return decode
 
 
