@@ -79,7 +79,7 @@ def owned_by(owner: Owner, path: Path) -> SqliteStore:
 @contextmanager
 def stopped_owner(site: Site, *command: str) -> Iterator[Life]:
     with site.process(*command) as life:
-        life.wait_for("step started gated")
+        life.wait_for("at the gate")
         life.stop()
         yield life
 
@@ -88,7 +88,7 @@ def stopped_owner(site: Site, *command: str) -> Iterator[Life]:
 def test_a_living_owner_is_not_disturbed(site: Site, command: tuple[str, ...]) -> None:
     """Who comes second is refused with 5, told host, pid and since when, and changes nothing."""
     with site.life(*GATE) as owner:
-        owner.wait_for("step started gated")
+        owner.wait_for("at the gate")
         before = site.state().seq
         code, text = site.holdfast(*command)
 
@@ -103,7 +103,7 @@ def test_a_living_owner_is_not_disturbed(site: Site, command: tuple[str, ...]) -
 def test_a_dead_owner_is_displaced_at_once(site: Site) -> None:
     """No lease is waited for: the process is gone."""
     with site.life(*GATE) as owner:
-        owner.wait_for("step started gated")
+        owner.wait_for("at the gate")
         owner.kill()
     open_for_all(site)
     code, text = site.holdfast(*GATE)
@@ -115,7 +115,7 @@ def test_a_dead_owner_is_displaced_at_once(site: Site) -> None:
 def test_a_zombie_owner_is_dead(site: Site) -> None:
     """Its pid is still there, because nobody has waited for it; it will never write again."""
     with site.life(*GATE) as owner:
-        owner.wait_for("step started gated")
+        owner.wait_for("at the gate")
         owner.signal(signal.SIGKILL)
         os.waitid(os.P_PID, owner.pid, os.WEXITED | os.WNOWAIT)
         open_for_all(site)

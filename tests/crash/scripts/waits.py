@@ -27,6 +27,7 @@ def plain(number: int) -> str:
 @step("gated")
 def gated() -> str:
     effect("gated")
+    print("at the gate")
     return Path(os.environ["GATE"]).read_text()
 
 
@@ -76,6 +77,7 @@ def counting() -> int:
     for number in range(saved(0), 3):
         effect(f"counting:{number}")
         if number == 1 and "GATE" in os.environ:
+            print("at the gate")
             Path(os.environ["GATE"]).read_text()
         save(number + 1)
     return int(saved())
