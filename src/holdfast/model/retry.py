@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite, log
+from math import exp, isfinite, log
 from typing import Final
 
 from holdfast.errors import UsageError
@@ -70,9 +70,13 @@ class Retry:
         if first_s == 0 or self.factor == 1:
             return first_s
         # By logarithm, because the power of a late attempt overflows.
-        if times_grown * log(self.factor) >= log(most_s / first_s):
+        grown = log(first_s) + times_grown * log(self.factor)
+        if grown >= log(most_s):
             return most_s
-        return min(most_s, first_s * float(self.factor) ** times_grown)
+        try:
+            return min(most_s, first_s * float(self.factor) ** times_grown)
+        except OverflowError:
+            return min(most_s, exp(grown))
 
     def retries(self, error: BaseException) -> bool:
         """Return whether this error may be followed by another attempt."""
