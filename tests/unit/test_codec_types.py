@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import re
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass
@@ -94,7 +95,7 @@ def half_known(x: Missing) -> Leaf:  # noqa: F821
         typing.Callable[[Leaf], int], Tree, Model, Attr, Struct, Named, Typed, step, half_known,
         "Leaf", "list[Leaf]", Types.of(Leaf),
     ],
-    ids=str,
+    ids=lambda offered: re.sub(" (object )?at 0x[0-9a-f]+", "", str(offered)),
 )
 def test_annotations_offer_their_classes(offered):
     """A class is found wherever an annotation mentions it."""
