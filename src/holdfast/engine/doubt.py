@@ -25,7 +25,7 @@ def decided_again(call: Call, seen: StepState) -> Program[None]:
             yield WAIT
             continue
         at = yield from now()
-        name = f"h{len(state.holds) + 1}"
+        name = state.new_hold_id()
         question = f"did {call.key} take effect? It runs at most once, and its end is not known"
         digest = f"{call.key}@{seen.attempts}"
         opened = HoldOpened(

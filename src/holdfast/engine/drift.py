@@ -20,16 +20,22 @@ from holdfast.model.state import RunState, StepState
 
 def before_new(call: Call) -> Program[None]:
     """Hold when finished steps should have been reached before this new one."""
-    gone = call.trace.unreached(at_end=False)
+    gone = call.trace.unreached(call.lane)
     if gone:
         yield from _ask(call.trace, gone=gone, new=call)
 
 
 def at_end(trace: Trace) -> Program[None]:
-    """Hold when the scope ends without having reached steps it once finished."""
-    gone = trace.unreached(at_end=True)
+    """Hold when the scope ends without having reached steps it once finished; those that were
+    let pass before are superseded now, because they did not follow."""
+    gone = tuple(key for key in trace.pending if key not in trace.passed)
     if gone:
         yield from _ask(trace, gone=gone)
+    if trace.pending:
+        left = tuple(trace.pending)
+        by = trace.passed[left[0]]
+        yield from record(DriftAccepted((yield from now()), by, trace.scope, left))
+        trace.reach_all(left)
 
 
 def of_inputs(call: Call, seen: StepState) -> Program[None]:
@@ -62,7 +68,10 @@ def _ask(
         DriftAccepted(at, answer.by, trace.scope, gone, pairs, "" if new is None else new.key)
     )
     for each in trace.chain():
-        each.reach_all(gone)
+        if new is None:
+            each.reach_all(gone)
+        else:
+            each.passed.update(dict.fromkeys(gone, answer.by))
 
 
 def _report(
@@ -74,7 +83,7 @@ def _report(
     """Return what a person is shown, in the order: recorded, then the script now."""
     report: dict[str, Json] = {"gone": [_gone(state, key) for key in gone]}
     if new is not None:
-        report["new"] = {"key": new.key, "location": new.location}
+        report["new"] = {"key": new.key, "location": new.location, "now": new.shown}
         same_code = [key for key in gone if _code_of(state, key) == new.code != ""]
         if same_code:
             # Same code under another name: a rename (`was=`), or a label that holds a
@@ -90,7 +99,11 @@ def _report(
 
 def _gone(state: RunState, key: str) -> dict[str, Json]:
     step = state.steps.get(key)
-    return {"key": key, "location": step.location if step else ""}
+    if step is not None:
+        return {"key": key, "location": step.location, "recorded": step.shown}
+    inside = [s for s in state.steps.values() if s.key.startswith(f"{key}/")]
+    location = next((s.location for s in inside if s.location), "")
+    return {"key": key, "location": location, "recorded": f"a scope of {len(inside)} steps"}
 
 
 def _code_of(state: RunState, key: str) -> str:

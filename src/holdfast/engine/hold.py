@@ -30,7 +30,7 @@ def ask(
             yield from record_at_boundary(HoldVoided(at, hold.opened.id, why))
         elif hold is None:
             at = yield from now()
-            name = f"h{len(state.holds) + 1}"
+            name = state.new_hold_id()
             opened = HoldOpened(at, name, kind, key, question, digest, evidence)
             yield from record_at_boundary(opened)
         elif hold.answer is not None:

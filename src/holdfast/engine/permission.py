@@ -20,6 +20,8 @@ def permission(call: Call, state: RunState) -> Program[str | None]:
     if not ruling.asks:
         return ruling.rule
     seen = state.steps.get(call.key)
+    if seen is not None and seen.epoch == state.epoch and seen.decided_by.startswith("approved"):
+        return seen.decided_by  # A yes covers the step with its retries in this life.
     evidence: dict[str, Json] = {
         "runs": call.label,
         "inputs": call.shown,
@@ -33,7 +35,9 @@ def permission(call: Call, state: RunState) -> Program[str | None]:
     by = name_of(answer.by)
     at = yield from now()
     if answer.answer == "skip":
-        yield from record(StepSkipped(at, call.key, answer.by, answer.comment))
+        yield from record(
+            StepSkipped(at, call.key, answer.by, answer.comment, call.label, call.rules.version)
+        )
         return None
     if answer.answer == "reject":
         message = f"rejected by {by}" + (f": {answer.comment}" if answer.comment else "")

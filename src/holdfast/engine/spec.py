@@ -8,6 +8,7 @@ from enum import Enum
 
 from holdfast.engine.trace import Trace
 from holdfast.model.retry import Retry
+from holdfast.model.types import NO_TYPES, Types
 
 
 class Check(Enum):
@@ -58,7 +59,9 @@ class Call:
 
     `body` runs the user's function in the step's context; `check` asks its check, or is None;
     `abort` kills the programs that the body started. `inputs` is the fingerprint of the
-    arguments and `shown` what a person sees of them. `code` is evidence, never identity.
+    arguments and `shown` what a person sees of them. `code` is evidence, never identity. `lane`
+    is not 0 in a task beside the one that walks the scope; `redact` covers secrets in an error;
+    `edited` hears that the code of a finished step is not what was run.
     """
 
     key: str
@@ -74,3 +77,7 @@ class Call:
     check: Callable[[], object] | None = None
     abort: Callable[[], None] = lambda: None
     undo_shown: str = ""
+    lane: int = 0
+    redact: Callable[[str], str] = str
+    edited: Callable[[str], object] = str
+    types: Types = NO_TYPES

@@ -23,6 +23,7 @@ from holdfast.engine.effects import (
     LOOK,
     NOW,
     WAIT,
+    Landed,
     Outcome,
     Program,
     Raised,
@@ -30,14 +31,12 @@ from holdfast.engine.effects import (
     Returned,
     Submit,
     Wait,
-    look,
     now,
-    pause,
     record,
 )
 from holdfast.engine.permission import permission
 from holdfast.engine.spec import Call, Check, FoundDone
-from holdfast.errors import NotDone, StepFailed, UsageError
+from holdfast.errors import NotDone, StepFailed
 from holdfast.model.codec import Unrecordable, digest, encode
 from holdfast.model.facts import (
     AttemptFailed,
@@ -77,6 +76,8 @@ def step(call: Call) -> Program[Json | Spilled]:
         raise _failure(seen)
     elif seen.is_finished:
         if not (yield from _is_stale(call, seen, state)):
+            if seen.code != call.code:
+                call.edited(call.key)
             yield from drift.of_inputs(call, seen)
             return seen.result
         return (yield from _attempts(call, state, stale=seen))
@@ -103,8 +104,10 @@ def _attempts(
         seen = state.steps.get(call.key)
         if seen is not None and seen.is_finished and seen.ended_seq > outdated:
             return seen.result
-        if seen is not None and seen.next_at is not None:
-            yield from pause(seen.next_at)
+        if seen is not None and seen.next_at is not None and (yield NOW) < seen.next_at:
+            # A person may end the wait, or decide the step, before the moment comes.
+            yield Wait(seen.next_at)
+            continue
         if call.check is not None or call.rules.once:
             if (yield from _settled_without_running(call, seen)):
                 continue
@@ -114,7 +117,7 @@ def _attempts(
         started = _started(call, state, decided_by, (yield NOW))
         hard = call.rules.hardens_start or decided_by.startswith("approved")
         if (yield Record((started,), hard, True)):
-            yield from _finish(call, started)
+            yield from _finish(call, state, started)
 
 
 def _settled_without_running(call: Call, seen: StepState | None) -> Program[bool]:
@@ -153,7 +156,7 @@ def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> Step
     )
 
 
-def _finish(call: Call, started: StepStarted) -> Program[None]:
+def _finish(call: Call, state: RunState, started: StepStarted) -> Program[None]:
     """Run the body and record what came of it. Raises StepFailed when no attempt follows."""
     outcome = yield from _run_body(call)
     at: datetime = yield NOW
@@ -165,37 +168,53 @@ def _finish(call: Call, started: StepStarted) -> Program[None]:
         else:
             yield Record((StepSucceeded(at, call.key, result),))
             return
-    yield from _record_failure(call, started, outcome.error, at)
+    yield from _record_failure(call, state.steps[call.key], started, outcome.error, at)
 
 
 def _run_body(call: Call) -> Program[Outcome]:
     limit = call.rules.timeout_s
     if limit is None:
         yield Submit(call.key, call.body)
-        return (yield WAIT)[call.key]  # type: ignore[no-any-return]
+        landed = yield WAIT
+        while call.key not in landed:
+            landed = yield WAIT  # A check that was given up on has ended at last.
+        return landed[call.key]  # type: ignore[no-any-return]
 
     at = yield from now()
     yield Submit(call.key, call.body, "thread")
-    landed = yield Wait(at + timedelta(seconds=limit))
-    if call.key in landed:
-        return landed[call.key]  # type: ignore[no-any-return]
+    outcome = yield from _landing(call.key, at + timedelta(seconds=limit))
+    if outcome is not None:
+        return outcome
     yield Submit(f"{call.key}!", call.abort)
-    landed = yield Wait(at + timedelta(seconds=limit + ABORT_GRACE_S))
-    left = "" if call.key in landed else "; it may still be running"
-    return Raised(TimeoutError(f"timed out after {limit:g} s{left}"))
+    grace = timedelta(seconds=limit + ABORT_GRACE_S)
+    if (yield from _landing(call.key, at + grace)) is None:
+        return Raised(StillRunning(f"timed out after {limit:g} s; it may still be running"))
+    return Raised(TimeoutError(f"timed out after {limit:g} s"))
+
+
+class StillRunning(TimeoutError):
+    """The body outlived its timeout and the grace: nothing is tried again beside it."""
+
+
+def _landing(ticket: str, until: datetime) -> Program[Outcome | None]:
+    """Return what came of one ticket by then, or None; others that land meanwhile are old."""
+    while True:
+        landed: Landed = yield Wait(until)
+        if not landed:
+            return None
+        if ticket in landed:
+            return landed[ticket]
 
 
 def _record_failure(
-    call: Call, started: StepStarted, error: Exception, at: datetime
+    call: Call, seen: StepState, started: StepStarted, error: Exception, at: datetime
 ) -> Program[None]:
     """Record one failed attempt. Raises StepFailed when none follows."""
-    kind, text = type(error).__name__, str(error)[:MESSAGE_CHARS_MAX]
+    kind, text = described(call, error)
     if call.rules.once and not isinstance(error, NotDone):
         why = f"attempt {started.attempt} ended without a result: {kind}: {text}"
         yield from record(StepDoubted(at, call.key, started.attempt, why))
         return
-    state = yield from look()
-    seen = state.steps[call.key]
     wait = _wait_after(call, seen, error, started)
     next_at = None if wait is None else at + timedelta(seconds=wait)
     yield from record(
@@ -209,7 +228,7 @@ def _wait_after(
     call: Call, seen: StepState, error: Exception, started: StepStarted
 ) -> float | None:
     """Return the seconds before the next attempt, or None when there is none."""
-    if isinstance(error, UsageError) or not call.rules.retry.retries(error):
+    if isinstance(error, Unrecordable | StillRunning) or not call.rules.retry.retries(error):
         return None
     # Drawn from the attempt itself: the engine stays a pure function of journal and answers.
     drawn = digest([call.key, started.attempt, started.at.isoformat()])
@@ -217,20 +236,19 @@ def _wait_after(
     return call.rules.retry.wait_before(seen.attempts - seen.forgiven + 1, fraction)
 
 
-def _ask_check(call: Call) -> Program[tuple[Check, object]]:
-    """Return what the step's check says, and the result it knows."""
+def _ask_check(call: Call) -> Program[tuple[Check, Json]]:
+    """Return what the step's check says, and the result it knows, as it is recorded."""
     if call.check is None:
         return Check.UNKNOWN, None
     at = yield from now()
     ticket = f"{call.key}?"
     yield Submit(ticket, call.check, "thread")
-    landed = yield Wait(at + timedelta(seconds=CHECK_S_MAX))
-    outcome = landed.get(ticket)
+    outcome = yield from _landing(ticket, at + timedelta(seconds=CHECK_S_MAX))
     if not isinstance(outcome, Returned):
         return Check.UNKNOWN, None
     match outcome.value:
         case FoundDone(result):
-            return Check.DONE, result
+            return _done_with(result)
         case Check() as said:
             return said, None
         case True:
@@ -241,12 +259,19 @@ def _ask_check(call: Call) -> Program[tuple[Check, object]]:
             return Check.UNKNOWN, None
 
 
-def _found_done(call: Call, value: object) -> Program[None]:
+def _done_with(result: object) -> tuple[Check, Json]:
+    try:
+        return Check.DONE, encode(result)
+    except Unrecordable:
+        return Check.UNKNOWN, None
+
+
+def _found_done(call: Call, result: Json) -> Program[None]:
     yield from record(
         StepFoundDone(
             (yield from now()),
             call.key,
-            encode(value),
+            result,
             "check",
             call.label,
             call.inputs,
@@ -260,6 +285,16 @@ def _found_done(call: Call, value: object) -> Program[None]:
 def _failure(seen: StepState) -> StepFailed:
     attempts = seen.attempts - seen.forgiven
     return StepFailed(seen.key, seen.error_type, seen.error, max(1, attempts))
+
+
+def described(call: Call, error: Exception) -> tuple[str, str]:
+    """Return what is recorded of an error: its type's name and its message, secrets covered."""
+    kind = TimeoutError if isinstance(error, StillRunning) else type(error)
+    try:
+        text = str(error)
+    except Exception:  # An exception of the user's may fail to describe itself.
+        text = "(its message cannot be told)"
+    return kind.__name__, call.redact(text)[:MESSAGE_CHARS_MAX]
 
 
 def location_of(error: BaseException) -> str:

@@ -10,21 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from holdfast.model.facts import Who
 from holdfast.model.state import RunState
 
 
 class Trace:
     """One scope as this life walks through it."""
 
-    def __init__(self, state: RunState, scope: str = "", parent: Trace | None = None) -> None:
+    def __init__(
+        self, state: RunState, scope: str = "", parent: Trace | None = None, lane: int = 0
+    ) -> None:
         known = state.scope(scope)
         self.scope = scope
         self.parent = parent
+        self.lane = lane
         self.pending: dict[str, None] = dict(known.members)
+        self.passed: dict[str, Who] = dict(known.passed)
         self.overlapped = known.overlapped
         self.labels: dict[str, int] = {}
         self.task: object = None
-        self.after: list[tuple[BaseException, int]] = []
 
     def number(self, label: str) -> int:
         """Return which call of `label` in this scope this is, from 1."""
@@ -47,15 +51,18 @@ class Trace:
             yield trace
             trace = trace.parent
 
-    def unreached(self, *, at_end: bool) -> tuple[str, ...]:
+    def unreached(self, lane: int) -> tuple[str, ...]:
         """Return finished members not reached yet that a new step here would come before.
 
-        Where recorded steps overlapped in time their order means nothing, so gone ones are
-        judged `at_end` of the scope only.
+        Where recorded steps overlapped in time, or a task beside the one that walks the scope
+        (its `lane` is not 0) takes the new step, order means nothing: gone members are judged
+        at the end of the scope only. Those that a person let pass are not named again.
         """
-        if at_end:
-            return tuple(self.pending)
-        return tuple(
-            key for trace in self.chain() if trace.pending and not trace.overlapped
-            for key in trace.pending
-        )  # fmt: skip
+        found: list[str] = []
+        for trace in self.chain():
+            if lane != 0:
+                break
+            if trace.pending and not trace.overlapped:
+                found.extend(key for key in trace.pending if key not in trace.passed)
+            lane = trace.lane
+        return tuple(found)

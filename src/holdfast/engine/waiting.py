@@ -9,18 +9,18 @@ from holdfast.engine import drift
 from holdfast.engine.effects import (
     Program,
     Returned,
+    Wait,
     invoke,
     look,
     now,
-    pause,
     record,
     record_at_boundary,
 )
 from holdfast.engine.hold import ask
 from holdfast.engine.spec import Call
-from holdfast.engine.step import location_of
+from holdfast.engine.step import described, location_of
 from holdfast.errors import StepFailed
-from holdfast.model.codec import encode
+from holdfast.model.codec import Unrecordable, encode
 from holdfast.model.facts import AttemptFailed, Spilled, StepSucceeded, TimerSet
 from holdfast.model.json import Json
 from holdfast.model.state import RunState
@@ -36,12 +36,14 @@ def sleep(call: Call, until: Callable[[datetime], datetime]) -> Program[None]:
     step = state.steps.get(call.key)
     if step is not None and step.is_finished:
         return
-    while step is None or step.next_at is None:
+    while step is None:
         at = yield from now()
         yield from record_at_boundary(TimerSet(at, call.key, until(at), call.label))
         step = state.steps.get(call.key)
-    yield from pause(step.next_at)
-    yield from record(StepSucceeded((yield from now()), call.key))
+    while step.next_at is not None and (yield from now()) < step.next_at:
+        yield Wait(step.next_at)  # A person may end it before.
+    if not step.is_finished:
+        yield from record(StepSucceeded((yield from now()), call.key))
 
 
 def wait_for(call: Call, every_s: float, timeout_s: float | None) -> Program[Json | Spilled]:
@@ -63,14 +65,14 @@ def wait_for(call: Call, every_s: float, timeout_s: float | None) -> Program[Jso
             continue
         value = yield from _probe(call)
         if value:
-            yield from record(StepSucceeded((yield from now()), call.key, encode(value)))
+            yield from _succeed(call, value)
             continue
         at = yield from now()
         if step.next_at is not None and at >= step.next_at:
             yield from _ask_to_go_on(call, step.next_at, limit or timedelta())
             continue
         moment = at + timedelta(seconds=every_s)
-        yield from pause(moment if step.next_at is None else min(moment, step.next_at))
+        yield Wait(moment if step.next_at is None else min(moment, step.next_at))
 
 
 def _reached(call: Call) -> Program[RunState]:
@@ -88,8 +90,21 @@ def _probe(call: Call) -> Program[object]:
     outcome = yield from invoke(call.key, call.body)
     if isinstance(outcome, Returned):
         return outcome.value
-    error = outcome.error
-    kind, text = type(error).__name__, str(error)
+    yield from _fail(call, outcome.error)
+    return None
+
+
+def _succeed(call: Call, value: object) -> Program[None]:
+    try:
+        result = encode(value)
+    except Unrecordable as error:
+        yield from _fail(call, error)
+    else:
+        yield from record(StepSucceeded((yield from now()), call.key, result))
+
+
+def _fail(call: Call, error: Exception) -> Program[None]:
+    kind, text = described(call, error)
     at = yield from now()
     yield from record(AttemptFailed(at, call.key, 1, kind, text, None, location_of(error)))
     raise StepFailed(call.key, kind, text, 1) from error

@@ -8,12 +8,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from holdfast.engine.effects import LOOK, NOW, Program, record
+from holdfast.engine.effects import NOW, Program, record
+from holdfast.errors import UsageError
 from holdfast.flow.parameters import find_secret
 from holdfast.flow.steps import value_of
-from holdfast.model.codec import decode, encode
+from holdfast.model.codec import encode
 from holdfast.model.facts import CursorSaved, StepLeft
-from holdfast.model.types import NO_TYPES
 from holdfast.runtime.capture import current_step
 from holdfast.runtime.context import FRAME, frame, in_step
 from holdfast.runtime.driving import drive
@@ -40,8 +40,8 @@ def here() -> Here:
     state = life.journal.state
     created = state.created
     assert created is not None
-    params = {name: decode(value, NO_TYPES) for name, value in created.params.items()}
-    return Here(life.run, created.workflow, created.target, {}, params, state.mode or "auto")
+    mode = state.mode or "auto"
+    return Here(life.run, created.workflow, created.target, {}, dict(life.params), mode)
 
 
 def progress(done: float, total: float | None = None, note: str = "") -> None:
@@ -58,6 +58,8 @@ def save(value: object) -> None:
     and of nothing done before. Raises Unrecordable.
     """
     life, step = in_step("save")
+    if frame("save").is_aside:
+        raise UsageError(f"save was called in the check of step {step.key!r}; only the step saves")
     drive(_save_program(step.key, value), life.performer())
     if life.is_due():
         drive(_leave_program(step.key), life.performer())
@@ -79,27 +81,26 @@ def saved(default: T) -> T: ...
 def saved(default: Any = None) -> Any:
     """Return what the step last saved, in this life or an earlier one, else `default`."""
     life, step = in_step("saved")
-    state = drive(_look(), life.performer()).steps.get(step.key)
+    state = life.journal.state.steps.get(step.key)
     if state is None or not state.has_saved:
         return default
-    return value_of(life.journal.load(state.saved), NO_TYPES)
-
-
-def _look() -> Program[Any]:
-    return (yield LOOK)
+    return value_of(life.journal.load(state.saved), step.types)
 
 
 def attempt() -> int:
     """Return which attempt of the step this is, from 1, over all lives."""
     life, step = in_step("attempt")
-    return life.journal.state.steps[step.key].attempts
+    state = life.journal.state.steps.get(step.key)
+    return 1 if state is None else max(1, state.attempts)
 
 
 def token() -> str:
-    """Return one string for all attempts of the step: an idempotency key for the other side."""
+    """Return one string for all attempts of the step: an idempotency key for the other side.
+    An execution that a new `version=` forces has another."""
     life, step = in_step("token")
     created = life.journal.state.created
-    seed = f"{life.run}\0{step.key}\0{created.at.isoformat() if created else ''}"
+    at = created.at.isoformat() if created else ""
+    seed = f"{life.run}\0{step.key}\0{at}\0{step.rules.version}"
     return blake2b(seed.encode(), digest_size=16).hexdigest()
 
 

@@ -56,6 +56,7 @@ def live(
     On return the run is given back, and everything it says is durable.
     """
     life = Life(journal, clock, person, performers, budget_s=budget_s)
+    life.params = params
     if listeners:
         life.listeners.extend(listeners)
         journal.observers.append(_telling(life))
@@ -127,10 +128,7 @@ def _reason(error: BaseException) -> str:
 def _failure(life: Life, error: BaseException) -> RunFailed:
     chain = list(_chain(error))
     failures = dict.fromkeys(e.key for e in chain if isinstance(e, StepFailed))
-    known = {id(e) for e in chain}
-    superseded = dict.fromkeys(
-        key for failure, key in life.late if id(failure) in known and key not in failures
-    )
+    superseded = dict.fromkeys(key for key in life.afterwards.keys(chain) if key not in failures)
     return RunFailed(
         life.clock.now(),
         type(error).__name__,

@@ -12,7 +12,7 @@ from holdfast.engine.effects import Raised
 from holdfast.engine.scope import Branch, close, enter, recorded_value, side_by_side
 from holdfast.engine.trace import Trace
 from holdfast.errors import DuplicateLabel, Leaving, ParallelFailed, UsageError
-from holdfast.flow.steps import note_failure, note_reached, value_of
+from holdfast.flow.steps import note_failure, note_left, note_reached, value_of
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
 from holdfast.model.keys import join
@@ -72,8 +72,7 @@ class Stage:
         assert self._inner is not None and self._outer is not None and self.token is not None
         FRAME.reset(self.token)
         if error is not None and not isinstance(error, Leaving):
-            for failure, _ in self._inner.trace.after:
-                note_failure(self._outer, failure)
+            note_left(self._inner, self._outer)
             note_failure(self._outer, error)
         return self._inner
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +10,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from holdfast.engine.spec import Call, Rules
 from holdfast.engine.step import step as step_program
+from holdfast.engine.trace import Trace
 from holdfast.errors import StepFailed, UsageError
 from holdfast.model.codec import decode, fingerprint
 from holdfast.model.durations import seconds
@@ -106,7 +106,7 @@ class StepFunction(Generic[P, R]):
     @cached_property
     def _names(self) -> tuple[str, ...] | None:
         """The parameters' names when all are plain, so that binding is a zip."""
-        plain = (1, 3)  # POSITIONAL_OR_KEYWORD, KEYWORD_ONLY
+        plain = (1,)  # POSITIONAL_OR_KEYWORD
         parameters = self._signature.parameters.values()
         return (
             tuple(p.name for p in parameters) if all(p.kind in plain for p in parameters) else None
@@ -201,12 +201,24 @@ def prepare(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, obj
         inputs,
         shown,
         step.code,
-        join(trace.scope, format_label(options.was, arguments), 1) if options.was else "",
+        _former_key(trace, options.was, arguments) if options.was else "",
         step.location,
-        None if options.check is None else _helper(frame, options.check, arguments),
+        None if options.check is None else (lambda: check(call)),
         lambda: frame.life.groups_of(key).kill_all(),
+        lane=frame.lane,
+        redact=frame.life.redactor,
+        edited=frame.life.note_edited,
+        types=step.types,
     )
+    if options.check is not None:
+        check = _helper(frame, options.check, arguments)
     return call
+
+
+def _former_key(trace: Trace, was: str, arguments: Mapping[str, object]) -> str:
+    """Return the key that this call had under its old label, numbered as the old calls were."""
+    label = format_label(was, arguments)
+    return join(trace.scope, label, trace.number(f"was\0{label}"))
 
 
 def run_in_step(frame: Frame, call: Call, body: Callable[[], object]) -> object:
@@ -224,19 +236,26 @@ def run_in_step(frame: Frame, call: Call, body: Callable[[], object]) -> object:
 
 def attempt_of(frame: Frame, call: Call) -> int:
     step = frame.life.journal.state.steps.get(call.key)
-    return 1 if step is None else step.attempts
+    return 1 if step is None else max(1, step.attempts)
 
 
 def _helper(
     frame: Frame, function: Callable[..., object], arguments: Mapping[str, object]
-) -> Callable[[], object]:
-    """Return a check, undo or owes as a call: it gets the arguments it names."""
+) -> Callable[[Call], object]:
+    """Return a check, undo or owes as a call in its step's place: it gets the arguments it names
+    and what the step saved; what it prints goes to the step's log."""
+    taken = chosen(function, arguments)
 
-    def ask() -> object:
-        inside = FRAME.set(None)
+    def ask(call: Call) -> object:
+        attempt = attempt_of(frame, call)
+        inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane, is_aside=True))
+        logged = current_step.set((call.key, attempt))
         try:
-            return _plain(function)(**chosen(function, arguments))
+            return _plain(function)(**taken)
         finally:
+            if frame.life.capture is not None:
+                frame.life.capture.flush(call.key, attempt)
+            current_step.reset(logged)
             FRAME.reset(inside)
 
     return ask
@@ -266,23 +285,17 @@ def chosen(function: Callable[..., object], arguments: Mapping[str, object]) -> 
 
 def note_failure(frame: Frame, failure: BaseException) -> None:
     """Note that a failure reached this scope: what runs here from now on ran after it."""
-    frame.trace.after.append((failure, frame.lane))
+    frame.life.afterwards.note_failure(failure, frame.trace, frame.lane)
+
+
+def note_left(inner: Frame, outer: Frame) -> None:
+    """Note that a failure left a scope: it has reached the one around it."""
+    outer.life.afterwards.note_left(inner.trace, outer.trace, outer.lane)
 
 
 def note_reached(frame: Frame, key: str) -> None:
-    """Note a step or scope reached while a failure is on its way out of the run.
-
-    Either an earlier failure surfaced in this scope or one around it, in this task or the
-    scope's own; or the call stands in an `except:` or `finally:` block now.
-    """
-    late = frame.life.late
-    for trace in frame.trace.chain():
-        for failure, lane in trace.after:
-            if lane == frame.lane or frame.lane == 0:
-                late.append((failure, key))
-    handled = sys.exc_info()[1]
-    if handled is not None:
-        late.append((handled, key))
+    """Note a step or scope that the script reaches, perhaps after a failure."""
+    frame.life.afterwards.note_reached(key, frame.trace, frame.lane)
 
 
 # --- the decorator ---

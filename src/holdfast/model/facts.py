@@ -233,6 +233,8 @@ class StepSkipped:
     key: str
     by: Who
     reason: str
+    label: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +299,9 @@ class ScopeClosed:
 class DriftAccepted:
     """Somebody accepted exactly this difference between the journal and the script.
 
-    `gone` are recorded steps that the script no longer reaches; `changed` maps steps reached
-    with other inputs to the digest of those inputs; `new` is the step that was reached.
+    `changed` maps steps reached with other inputs to the digest of those inputs. `gone` are
+    recorded steps that were not reached: when a `new` step came first they may still follow and
+    keep their results; without one their scope has ended, and they are superseded.
     """
 
     at: datetime
@@ -348,13 +351,38 @@ class HoldVoided:
 
 
 ControlFact: TypeAlias = (
-    StopRequested | RunCancelled | HoldAnswered | StepRearmed | StepSkipped | DriftAccepted
+    StopRequested
+    | RunCancelled
+    | HoldAnswered
+    | StepRearmed
+    | StepSkipped
+    | DriftAccepted
     | StepFoundDone
 )
 Fact: TypeAlias = (
-    RunCreated | LifeStarted | RunSucceeded | RunFailed | RunStopped | StopRequested
-    | RunCancelled | StepStarted | StepSucceeded | StepFoundDone | AttemptFailed | StepDoubted
-    | StepRearmed | StepSkipped | StepRenamed | CursorSaved | StepLeft | TimerSet | ScopeEntered
-    | ScopeClosed | DriftAccepted | HoldOpened | HoldAnswered | HoldVoided
+    RunCreated
+    | LifeStarted
+    | RunSucceeded
+    | RunFailed
+    | RunStopped
+    | StopRequested
+    | RunCancelled
+    | StepStarted
+    | StepSucceeded
+    | StepFoundDone
+    | AttemptFailed
+    | StepDoubted
+    | StepRearmed
+    | StepSkipped
+    | StepRenamed
+    | CursorSaved
+    | StepLeft
+    | TimerSet
+    | ScopeEntered
+    | ScopeClosed
+    | DriftAccepted
+    | HoldOpened
+    | HoldAnswered
+    | HoldVoided
 )
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}

@@ -8,81 +8,17 @@ process that folds the same journal sees the same state.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from holdfast.model import facts as f
 from holdfast.model.json import Json
 from holdfast.model.keys import scope_of
+from holdfast.model.standing import HoldState, ScopeState, StepState
 from holdfast.model.status import FINISHED, RunStatus, StepStatus, glance
 
-
-@dataclass(slots=True)
-class StepState:
-    """Where one step stands. `forgiven` attempts were granted anew and no longer count."""
-
-    key: str
-    label: str = ""
-    status: StepStatus = "running"
-    attempts: int = 0
-    forgiven: int = 0
-    epoch: int = 0
-    started_seq: int = 0
-    ended_seq: int = 0
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    next_at: datetime | None = None
-    inputs: str = ""
-    shown: str = ""
-    code: str = ""
-    version: str = ""
-    once: bool = False
-    reads: bool = False
-    decided_by: str = ""
-    location: str = ""
-    error_type: str = ""
-    error: str = ""
-    result: Json | f.Spilled = None
-    saved: Json | f.Spilled = None
-    has_saved: bool = False
-    accepted_inputs: tuple[str, ...] = ()
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether a result is recorded that every later life gets."""
-        return self.status in ("succeeded", "already_done", "skipped")
-
-
-@dataclass(slots=True)
-class ScopeState:
-    """A stage, branch, unit or nested workflow. `members` are finished steps and scopes in it.
-
-    `overlapped` tells that steps directly in it ran at the same time, so that their order in
-    the journal says nothing about their order in the script.
-    """
-
-    key: str
-    kind: str = ""
-    closed: bool = False
-    result: Json | f.Spilled = None
-    members: dict[str, None] = field(default_factory=dict)
-    running: set[str] = field(default_factory=set)
-    overlapped: bool = False
-
-
-@dataclass(slots=True)
-class HoldState:
-    """A question to a person, and every answer it got. The first one decides."""
-
-    opened: f.HoldOpened
-    status: str = "open"
-    answers: list[f.HoldAnswered] = field(default_factory=list)
-    is_used: bool = False
-
-    @property
-    def answer(self) -> f.HoldAnswered | None:
-        return self.answers[0] if self.answers else None
+__all__ = ["AUTO_REST", "HoldState", "RunState", "ScopeState", "StepState"]
 
 
 class RunState:
@@ -108,6 +44,7 @@ class RunState:
         self.failed: f.RunFailed | None = None
         self.result: Json | f.Spilled = None
         self.ended_at: datetime | None = None
+        self._hold_numbers = count(1)
 
     # --- questions ---
 
@@ -125,6 +62,10 @@ class RunState:
             if hold.opened.kind == kind and hold.status != "void":
                 return hold
         return None
+
+    def new_hold_id(self) -> str:
+        """Return an id that no hold has, and no other thread of this process is given."""
+        return next(name for n in self._hold_numbers if (name := f"h{n}") not in self.holds)
 
     def scope(self, key: str) -> ScopeState:
         """Return the scope, making an empty one when the journal does not know it."""
@@ -175,6 +116,9 @@ class RunState:
         if self.failed is not None:
             self._retry_what_failed(self.failed)
             self.failed = None
+            for hold in self.holds.values():
+                # A no ended the run; now it is asked again.
+                hold.is_used = hold.is_used or hold.status == "rejected"
 
     def _retry_what_failed(self, failed: f.RunFailed) -> None:
         for key in failed.failures:
@@ -194,7 +138,18 @@ class RunState:
             self.superseded.append(step)
         for name in [k for k in self.scopes if k == key or k.startswith(prefix)]:
             del self.scopes[name]
-        self.scope(scope_of(key)).members.pop(key, None)
+        self._forget_member(key)
+
+    def _forget_member(self, key: str) -> None:
+        """Take a key out of its scope, and out of theirs the open scopes that are empty then."""
+        while True:
+            parent = scope_of(key)
+            scope = self.scope(parent)
+            scope.members.pop(key, None)
+            scope.passed.pop(key, None)
+            if not parent or scope.members or scope.closed:
+                return
+            key = parent
 
     def _run_succeeded(self, fact: f.RunSucceeded) -> None:
         self.result, self.ended_at = fact.result, fact.at
@@ -212,11 +167,15 @@ class RunState:
 
     def _cancelled(self, fact: f.RunCancelled) -> None:
         self.cancelled, self.ended_at = fact, fact.at
+        for hold in self.open_holds:
+            hold.status = "void"
 
     def _step_started(self, fact: f.StepStarted) -> None:
         step = self.steps.get(fact.key)
         if step is None:
             step = self.steps[fact.key] = StepState(fact.key)
+        elif step.is_finished:
+            self._begin_anew(step)
         step.status, step.attempts, step.epoch = "running", fact.attempt, self.epoch
         step.started_seq, step.ended_seq = self.seq, 0
         step.started_at, step.ended_at, step.next_at = fact.at, None, None
@@ -230,6 +189,11 @@ class RunState:
             scope.overlapped = True
         scope.running.add(fact.key)
         self._spend_holds(fact.key)
+
+    def _begin_anew(self, step: StepState) -> None:
+        """A finished step is to run again: its earlier execution counts no more."""
+        step.forgiven, step.next_at = step.attempts, None
+        step.saved, step.has_saved, step.accepted_inputs = None, False, ()
 
     def _step_ended(self, step: StepState, status: StepStatus, at: datetime) -> None:
         step.status, step.ended_at, step.ended_seq = status, at, self.seq
@@ -286,13 +250,17 @@ class RunState:
         step = self.steps.get(fact.key)
         if step is None:
             return
-        self.scope(scope_of(fact.key)).members.pop(fact.key, None)
+        if step.is_finished:
+            self._begin_anew(step)
+            self._forget_member(fact.key)
         step.status, step.forgiven, step.next_at = "waiting", step.attempts, None
         self._spend_holds(fact.key)
 
     def _step_skipped(self, fact: f.StepSkipped) -> None:
         step = self.steps.get(fact.key) or self._unstarted(fact.key)
         step.result, step.decided_by = None, f"skipped by {fact.by.claimed or fact.by.user}"
+        if fact.label:
+            step.label, step.version = fact.label, fact.version
         self._step_ended(step, "skipped", fact.at)
 
     def _spend_holds(self, key: str) -> None:
@@ -309,10 +277,12 @@ class RunState:
             return
         step.key = fact.key
         self.steps[fact.key] = step
-        members = self.scope(scope_of(fact.was)).members
-        if fact.was in members:
-            del members[fact.was]
-            members[fact.key] = None
+        self.holds_about[fact.key] = self.holds_about.pop(fact.was, [])
+        scope = self.scope(scope_of(fact.was))
+        if fact.was in scope.members:
+            del scope.members[fact.was]
+            scope.passed.pop(fact.was, None)
+            scope.members[fact.key] = None
 
     def _cursor_saved(self, fact: f.CursorSaved) -> None:
         step = self.steps.get(fact.key) or self._unstarted(fact.key)
@@ -341,7 +311,10 @@ class RunState:
 
     def _drift_accepted(self, fact: f.DriftAccepted) -> None:
         for key in fact.gone:
-            self._supersede(key)
+            if fact.new:
+                self.scope(scope_of(key)).passed[key] = fact.by
+            else:
+                self._supersede(key)
         for key, inputs in fact.changed:
             step = self.steps.get(key)
             if step is not None:

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Frame:
-    """The place in a run that the calling code belongs to; `step` is set inside a body."""
+    """The place in a run that the calling code belongs to; `step` is set inside a body, and in a
+    check beside it (`is_aside`), which looks at the world and changes nothing."""
 
     life: Life
     trace: Trace
     step: Call | None = None
     lane: int = 0
+    is_aside: bool = False
 
 
 FRAME: ContextVar[Frame | None] = ContextVar("holdfast_frame", default=None)

@@ -36,6 +36,7 @@ class Journal:
         self.store, self.run, self.epoch = store, run, epoch
         self.state = RunState()
         self.observers: list[Observer] = []
+        self.foreign = 0
         self._lock = RLock()
 
     def refresh(self) -> RunState:
@@ -48,6 +49,7 @@ class Journal:
                         f"run {self.run}: fact {state.seq + 1} is missing from its journal"
                     )
                 self._fold(stored.fact)
+            self.foreign += state.seq - before
             if state.seq - before >= LONG_FACTS:
                 # They live as long as the run: no collection need ever walk them.
                 gc.freeze()
@@ -71,6 +73,7 @@ class Journal:
                 only_if_current=only_if_current,
             )
             if appended.others:
+                self.foreign += len(appended.others)
                 for fact in appended.others:
                     self._fold(fact)
             if appended.written:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from holdfast.model.state import HoldState, RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
 from holdfast.ports.store import Output, Store
+from holdfast.runtime.afterwards import Afterwards
 from holdfast.runtime.calling import SLICE_S, outcome_of
 from holdfast.runtime.capture import Capture, Redactor
 from holdfast.runtime.journal import Journal
@@ -80,7 +81,9 @@ class Life:
         self.leaving: Leaving | None = None
         self.is_cut_off = False
         self.in_body = False
-        self.late: list[tuple[BaseException, str]] = []
+        self.afterwards = Afterwards()
+        self.params: Mapping[str, object] = {}
+        self._edited: set[str] = set()
         self._main = threading.get_ident()
         self._deadline = None if budget_s is None else clock.monotonic() + budget_s
         self._changes = -1
@@ -160,6 +163,13 @@ class Life:
         word, kind = ("paused", "pause") if stop.pause else ("stopped", "verb")
         return self.leave(f"{word} by {by}", 3, kind)
 
+    def note_edited(self, key: str) -> None:
+        """Mention once for each new code that a finished step's result came from another."""
+        code = self.journal.state.steps[key].code
+        if code and code not in self._edited:
+            self._edited.add(code)
+            self.tell(f"{key}: its code was edited since; the recorded result is kept")
+
     def tell(self, text: str) -> None:
         """Show a person something that is no fact of the run."""
         for listener in self.listeners:
@@ -201,11 +211,13 @@ class Life:
             self.in_body = False
 
     def wait_until(self, moment: datetime) -> None:
-        """Return at `moment` by the wall clock, which may jump; leave when asked to meanwhile."""
+        """Return at `moment` by the wall clock, which may jump, or when another process decided
+        something; leave when asked to meanwhile."""
+        foreign = self.journal.foreign
         while True:
             self.raise_if_due()
             left = (moment - self.clock.now()).total_seconds()
-            if left <= 0:
+            if left <= 0 or self.journal.foreign != foreign:
                 return
             self.look_for_requests()
             time.sleep(self.clock.wait_s(min(left, SLICE_S)))
@@ -233,7 +245,11 @@ class Life:
         holds = state.open_holds
         if state.seq != before or not holds:
             return
-        answer = self.person.attend(self.run, state, holds)
+        try:
+            answer = self.person.attend(self.run, state, holds)
+        except Leaving as parked:
+            # The flag is what keeps a `finally:` of the script from starting anything more.
+            raise self.leave(parked.reason, parked.exit_code, parked.kind) from None
         if answer is not None:
             self.record(Record((answer,)))
 

@@ -1,0 +1,79 @@
+"""Where one step, one scope and one hold of a run stand: what `RunState` is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from holdfast.model import facts as f
+from holdfast.model.json import Json
+from holdfast.model.status import StepStatus
+
+
+@dataclass(slots=True)
+class StepState:
+    """Where one step stands. `forgiven` attempts were granted anew and no longer count."""
+
+    key: str
+    label: str = ""
+    status: StepStatus = "running"
+    attempts: int = 0
+    forgiven: int = 0
+    epoch: int = 0
+    started_seq: int = 0
+    ended_seq: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    next_at: datetime | None = None
+    inputs: str = ""
+    shown: str = ""
+    code: str = ""
+    version: str = ""
+    once: bool = False
+    reads: bool = False
+    decided_by: str = ""
+    location: str = ""
+    error_type: str = ""
+    error: str = ""
+    result: Json | f.Spilled = None
+    saved: Json | f.Spilled = None
+    has_saved: bool = False
+    accepted_inputs: tuple[str, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a result is recorded that every later life gets."""
+        return self.status in ("succeeded", "already_done", "skipped")
+
+
+@dataclass(slots=True)
+class ScopeState:
+    """A stage, branch, unit or nested workflow. `members` are finished steps and scopes in it;
+    `passed` are those that a person let a new step come before.
+
+    `overlapped` tells that steps directly in it ran at the same time, so that their order in
+    the journal says nothing about their order in the script.
+    """
+
+    key: str
+    kind: str = ""
+    closed: bool = False
+    result: Json | f.Spilled = None
+    members: dict[str, None] = field(default_factory=dict)
+    passed: dict[str, f.Who] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
+    overlapped: bool = False
+
+
+@dataclass(slots=True)
+class HoldState:
+    """A question to a person, and every answer it got. The first one decides."""
+
+    opened: f.HoldOpened
+    status: str = "open"
+    answers: list[f.HoldAnswered] = field(default_factory=list)
+    is_used: bool = False
+
+    @property
+    def answer(self) -> f.HoldAnswered | None:
+        return self.answers[0] if self.answers else None
