@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import re
+import sys
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass
