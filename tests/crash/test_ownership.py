@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from tests.crash.lives import Life, Site, script
 from holdfast.errors import RunLocked
 from holdfast.model.facts import Owner, StepSucceeded
 from holdfast.runtime.clock import SystemClock
+from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import (
     boot_id,
     end_stopped_holder,
@@ -35,6 +36,7 @@ LEASED = str(Path(__file__).with_name("leased.py"))
 GATE = ("run", script("waits:gate"), "--id", "r")
 LEASE_S = 0.5
 TRIES_MAX = 100
+CLAIM = Claim(this_person(), "0", lease_s=LEASE_S)
 
 
 @pytest.fixture
@@ -133,9 +135,9 @@ def test_another_process_under_the_owners_pid_is_not_the_owner(tmp_path: Path) -
         )
     ):
         with closing(owned_by(other, tmp_path / f"{n}.db")) as store:
-            take(store, "r", Claim(this_person(), "0"), SystemClock(), print)
+            take(Journal(store, "r"), CLAIM, SystemClock(), print)
     with closing(owned_by(me, tmp_path / "me.db")) as store, pytest.raises(RunLocked):
-        take(store, "r", Claim(this_person(), "0"), SystemClock(), print)
+        take(Journal(store, "r"), CLAIM, SystemClock(), print)
 
 
 def test_a_stopped_owner_keeps_its_run_for_a_lease(site: Site) -> None:
@@ -207,8 +209,7 @@ def test_a_silent_owner_elsewhere_is_displaced_after_a_lease(tmp_path: Path) -> 
     with closing(owned_by(ELSEWHERE, tmp_path / "s.db")) as store:
         told: list[str] = []
         store.beat("r", 1, 10.0**9, AT + timedelta(days=9999))
-        claim = Claim(this_person(), "0", lease_s=LEASE_S)
-        journal = take(store, "r", claim, SystemClock(), told.append)
+        journal = take(Journal(store, "r"), CLAIM, SystemClock(), told.append)
 
     assert 2 == journal.epoch
     assert "watching whether it still lives" in told[0] and "was silent for" in told[1]
@@ -230,7 +231,7 @@ def test_an_owner_elsewhere_whose_heart_beats_is_not_displaced(tmp_path: Path) -
         heart.start()
         try:
             with pytest.raises(RunLocked, match="pid 1 on another-host"):
-                take(store, "r", Claim(this_person(), "0", lease_s=LEASE_S), SystemClock(), print)
+                take(Journal(store, "r"), CLAIM, SystemClock(), print)
         finally:
             over.set()
             heart.join()
@@ -242,7 +243,7 @@ class Wild(SystemClock):
     def __init__(self) -> None:
         self.days = 0
 
-    def now(self):  # type: ignore[no-untyped-def]
+    def now(self) -> datetime:
         self.days = 1 - self.days
         return super().now() + timedelta(days=3 * self.days)
 
@@ -252,10 +253,10 @@ def test_a_jump_of_the_wall_clock_costs_no_lease(tmp_path: Path) -> None:
     with closing(owned_by(this_process(), tmp_path / "here.db")) as store:
         store.beat("r", 1, 0.0, AT)
         with pytest.raises(RunLocked):
-            take(store, "r", Claim(this_person(), "0", lease_s=LEASE_S), Wild(), print)
+            take(Journal(store, "r"), CLAIM, Wild(), print)
     with closing(owned_by(ELSEWHERE, tmp_path / "there.db")) as store:
         begun = SystemClock().monotonic()
-        take(store, "r", Claim(this_person(), "0", lease_s=LEASE_S), Wild(), print)
+        take(Journal(store, "r"), CLAIM, Wild(), print)
 
         assert SystemClock().monotonic() - begun >= LEASE_S
 

@@ -29,6 +29,10 @@ UNKNOWN: Final = (
     "the outcome of the last write is unknown until the store is reopened and read: "
     "run `holdfast resume` again once the cause is gone"
 )
+DOCTOR_FIRST: Final = (
+    "what the disk holds is unknown until the store is reopened and read: run `holdfast doctor` "
+    "first, then `holdfast resume`"
+)
 NOT_WRITTEN: Final = "nothing was written"
 
 
@@ -53,6 +57,8 @@ def is_failed_sync(problem: BaseException) -> bool:
 
 def translated(problem: Exception, where: str, consequence: str) -> StoreError:
     """Return our error for one of SQLite's or the system's; raise it `from` that one."""
+    if is_failed_sync(problem):
+        consequence = DOCTOR_FIRST
     if isinstance(problem, OSError):
         text = "the disk is full" if problem.errno == errno.ENOSPC else problem.strerror
         return StoreError(f"{where}: {text}; {consequence}")

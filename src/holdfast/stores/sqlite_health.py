@@ -68,11 +68,13 @@ def inspect(path: str | os.PathLike[str]) -> Health:
     except sqlite3.Error as problem:
         return _health(place, 0, (str(problem),), (), 0, 0)
     with contextlib.closing(connection):
+        version = _asked(connection, "PRAGMA user_version")
         return _health(
             place,
-            _asked(connection, "PRAGMA user_version"),
+            version,
             _integrity(connection),
-            _broken_chains(connection),
+            # Version 0: it failed while it was made, and holds nothing yet.
+            _broken_chains(connection) if version else (),
             _asked(connection, "SELECT count(*) FROM run"),
             _asked(connection, "SELECT count(*) FROM fact"),
         )
