@@ -82,7 +82,8 @@ def load_module(path: Path) -> ModuleType:
         raise
     except SyntaxError as error:
         del sys.modules[name]
-        raise UsageError(f"{error.filename}:{error.lineno}: {error.msg}") from error
+        where = f"{error.filename or path}:{error.lineno or 1}"
+        raise UsageError(f"{where}: {error.msg}") from error
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         where = _line_in(error, str(path))

@@ -32,7 +32,7 @@ LOOK_EVERY_S = 0.01
 PATIENCE_S = 30.0
 
 SCRIPT = '''\
-"""A pretend fleet upgrade. Every step is a checkpoint: kill this anywhere, and resume it."""
+"""A pretend fleet upgrade. Kill it anywhere, and resume it."""
 
 import time
 from pathlib import Path
@@ -44,10 +44,9 @@ EFFECTS = Path(__file__).with_name("effects.log")
 
 def effect(what):
     """Stand in for what a real step does to the world; each time leaves a line to count."""
-    time.sleep(0.03)
     with EFFECTS.open("a") as log:
         log.write(f"{what}\\n")
-    time.sleep(0.03)
+    time.sleep(0.06)
 
 
 @step("snapshot {node}")

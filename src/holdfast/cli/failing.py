@@ -22,11 +22,17 @@ EXIT_BROKEN_PIPE = 141
 
 def guarded(command: click.Command, args: Sequence[str] | None, name: str) -> int:
     """Run a command and return its exit status, whatever happens in it."""
+    words = sys.argv[1:] if args is None else list(args)
     try:
-        status = command.main(args, prog_name=name, standalone_mode=False)
+        if _completes(command, name):
+            return 0
+        with command.make_context(name, list(words)) as context:
+            command.invoke(context)
         sys.stdout.flush()
-        return status if isinstance(status, int) else 0
-    except click.Abort:
+        return 0
+    except click.exceptions.Exit as ended:
+        return _flushed(ended.exit_code)
+    except (click.Abort, KeyboardInterrupt):
         say("interrupted")
         return EXIT_INTERRUPTED
     except click.ClickException as error:
@@ -41,9 +47,36 @@ def guarded(command: click.Command, args: Sequence[str] | None, name: str) -> in
         if error.filename is None and _stdout_is_full():
             say(f"the output could not be written: {error.strerror}")
             return EXIT_OUTPUT
-        return _unexpected(error, args)
+        return _unexpected(error, words)
     except Exception as error:
-        return _unexpected(error, args)
+        return _unexpected(error, words)
+
+
+def _flushed(status: int) -> int:
+    """Return `status` once stdout is written; of a run that is done, a reader who has gone takes
+    nothing away."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+        return status or EXIT_BROKEN_PIPE
+    except OSError as error:
+        _forget_stdout()
+        say(f"the output could not be written: {error.strerror}")
+        return EXIT_OUTPUT
+    return status
+
+
+def _completes(command: click.Command, name: str) -> bool:
+    """Return whether a shell asked for the words that may follow, after answering it."""
+    variable = f"_{name}_COMPLETE".replace("-", "_").replace(".", "_").upper()
+    instruction = os.environ.get(variable)
+    if not instruction:
+        return False
+    from click.shell_completion import shell_complete
+
+    shell_complete(command, {}, name, variable, instruction)
+    return True
 
 
 def say(text: str) -> None:
@@ -86,10 +119,10 @@ def _stdout_is_full() -> bool:
     return False
 
 
-def _unexpected(error: Exception, args: Sequence[str] | None) -> int:
+def _unexpected(error: Exception, args: list[str]) -> int:
     """Say what happened in one line and keep the traceback in a file."""
     what = f"unexpected {type(error).__name__}: {str(error)[:200]}"
-    kept = _keep_traceback(error, sys.argv[1:] if args is None else list(args))
+    kept = _keep_traceback(error, args)
     where = f"the traceback is in {kept}" if kept else "the traceback could not be kept"
     say(
         f"{what}; {where}. This is a bug in holdfast: please report it with that file and what "

@@ -1,0 +1,310 @@
+"""Attending a run: which keys mean what, and that nobody's silence is a yes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from holdfast.app.answering import typed_answer
+from holdfast.cli.asking import keys_of, question_lines
+from holdfast.cli.live import Lines as LogLines
+from holdfast.cli.prompt import POLL_S, Ask, Parking, Prompt, Waiting
+from holdfast.errors import Leaving, UsageError
+from holdfast.model import facts as f
+from holdfast.model.codec import encode
+from holdfast.model.state import AUTO_REST, HoldState, RunState
+from holdfast.runtime.journal import Journal
+from holdfast.stores.memory import MemoryStore
+from holdfast.testing.samples import OWNER, WHO, run_created
+
+AT = datetime(2026, 11, 21, 5, 0, 0, tzinfo=UTC)
+RUN = "r-1"
+STEP = {"runs": "drain n7", "inputs": "node='n7'", "undo": "", "why": "confirm: mode"}
+
+
+class Clock:
+    def now(self) -> datetime:
+        return AT
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+class Keyboard:
+    """A keyboard with lines typed ahead of time; None is a time without a line."""
+
+    def __init__(self, typed: Iterable[str | None], columns: int = 80) -> None:
+        self.typed, self.shown, self.columns = list(typed), "", columns
+        self.forgotten = 0
+
+    def write(self, text: str) -> None:
+        self.shown += text
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+    def read(self, wait_s: float) -> str | None:
+        if not self.typed:
+            raise EOFError
+        return self.typed.pop(0)
+
+
+class Quiet(LogLines):
+    """Progress that is not looked at."""
+
+    def __init__(self) -> None:
+        import io
+
+        super().__init__(io.StringIO())
+
+
+class Desk:
+    """A run on hold, and a prompt that attends it."""
+
+    def __init__(self, kind: f.HoldKind = "confirm", **evidence: Any) -> None:
+        self.store = MemoryStore()
+        self.store.create(RUN, run_created())
+        self.journal = Journal(self.store, RUN)
+        self.journal.refresh()
+        self.opened = f.HoldOpened(AT, "h1", kind, "drain n7", "drain n7?", "digest", evidence)
+
+    def attend(self, *typed: str | None) -> tuple[f.HoldAnswered | None, str]:
+        """Return the answer and what was shown, after these lines."""
+        keyboard = Keyboard(typed)
+        prompt = Prompt(Ask(self.store, Clock(), WHO, Quiet()), keyboard)
+        hold = HoldState(self.opened)
+        answer = None
+        while answer is None and keyboard.typed:
+            answer = prompt.attend(RUN, self.journal.refresh(), [hold])
+        return answer, keyboard.shown
+
+
+# --- keys ---
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer", "value", "comment"),
+    [
+        (["y"], "approve", None, ""),
+        (["YES"], "approve", None, ""),
+        (["a"], "approve", AUTO_REST, ""),
+        (["s", "gone"], "skip", None, "gone"),
+        (["n", "too late"], "reject", None, "too late"),
+        (["", "x", "y"], "approve", None, ""),
+        ([None, None, "y"], "approve", None, ""),
+        (["d", "y"], "approve", None, ""),
+        (["s", "", "y"], "approve", None, ""),
+    ],
+)
+def test_keys_of_a_step_that_asks(
+    typed: list[str | None], answer: str, value: object, comment: str
+):
+    """Each letter is the answer it says; a no and a skip carry their reason."""
+    given, _ = Desk(**STEP).attend(*typed)
+
+    assert given is not None
+    assert (answer, value, comment) == (given.answer, given.value, given.comment)
+    assert ("h1", "digest", WHO) == (given.id, given.digest, given.by)
+
+
+@pytest.mark.parametrize("typed", ["", " ", "yy", "ok", "u"])
+def test_nothing_else_is_a_yes(typed: str):
+    """Enter and unknown words answer nothing."""
+    given, shown = Desk(**STEP).attend(typed)
+
+    assert given is None
+    assert "type one of y, a, s, n, p, d" in shown
+
+
+@pytest.mark.parametrize("typed", [["p"], []])
+def test_parking(typed: list[str]):
+    """`p` and the end of input leave the run parked, with exit 3."""
+    desk = Desk(**STEP)
+    prompt = Prompt(Ask(desk.store, Clock(), WHO, Quiet()), Keyboard(typed))
+    with pytest.raises(Leaving) as raised:
+        prompt.attend(RUN, desk.journal.state, [HoldState(desk.opened)])
+
+    assert ("park", 3) == (raised.value.kind, raised.value.exit_code)
+
+
+def test_a_question_is_shown_once(capsys: pytest.CaptureFixture[str]):
+    """While a line is being typed the prompt is not printed again."""
+    _, shown = Desk(**STEP).attend(None, None, None)
+
+    assert 1 == shown.count("drain n7?")
+    assert 1 == shown.count("> ")
+
+
+def test_what_was_typed_before_is_dropped():
+    """Each new question drops what was typed before it was shown; so does the end."""
+    desk = Desk(**STEP)
+    keyboard = Keyboard([None, None])
+    prompt = Prompt(Ask(desk.store, Clock(), WHO, Quiet()), keyboard)
+    other = HoldState(f.HoldOpened(AT, "h2", "confirm", "k", "k?", "", {}))
+    prompt.attend(RUN, desk.journal.state, [HoldState(desk.opened)])
+    prompt.attend(RUN, desk.journal.state, [other])
+    prompt.close()
+
+    assert 3 == keyboard.forgotten
+
+
+def test_a_question_of_the_script_is_not_skipped():
+    """Only a step that asks offers skip and auto: for a plain question they mean nothing."""
+    assert "ynpd" == "".join(key.letter for key in keys_of(Desk().opened))
+
+
+def test_in_doubt_is_done_with_reason_and_result():
+    """In doubt, `y` records the step as done, by whom and why, with the result given."""
+    desk = Desk("in_doubt")
+    _doubt(desk)
+    given, _ = desk.attend("y", "asked her", '{"n": 1}')
+
+    step = desk.journal.refresh().steps["drain n7"]
+    assert given is None
+    assert ("already_done", {"n": 1}) == (step.status, step.result)
+
+
+def test_in_doubt_may_run_again():
+    """In doubt, `r` lets the step run again."""
+    desk = Desk("in_doubt")
+    _doubt(desk)
+    desk.attend("r")
+
+    assert "waiting" == desk.journal.refresh().steps["drain n7"].status
+
+
+def test_a_result_that_is_no_json_decides_nothing():
+    """A wrong result leaves the step in doubt and is asked again."""
+    desk = Desk("in_doubt")
+    _doubt(desk)
+    _, shown = desk.attend("y", "asked her", "{")
+
+    assert "in_doubt" == desk.journal.refresh().steps["drain n7"].status
+    assert "is not JSON" in shown
+
+
+def _doubt(desk: Desk) -> None:
+    desk.journal.append((f.StepStarted(AT, "drain n7", 1, once=True),), only_if_current=True)
+    desk.journal.append((f.StepDoubted(AT, "drain n7", 1, "killed"),), only_if_current=True)
+
+
+# --- values ---
+
+
+@pytest.mark.parametrize(
+    ("type", "text", "value"),
+    [
+        ("str", "12", "12"),
+        ("int", "12", 12),
+        ("float", "1.5", 1.5),
+        ("bool", "true", True),
+        ("list", '["a"]', ["a"]),
+        ("date", "2026-01-31", encode(datetime(2026, 1, 31).date())),
+        ("Something", '{"a": 1}', {"a": 1}),
+    ],
+)
+def test_a_value_is_of_its_type(type: str, text: str, value: object):
+    """A typed answer is recorded as the question's type wants it."""
+    given, _ = Desk("question", type=type).attend(text)
+
+    assert given is not None
+    assert ("value", value) == (given.answer, given.value)
+
+
+@pytest.mark.parametrize(("type", "text"), [("int", "x"), ("date", "soon"), ("bool", "maybe")])
+def test_a_wrong_value_is_asked_again(type: str, text: str):
+    """A value of another type answers nothing."""
+    with pytest.raises(UsageError):
+        typed_answer(Desk("question", type=type).opened, text)
+
+    given, shown = Desk("question", type=type).attend(text, None)
+    assert given is None
+    assert f"is no {type}" in shown
+
+
+def test_a_default_is_only_taken_when_typed():
+    """Enter does not take the default."""
+    given, shown = Desk("question", type="int", default=3).attend("", None)
+
+    assert given is None
+    assert "3 (type it to take it)" in shown
+
+
+def test_a_choice_is_typed_by_its_name():
+    """Choices are listed, and an Enum's member is chosen by its name."""
+    red = {"$": "enum", "t": "script:Colour", "v": "RED"}
+    given, shown = Desk("question", type="Colour", choices=[red, "blue"]).attend("RED")
+
+    assert given is not None
+    assert red == given.value
+    assert "RED, blue" in shown
+
+
+# --- what is shown ---
+
+
+@pytest.mark.parametrize("columns", [60, 120])
+def test_what_is_shown_fits(columns: int):
+    """Every line of a question fits the terminal, however long the inputs are."""
+    opened = Desk(runs="drain", inputs="node=" + "n7 " * 200, undo="", why="because").opened
+
+    assert max(map(len, question_lines(RunState(), opened, columns))) <= columns
+
+
+def test_what_is_shown_is_escaped():
+    """A question cannot steer the terminal."""
+    opened = f.HoldOpened(AT, "h1", "confirm", "k", "k\x1b[2J\u202e?", "", {})
+
+    assert ["? k\\x1b[2J\\u202e?"] == question_lines(RunState(), opened, 80)
+
+
+def test_an_interrupted_attempt_is_shown():
+    """Before a step runs again its person sees where the last attempt was interrupted."""
+    state = RunState()
+    state.apply(run_created())
+    state.apply(f.LifeStarted(AT, 1, OWNER, WHO, "0"))
+    state.apply(f.StepStarted(AT, "drain n7", 1))
+    text = " ".join(question_lines(state, Desk(**STEP).opened, 200))
+
+    assert "1 attempt; the last began 2026-11-21 05:00:00 UTC in pid 4242 on host" in text
+    assert "interrupted" in text
+
+
+def test_an_edited_script_shows_both_sides():
+    """A drift hold shows what was recorded, what is new and what is gone."""
+    report: dict[str, Any] = {
+        "gone": [{"key": "a", "location": "s.py:3"}],
+        "new": {"key": "b", "location": "s.py:9"},
+        "changed": {"key": "c", "location": "s.py:4", "recorded": "n=1", "now": "n=2"},
+    }
+    text = "\n".join(question_lines(RunState(), Desk("drift", **report).opened, 100))
+
+    assert all(part in text for part in ("a  [s.py:3]", "b  [s.py:9]", "n=1", "n=2"))
+
+
+# --- nobody here ---
+
+
+def test_parking_names_what_is_asked():
+    """Without anybody the run leaves, and the reason says what it waits for."""
+    hold = HoldState(Desk(**STEP).opened)
+    with pytest.raises(Leaving, match=r"drain n7\?") as raised:
+        Parking().attend(RUN, RunState(), [hold])
+
+    assert ("park", 3) == (raised.value.kind, raised.value.exit_code)
+
+
+def test_waiting_says_once_what_for():
+    """With --wait the process looks a few times a second and says once what it waits for."""
+    told: list[str] = []
+    waits: list[float] = []
+    waiting = Waiting(told.append, waits.append)
+    hold = HoldState(Desk(**STEP).opened)
+    answers = [waiting.attend(RUN, RunState(), [hold]) for _ in range(3)]
+
+    assert [None] * 3 == answers
+    assert [POLL_S] * 3 == waits
+    assert ["waits for an answer to h1: drain n7?"] == told
