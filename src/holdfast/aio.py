@@ -22,6 +22,7 @@ from holdfast.flow.awaited import (
     AsyncStepFunction,
     AsyncWorkflow,
     async_branch,
+    place,
     prepare_async,
     recorded,
 )
@@ -32,7 +33,7 @@ from holdfast.flow.steps import Duration, Options, make_rules, value_of
 from holdfast.flow.verbs import Answered
 from holdfast.model.types import NO_TYPES, Types
 from holdfast.runtime.aio import AsyncPerformer, drive
-from holdfast.runtime.context import Frame, in_workflow
+from holdfast.runtime.context import Frame
 
 __all__ = [
     "ask", "attempt", "confirm", "do", "flight", "here", "parallel", "postflight", "preflight",
@@ -85,7 +86,7 @@ def postflight() -> AsyncStage:
 
 async def do(label: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """Run any callable as a step under `label`; see `holdfast.do`."""
-    frame = in_workflow(f"do({label!r})")
+    frame = place(f"do({label!r})")
     step = verbs.adhoc(fn, **options)
     return await recorded(frame, verbs.named(step, label), verbs.positional(step, args))
 
@@ -94,7 +95,7 @@ async def require(
     label: str, fn: Callable[..., object], *args: Any, fresh: Duration | None = None
 ) -> Any:
     """Fail the run unless `fn(*args)` is truthy; see `holdfast.require`."""
-    frame = in_workflow(f"require({label!r})")
+    frame = place(f"require({label!r})")
     step = verbs.adhoc(verbs.required(label, fn), reads=True, fresh=fresh)
     return await recorded(frame, verbs.named(step, label), verbs.positional(step, args))
 
@@ -107,7 +108,7 @@ async def wait_for(
     timeout: Duration | None = None,
 ) -> Any:
     """Return the first truthy value of `fn(*args)`; see `holdfast.wait_for`."""
-    frame = in_workflow(f"wait_for({label!r})")
+    frame = place(f"wait_for({label!r})")
     step = verbs.adhoc(fn, reads=True)
     call = prepare_async(frame, verbs.named(step, label), verbs.positional(step, args))
     every_s, timeout_s = verbs.interval(every, timeout)
@@ -117,19 +118,19 @@ async def wait_for(
 
 async def sleep(duration: Duration) -> None:
     """Wait for `duration`, durably; see `holdfast.sleep`."""
-    frame = in_workflow("sleep")
+    frame = place("sleep")
     await drive(verbs.sleep_program(frame, duration), AsyncPerformer(frame.life))
 
 
 async def sleep_until(moment: datetime) -> None:
     """Wait until `moment`; see `holdfast.sleep_until`."""
-    frame = in_workflow("sleep_until")
+    frame = place("sleep_until")
     await drive(verbs.sleep_until_program(frame, moment), AsyncPerformer(frame.life))
 
 
 async def confirm(text: str) -> Answered:
     """Hold until a person says yes; see `holdfast.confirm`."""
-    frame = in_workflow("confirm")
+    frame = place("confirm")
     return verbs.answered(await _asked(frame, verbs.confirm_program(frame, text), NO_TYPES))
 
 
@@ -141,7 +142,7 @@ async def ask(
     default: R | None = None,
 ) -> R:
     """Ask a person for a value; see `holdfast.ask`."""
-    frame = in_workflow("ask")
+    frame = place("ask")
     asked = Question(text, "question", type, None if choices is None else tuple(choices), default)
     program = question(verbs.plain_call(frame, f"ask {text}"), asked)
     return cast(R, await _asked(frame, program, Types.of(type)))
@@ -159,7 +160,7 @@ async def sh(*argv: Any, **options: Any) -> Any:
 
 async def parallel(*calls: Any, at_once: int | None = None) -> list[Any]:
     """Await the calls side by side and return their results in order; see `holdfast.parallel`."""
-    frame = in_workflow("parallel")
+    frame = place("parallel")
     branches = branches_of(frame, calls, async_branch)
     program = side_by_side(branches, limit_of(at_once, branches))
     return joined(frame, branches, await drive(program, AsyncPerformer(frame.life)))

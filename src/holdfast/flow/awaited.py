@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from inspect import isawaitable
+from itertools import count
 from types import TracebackType
 from typing import Any, ParamSpec, Self, cast
+from weakref import WeakKeyDictionary
 
 from holdfast.engine import drift
 from holdfast.engine.scope import close, enter, recorded_value
@@ -15,12 +18,20 @@ from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import StepFailed
 from holdfast.flow.scopes import Stage, scope_key
-from holdfast.flow.steps import StepFunction, attempt_of, note_failure, prepare, value_of
+from holdfast.flow.steps import (
+    StepFunction,
+    attempt_of,
+    is_async,
+    note_failure,
+    note_left,
+    prepare,
+    value_of,
+)
 from holdfast.flow.workflows import Workflow, succeed
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
 from holdfast.model.types import Types
-from holdfast.runtime.aio import AsyncPerformer, drive
+from holdfast.runtime.aio import AsyncPerformer, drive, land
 from holdfast.runtime.capture import current_step
 from holdfast.runtime.context import FRAME, Frame, in_workflow, outside
 from holdfast.runtime.life import Life
@@ -57,7 +68,17 @@ def _in_lane(frame: Frame) -> Frame:
     owner = frame.trace.task
     if owner is None or task is owner:
         return frame
-    return replace(frame, lane=id(task))
+    assert task is not None
+    return replace(frame, lane=_LANES.setdefault(task, next(_NUMBERS)))
+
+
+_LANES: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
+_NUMBERS = count(1)
+
+
+def place(verb: str) -> Frame:
+    """Return the calling code's place in an async workflow, with its lane."""
+    return _in_lane(in_workflow(verb))
 
 
 def prepare_async(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]) -> Call:
@@ -73,8 +94,9 @@ def prepare_async(frame: Frame, step: StepFunction[Any, Any], arguments: dict[st
 
     def abort() -> None:
         call.abort()
-        for task in running:
-            loop.call_soon_threadsafe(task.cancel)
+        if is_async(step.function):  # A thread cannot be cancelled: it may still be running.
+            for task in running:
+                loop.call_soon_threadsafe(task.cancel)
 
     whole = replace(call, body=body, abort=abort)
     return whole
@@ -86,10 +108,10 @@ async def run_in_step(frame: Frame, call: Call, body: Callable[[], object]) -> o
     inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane))
     logged = current_step.set((call.key, attempt))
     try:
-        function = getattr(body, "func", body)
-        if asyncio.iscoroutinefunction(function):
+        if is_async(getattr(body, "func", body)):
             return await cast(Callable[[], Awaitable[object]], body)()
-        return await asyncio.to_thread(body)
+        result = await asyncio.to_thread(body)
+        return await result if isawaitable(result) else result
     finally:
         frame.life.end_of_body(call.key, attempt)
         current_step.reset(logged)
@@ -99,11 +121,13 @@ async def run_in_step(frame: Frame, call: Call, body: Callable[[], object]) -> o
 # --- scopes ---
 
 
-def async_branch(frame: Frame, key: str, call: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
+def async_branch(
+    frame: Frame, key: str, call: Callable[[], Any], types: Types
+) -> Callable[[], Awaitable[Any]]:
     """Return the call that runs one branch, as a task of its own, and closes its scope."""
 
     async def run() -> Any:
-        return await in_scope(frame, key, "branch", call, Types.of(call))
+        return await in_scope(frame, key, "branch", call, types)
 
     return run
 
@@ -117,7 +141,7 @@ async def in_scope(
     if closed:
         return value_of(life.journal.load(value), types)
     await drive(enter(key, kind), AsyncPerformer(life))
-    inner = Frame(life, Trace(life.journal.state, key, frame.trace))
+    inner = Frame(life, Trace(life.journal.state, key, frame.trace, frame.lane))
     inner.trace.task = asyncio.current_task()
     token = FRAME.set(inner)
     try:
@@ -125,6 +149,11 @@ async def in_scope(
         if asyncio.iscoroutine(result):
             result = await result
         await drive(close(inner.trace, kind, result), AsyncPerformer(life))
+    except Exception as error:
+        if kind == "workflow":
+            note_left(inner, frame)
+            note_failure(frame, error)
+        raise
     finally:
         FRAME.reset(token)
     return decode(encode(result), types)
@@ -132,6 +161,9 @@ async def in_scope(
 
 class AsyncStage(Stage):
     """A stage of an async workflow: `async with stage("name"):`."""
+
+    def place(self) -> Frame:
+        return place(f"stage {self.name!r}")
 
     async def __aenter__(self) -> Self:
         inner = self.open()
@@ -157,7 +189,7 @@ class AsyncWorkflow(Workflow[P, Any]):
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         if FRAME.get() is None:
             raise outside(f"workflow {self.name!r}")
-        frame = in_workflow(f"workflow {self.name!r}")
+        frame = place(f"workflow {self.name!r}")
         key = scope_key(frame, self.name)
         call = lambda: self.function(*args, **kwargs)  # noqa: E731
         return await in_scope(frame, key, "workflow", call, self.types)
@@ -168,7 +200,10 @@ class AsyncWorkflow(Workflow[P, Any]):
     async def _walk(self, life: Life, root: Trace, params: Mapping[str, object]) -> object:
         root.task = asyncio.current_task()
         function: Callable[..., Any] = self.function
-        value = await function(**params)
+        try:
+            value = await function(**params)
+        finally:
+            await land(life)
         life.raise_if_leaving()
         await drive(drift.at_end(root), AsyncPerformer(life))
         encoded = encode(value)

@@ -44,12 +44,16 @@ class Stage:
 
     def open(self) -> Frame:
         """Return the stage's place in the run, entered. No step of it has begun."""
-        outer = in_workflow(f"stage {self.name!r}")
+        outer = self.place()
         key = scope_key(outer, self.name)
         self._outer = outer
-        self._inner = Frame(outer.life, Trace(outer.life.journal.state, key, outer.trace))
-        self._inner.lane = outer.lane
+        trace = Trace(outer.life.journal.state, key, outer.trace, outer.lane)
+        self._inner = Frame(outer.life, trace)
         return self._inner
+
+    def place(self) -> Frame:
+        """Return where the stage stands."""
+        return in_workflow(f"stage {self.name!r}")
 
     def __enter__(self) -> Self:
         inner = self.open()
@@ -128,32 +132,43 @@ def parallel(*calls: Any, at_once: int | None = None) -> list[Any]:
 def branches_of(
     frame: Frame,
     calls: Sequence[Any],
-    runner: Callable[[Frame, str, Callable[[], Any]], Callable[[], Any]],
+    runner: Callable[[Frame, str, Callable[[], Any], Types], Callable[[], Any]],
 ) -> list[Branch]:
     """Return the branches that `calls` describe; `runner` makes the call that runs one."""
     if len(calls) > BRANCHES_MAX:
         raise UsageError(f"parallel takes at most {BRANCHES_MAX} branches; use holdfast.each")
     named = [_named(call) for call in calls]
     seen: set[str] = set()
-    for label, _ in named:
+    for label, _, _ in named:
         if label in seen:
             raise DuplicateLabel(label, frame.trace.scope)
         seen.add(label)
-    keys = [(label, scope_key(frame, label), call) for label, call in named]
-    return [Branch(label, key, runner(frame, key, call)) for label, key, call in keys]
+    keys = [scope_key(frame, label) for label, _, _ in named]
+    return [
+        Branch(label, key, runner(frame, key, call, types))
+        for key, (label, call, types) in zip(keys, named, strict=True)
+    ]
 
 
-def _named(call: Any) -> tuple[str, Callable[[], Any]]:
+def _named(call: Any) -> tuple[str, Callable[[], Any], Types]:
     if isinstance(call, tuple) and len(call) >= 2 and isinstance(call[0], str):
         label, function, *args = call
-        return label, lambda: function(*args)
+        if not callable(function):
+            raise UsageError(f"parallel: {function!r}, given for {label!r}, cannot be called")
+        return label, lambda: function(*args), _types_of(function)
     name = getattr(call, "__name__", "")
     if not callable(call) or not name or name == "<lambda>":
         raise UsageError(
             f"parallel takes functions, or (label, function, *args); {call!r} has no name of its "
             "own"
         )
-    return name, call
+    return name, call, _types_of(call)
+
+
+def _types_of(function: Callable[..., Any]) -> Types:
+    """Return where the function's recorded value finds its classes."""
+    body = getattr(function, "__wrapped__", function)
+    return Types.of(function, namespace=getattr(body, "__globals__", None))
 
 
 def limit_of(at_once: int | None, branches: Sequence[Branch]) -> int:
@@ -162,9 +177,9 @@ def limit_of(at_once: int | None, branches: Sequence[Branch]) -> int:
     return at_once or max(1, len(branches))
 
 
-def run_branch(frame: Frame, key: str, call: Callable[[], Any]) -> Callable[[], Any]:
+def run_branch(frame: Frame, key: str, call: Callable[[], Any], types: Types) -> Callable[[], Any]:
     """Return the call that runs one branch, in a thread of its own, and closes its scope."""
-    return lambda: in_scope(frame, key, "branch", call, Types.of(call))
+    return lambda: in_scope(frame, key, "branch", call, types)
 
 
 def in_scope(frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], types: Types) -> Any:
@@ -179,6 +194,11 @@ def in_scope(frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], t
     try:
         result = call()
         drive(close(inner.trace, kind, result), life.performer())
+    except Exception as error:
+        if kind == "workflow":
+            note_left(inner, frame)
+            note_failure(frame, error)
+        raise
     finally:
         FRAME.reset(token)
     return decode(encode(result), types)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
+from weakref import WeakKeyDictionary, WeakSet
 
 from holdfast.engine.effects import (
     Call,
@@ -27,7 +27,7 @@ from holdfast.runtime.life import Life
 T = TypeVar("T")
 
 
-async def drive(program: Program[T], perform: Callable[[Effect], Awaitable[object]]) -> T:
+async def drive(program: Program[T], perform: AsyncPerformer) -> T:
     """Run `program` to its end, awaiting `perform` for each effect."""
     try:
         effect = next(program)
@@ -41,6 +41,8 @@ async def drive(program: Program[T], perform: Callable[[Effect], Awaitable[objec
     except StopIteration as end:
         result: T = end.value
         return result
+    finally:
+        perform.end_flight()
 
 
 class AsyncPerformer:
@@ -51,18 +53,40 @@ class AsyncPerformer:
         self._blocking = life.performer()
         self._flying: dict[asyncio.Task[Outcome | Leaving], str] = {}
         self._left: Leaving | None = None
+        self._flight: asyncio.Future[None] | None = None
 
     async def __call__(self, effect: Effect) -> object:
         match effect:
             case Submit(ticket, call):
+                self._begin_flight()
                 self._flying[asyncio.create_task(_landing_of(call))] = ticket
                 return None
             case Wait(until):
                 return await self._wait(until)
-            case Record(durable=True):
-                return await asyncio.to_thread(self._blocking, effect)
+            case Record(durable=durable, boundary=boundary):
+                if boundary:
+                    _raise_if_over(self._life)
+                self._begin_flight()
+                if not durable:
+                    return self._blocking(effect)
+                answer = await asyncio.to_thread(self._blocking, effect)
+                self.end_flight()
+                return answer
             case _:
                 return self._blocking(effect)
+
+    def _begin_flight(self) -> None:
+        """What is begun here lands before the life ends: see `land`."""
+        if self._flight is None:
+            self._flight = asyncio.get_running_loop().create_future()
+            _FLIGHTS.setdefault(self._life, set()).add(self._flight)
+
+    def end_flight(self) -> None:
+        if self._flight is not None:
+            _FLIGHTS[self._life].discard(self._flight)
+            if not self._flight.done():
+                self._flight.set_result(None)
+            self._flight = None
 
     async def _wait(self, until: datetime | None) -> Landed:
         try:
@@ -106,16 +130,39 @@ class AsyncPerformer:
         return {} if self._left is not None else landed
 
     async def _wait_without_calls(self, until: datetime | None) -> None:
+        self.end_flight()
+        _raise_if_over(self._life)
         if until is None:
             await asyncio.to_thread(self._life.wait_for_person)
             return
+        foreign = self._life.journal.foreign
         while True:
             self._life.raise_if_due()
+            _raise_if_over(self._life)
             left = (until - self._life.clock.now()).total_seconds()
-            if left <= 0:
+            if left <= 0 or self._life.journal.foreign != foreign:
                 return
             await asyncio.sleep(self._life.clock.wait_s(min(left, SLICE_S)))
             await asyncio.to_thread(self._life.look_for_requests)
+
+
+_FLIGHTS: WeakKeyDictionary[Life, set[asyncio.Future[None]]] = WeakKeyDictionary()
+_OVER: WeakSet[Life] = WeakSet()
+"""Lives whose workflow has ended, while tasks that it left behind may still run."""
+
+
+async def land(life: Life) -> None:
+    """Return when no body runs and nothing is being written any more in tasks that nobody awaits:
+    the loop is about to cancel them, and that must cost no step its result. Nothing new starts
+    in them; a second signal ends the wait."""
+    _OVER.add(life)
+    while (flights := _FLIGHTS.get(life)) and not life.is_cut_off:
+        await asyncio.wait(set(flights), timeout=SLICE_S)
+
+
+def _raise_if_over(life: Life) -> None:
+    if life in _OVER:
+        raise asyncio.CancelledError
 
 
 async def _landing_of(call: Call) -> Outcome | Leaving:
