@@ -1,0 +1,161 @@
+"""Sequential plain steps beside a bare sqlite3 loop that writes the same two rows."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from figure import Row, folder, in_turn
+
+from holdfast import run, step, workflow
+
+TMPFS = "/dev/shm"
+ROUNDS = 7
+RATIO_MIN = 0.7
+CPU_US_MAX = 60.0
+
+
+@step
+def touch(number: int) -> int:
+    """The cheapest step there is: what is left is holdfast."""
+    return number
+
+
+@step(once=True)
+def strict(number: int) -> int:
+    """A step whose intent must be durable too."""
+    return number
+
+
+@workflow
+def many(count: int) -> None:
+    """So many steps, one after another."""
+    for number in range(count):
+        touch(number)
+
+
+@workflow
+def many_strict(count: int) -> None:
+    """So many steps of which none may repeat."""
+    for number in range(count):
+        strict(number)
+
+
+def on_disk() -> Iterator[Row]:
+    """Speed on the disk, where the fsync is most of a step."""
+    count = 2_000
+    with folder() as place:
+        ours, bare, slower = in_turn(
+            lambda: _ours(place, count, time.perf_counter),
+            lambda: _bare(place, count, time.perf_counter),
+            ROUNDS,
+        )
+    ratio = 1 / slower
+    yield Row(
+        "sequential plain steps, SQLite on disk",
+        f"≥ {RATIO_MIN} × bare sqlite3",
+        f"{ratio:.2f} × ({count / ours:,.0f} steps/s)",
+        f"bare loop, same rows and durability: {count / bare:,.0f}/s",
+        ratio >= RATIO_MIN,
+    )
+
+
+def on_tmpfs() -> Iterator[Row]:
+    """CPU time on a file system without a disk: what holdfast itself costs."""
+    count = 10_000
+    with folder(TMPFS) as place:
+        ours, bare, _ = in_turn(
+            lambda: _ours(place, count, time.process_time),
+            lambda: _bare(place, count, time.process_time),
+            ROUNDS,
+        )
+    extra = (ours - bare) / count * 1e6
+    yield Row(
+        "engine CPU per step over that loop, tmpfs",
+        f"≤ {CPU_US_MAX:.0f} µs",
+        f"{extra:.0f} µs",
+        f"bare loop: {bare / count * 1e6:.0f} µs",
+        extra <= CPU_US_MAX,
+    )
+
+
+def fsyncs() -> Iterator[Row]:
+    """fsync and fdatasync calls per step, counted by strace."""
+    for name, bar in (("many", 1), ("many_strict", 2)):
+        counted = _syncs(name, 300) - _syncs(name, 100)
+        per_step = counted / 200
+        yield Row(
+            f"fsyncs per {'plain' if bar == 1 else 'once'} step",
+            str(bar),
+            f"{per_step:.2f}",
+            "strace",
+            round(per_step, 2) == bar,
+        )
+
+
+def _ours(place: Path, count: int, clock: Callable[[], float]) -> float:
+    store = place / "holdfast"
+    shutil.rmtree(store, ignore_errors=True)
+    run(many, {"count": 1}, store=str(store / "warm.db"))
+    begin = clock()
+    outcome = run(many, {"count": count}, store=str(store / "a.db"))
+    taken = clock() - begin
+    assert outcome.status == "succeeded", outcome
+    return taken
+
+
+_STARTED = (
+    '{"at":"2026-01-01T00:00:00.000000Z","key":"touch 1234","attempt":1,"label":"touch 1234",'
+    '"inputs":"0123456789abcdef0123456789abcdef","shown":"number=1234",'
+    '"code":"0123456789abcdef","location":"/somewhere/bench/steps.py:24"}'
+)
+_SUCCEEDED = '{"at":"2026-01-01T00:00:00.000000Z","key":"touch 1234","result":1234}'
+
+
+def _bare(place: Path, count: int, clock: Callable[[], float]) -> float:
+    """The same two rows a step, the first without a sync and the second with one."""
+    path = place / "bare.db"
+    for end in ("", "-wal", "-shm"):
+        Path(f"{path}{end}").unlink(missing_ok=True)
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("pragma journal_mode=wal")
+    db.execute(
+        "create table fact (id integer primary key, epoch integer, kind text, body text, "
+        "chain blob) strict"
+    )
+    insert, chain = "insert into fact values (?, 1, ?, ?, ?)", bytes(16)
+    begin = clock()
+    for number in range(count):
+        db.execute("pragma synchronous=normal")
+        db.execute("begin immediate")
+        db.execute(insert, (2 * number, "StepStarted", _STARTED, chain))
+        db.execute("commit")
+        db.execute("pragma synchronous=full")
+        db.execute("begin immediate")
+        db.execute(insert, (2 * number + 1, "StepSucceeded", _SUCCEEDED, chain))
+        db.execute("commit")
+    taken = clock() - begin
+    db.close()
+    return taken
+
+
+def _syncs(name: str, count: int) -> int:
+    with folder() as place:
+        log = place / "strace"
+        code = (
+            f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import steps; "
+            f"from holdfast import run; "
+            f"run(steps.{name}, {{'count': {count}}}, store={str(place / 'a.db')!r})"
+        )
+        subprocess.run(
+            ["strace", "-f", "-e", "trace=fsync,fdatasync", "-o", str(log), sys.executable, "-c",
+             code],
+            check=True,
+        )  # fmt: skip
+        return len(re.findall(r"f(?:data)?sync\(", log.read_text()))
