@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.acceptance.shell import ESCAPES, plain
 
-from holdfast.cli.live import Lines, Progress, progress_on
+from holdfast.cli.lines import Lines
+from holdfast.cli.live import Progress, progress_on
 from holdfast.cli.screen import Screen
 from holdfast.model import facts as f
 from holdfast.model.state import RunState

@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.app.answering import typed_answer
 from holdfast.cli.asking import keys_of, question_lines
-from holdfast.cli.live import Lines as LogLines
+from holdfast.cli.lines import Lines as LogLines
 from holdfast.cli.prompt import POLL_S, Ask, Parking, Prompt, Waiting
 from holdfast.errors import Leaving, UsageError
 from holdfast.model import facts as f

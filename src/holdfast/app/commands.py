@@ -14,9 +14,12 @@ from holdfast.app.finding import find_hold, find_run, find_step
 from holdfast.errors import RunLocked, UsageError
 from holdfast.model.facts import (
     Answer,
+    AttemptFailed,
     Fact,
     HoldAnswered,
+    HoldOpened,
     RunCancelled,
+    RunFailed,
     StepFoundDone,
     StepRearmed,
     StepSkipped,
@@ -28,6 +31,7 @@ from holdfast.model.state import AUTO_REST, HoldState, RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
+from holdfast.runtime.ownership import liveness
 
 TRIES_MAX = 1_000
 
@@ -90,9 +94,27 @@ def answer(
             clock.now(), opened.id, by, given, AUTO_REST if auto_rest else value, comment,
             opened.digest,
         )  # fmt: skip
-        return (fact,), f"{opened.id} ({opened.key or 'the run'}): {_PAST[given]}"
+        facts: tuple[Fact, ...] = (fact,)
+        if given == "reject" and not _is_owned(store, row.id):
+            facts += _failing(state, fact, opened)
+        return facts, f"{opened.id} ({opened.key or 'the run'}): {_PAST[given]}"
 
     return decide(store, row.id, choose)
+
+
+def _is_owned(store: Store, run: str) -> bool:
+    row = store.row(run)
+    return row is not None and row.owner is not None and liveness(row.owner) != "dead"
+
+
+def _failing(state: RunState, no: HoldAnswered, opened: HoldOpened) -> tuple[Fact, ...]:
+    """Return what a no makes of a run that nobody runs now: it has failed, and a `resume` asks
+    again."""
+    message = f"rejected by {no.by.claimed or no.by.user}: {no.comment}"
+    if opened.kind not in ("confirm", "question"):
+        return (RunFailed(no.at, "Rejected", message),)
+    failed = AttemptFailed(no.at, opened.key, 0, "Rejected", message)
+    return failed, RunFailed(no.at, "Rejected", message, (opened.key,))
 
 
 _PAST = {"approve": "approved", "reject": "rejected", "skip": "skipped", "value": "answered"}
@@ -119,6 +141,8 @@ def _check_fits(hold: HoldState, given: Answer) -> None:
             f"hold {hold.opened.id} asks whether {hold.opened.key} took effect: say `done` "
             "(it did) or `retry` (run it again)"
         )
+    if given == "skip" and "inputs" not in hold.opened.evidence:
+        raise UsageError(f"hold {hold.opened.id} asks about no step: approve or reject it")
     if (kind == "question") != (given == "value") and given != "reject":
         wanted = "answer RUN VALUE" if kind == "question" else "approve or reject"
         raise UsageError(f"hold {hold.opened.id} is a {kind}: use {wanted}")
@@ -178,7 +202,7 @@ def rearm(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str 
 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         key = find_step(state, step)
-        if state.steps[key].is_finished:
+        if state.steps[key].is_finished and not _has_changed(state, key):
             raise UsageError(
                 f"step {key} is {state.steps[key].status}; only a changed input or a new "
                 "version= makes a finished step run again"
@@ -187,6 +211,14 @@ def rearm(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str 
 
     _refuse_while_owned(row, state_of(store, row), step)
     return decide(store, row.id, choose)
+
+
+def _has_changed(state: RunState, key: str) -> bool:
+    """Whether a finished step was reached with other inputs than those of its result."""
+    if state.steps[key].accepted_inputs:
+        return True
+    changes = (hold.opened.evidence.get("changed") for hold in state.open_holds)
+    return any(isinstance(change, dict) and change.get("key") == key for change in changes)
 
 
 def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) -> Done:
@@ -230,8 +262,6 @@ def state_of(store: Store, row: RunRow) -> RunState:
 
 def _refuse_while_owned(row: RunRow, state: RunState, step: str) -> None:
     """A step that runs right now in a living process cannot be decided upon."""
-    from holdfast.runtime.ownership import liveness
-
     key = find_step(state, step)
     seen = state.steps[key]
     if row.owner is None or seen.status != "running" or seen.epoch < state.epoch:

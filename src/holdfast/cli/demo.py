@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from holdfast.cli.live import count
+from holdfast.cli.lines import count
 from holdfast.cli.prompt import is_interactive
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.model.facts import StepStarted, StepSucceeded

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from holdfast.app.reasons import Next, Reason, why_of
 from holdfast.app.views import RunView, process_named
-from holdfast.cli.live import count
+from holdfast.cli.lines import count
 from holdfast.cli.options import Common
 from holdfast.cli.text import safe, took, width_of
 from holdfast.flow.running import Outcome

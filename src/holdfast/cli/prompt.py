@@ -16,7 +16,8 @@ from typing import Protocol
 from holdfast.app.answering import typed_answer
 from holdfast.app.commands import mark_done, rearm
 from holdfast.cli.asking import Key, details, keys_of, question_lines
-from holdfast.cli.live import Progress, Sink
+from holdfast.cli.lines import Sink
+from holdfast.cli.live import Progress
 from holdfast.errors import HoldfastError, Leaving, StoreError, UsageError
 from holdfast.model.facts import Answer, HoldAnswered, Who
 from holdfast.model.json import Json

@@ -19,8 +19,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from holdfast.cli import live
-from holdfast.cli.live import Sink, clean, shown
+from holdfast.cli import lines
+from holdfast.cli.lines import Sink, clean, shown
 from holdfast.model import facts as f
 from holdfast.model.durations import show
 from holdfast.model.keys import scope_of
@@ -51,7 +51,7 @@ class Running:
 
 
 class Screen:
-    """Draws one life; see `live.Progress` for what each call means."""
+    """Draws one life; see `cli.live.Progress` for what each call means."""
 
     def __init__(self, stream: TextIO, *, prompts: bool = False) -> None:
         self._sink, self._prompts = Sink(stream), prompts
@@ -72,7 +72,7 @@ class Screen:
 
     def begin(self, run: str, state: RunState) -> None:
         def tell() -> None:
-            self._keep(Text(clean(live.beginning(run, state, datetime.now(UTC))), "bold"))
+            self._keep(Text(clean(lines.beginning(run, state, datetime.now(UTC))), "bold"))
             self._draw()
 
         self._tell(tell)
@@ -86,7 +86,7 @@ class Screen:
         def tell() -> None:
             running = self._running.get(key)
             if running is not None:
-                running.note = f"{live.fraction(done, total)}  {clean(note)}".rstrip()
+                running.note = f"{lines.fraction(done, total)}  {clean(note)}".rstrip()
 
         self._tell(tell)
 
@@ -171,8 +171,8 @@ class Screen:
             return
         parts = [_erase(self._height)]
         if self._pending:
-            lines = Text("\n").join([self._pending.popleft() for _ in range(len(self._pending))])
-            parts.append(self._rendered(lines) + "\n")
+            kept = Text("\n").join([self._pending.popleft() for _ in range(len(self._pending))])
+            parts.append(self._rendered(kept) + "\n")
         if moving:
             parts.append(self._rendered(Text("\n").join(moving)))
         self._height = len(moving)
@@ -187,14 +187,14 @@ class Screen:
     def _moving(self) -> list[Text]:
         now, wall = time.monotonic(), datetime.now(UTC)
         width = self._console.width - 1
-        lines: list[Text] = []
+        drawn: list[Text] = []
         for running in list(self._running.values())[:RUNNING_SHOWN_MAX]:
-            lines.append(_moving_line(running, now, wall, width))
-            lines += [_tail_line(text, width) for text in running.tail]
+            drawn.append(_moving_line(running, now, wall, width))
+            drawn += [_tail_line(text, width) for text in running.tail]
         more = len(self._running) - RUNNING_SHOWN_MAX
         if more > 0:
-            lines.append(Text(f" ◌ and {more} more", "dim"))
-        return lines[-max(1, self._console.height - 2) :]
+            drawn.append(Text(f" ◌ and {more} more", "dim"))
+        return drawn[-max(1, self._console.height - 2) :]
 
     # --- lines that stay ---
 
@@ -232,7 +232,7 @@ class Screen:
         """Keep the line of a step that ended, with its last output and `more` lines below."""
         running = self._running.pop(key, None)
         name, indent = self._step(key, state)
-        spent = "" if mark in _NOT_TIMED else live.took(state.steps.get(key), at)
+        spent = "" if mark in _NOT_TIMED else lines.took(state.steps.get(key), at)
         note = note or (running.note if running else "")
         self._keep(_line(indent, mark, name, spent, note, self._column()))
         if running is not None and running.tail:
@@ -265,12 +265,12 @@ class Screen:
         self._ended("–", fact.key, state, fact.at, said)
 
     def _failed(self, fact: f.AttemptFailed, state: RunState) -> None:
-        why = live.reason(fact.type, fact.message.split("\n")[0])
+        why = lines.reason(fact.type, fact.message.split("\n")[0])
         more = [clean(line) for line in fact.message.split("\n")[1:][-OUTPUT_SHOWN_MAX:]]
         if fact.next_at is None:
             self._ended("✖", fact.key, state, fact.at, "", why, *more)
             return
-        self._ended("↻", fact.key, state, fact.at, live.retry_note(fact), why, *more)
+        self._ended("↻", fact.key, state, fact.at, lines.retry_note(fact), why, *more)
         waits = Running(shown(fact.key), time.monotonic(), fact.next_at, "until the next attempt")
         self._running[fact.key] = waits
 
@@ -280,12 +280,12 @@ class Screen:
     def _rearmed(self, fact: f.StepRearmed, state: RunState) -> None:
         self._release(key=fact.key)
         name, indent = self._step(fact.key, state)
-        note = f"runs again ({clean(live.name_of(fact.by))})"
+        note = f"runs again ({clean(lines.name_of(fact.by))})"
         self._keep(_line(indent, "↻", name, "", note, self._column()))
 
     def _skipped(self, fact: f.StepSkipped, state: RunState) -> None:
         self._release(key=fact.key)
-        why = f"skipped by {live.name_of(fact.by)}" + (f": {fact.reason}" if fact.reason else "")
+        why = f"skipped by {lines.name_of(fact.by)}" + (f": {fact.reason}" if fact.reason else "")
         self._ended("–", fact.key, state, fact.at, clean(why))
 
     def _left(self, fact: f.StepLeft, state: RunState) -> None:
@@ -307,14 +307,14 @@ class Screen:
 
     def _hold_answered(self, fact: f.HoldAnswered, state: RunState) -> None:
         self._release(fact.id)
-        self._keep(Text(f"   {fact.id} {clean(live.answer_note(fact))}", "dim"))
+        self._keep(Text(f"   {fact.id} {clean(lines.answer_note(fact))}", "dim"))
 
     def _hold_voided(self, fact: f.HoldVoided, state: RunState) -> None:
         self._release(fact.id)
         self._keep(Text(f"   {fact.id} is void: {clean(fact.why)}", "dim"))
 
     def _stop(self, fact: f.StopRequested, state: RunState) -> None:
-        self._keep(Text(f"   {clean(live.stop_note(fact))}", "yellow"))
+        self._keep(Text(f"   {clean(lines.stop_note(fact))}", "yellow"))
 
 
 def _erase(height: int) -> str:
