@@ -1,0 +1,34 @@
+"""Ask an operator what to prune, show it, and prune it after a yes.
+
+holdfast run examples/wizard.py            # asks at the terminal
+holdfast run examples/wizard.py --no-input # parks; holdfast answer RUN VALUE
+"""
+
+from datetime import date, timedelta
+from typing import Literal
+
+from holdfast import ask, confirm, step, workflow
+
+ROWS = {"orders": 1200, "sessions": 98000}
+
+
+@step("count {table} before {day}", reads=True)
+def count(table, day):
+    return ROWS[table]
+
+
+@step("prune {table} before {day}", once=True)
+def prune(table, day):
+    print(f"delete from {table} where day < '{day}'")
+    return ROWS[table]
+
+
+@workflow
+def wizard(today: date = date(2026, 1, 31)):
+    """Prune one table, as an operator says."""
+    table = ask("Which table?", Literal["orders", "sessions"], default="sessions")
+    days = ask("How many days shall stay?", int, default=30)
+    day = today - timedelta(days=days)
+    rows = count(table, day)
+    said = confirm(f"Delete {rows} rows of {table} before {day}?")
+    return {"deleted": prune(table, day), "approved_by": said.by}
