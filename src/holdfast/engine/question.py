@@ -50,7 +50,7 @@ def question(call: Call, asked: Question) -> Program[Json | Spilled]:
     bound = digest([call.key, asked.text, state.target])
     answer = yield from ask(asked.kind, call.key, asked.text, bound, evidence)
     at = yield from now()
-    if answer.answer == "reject":
+    if answer.answer in ("reject", "skip"):
         message = f"rejected by {name_of(answer.by)}: {answer.comment}".removesuffix(": ")
         yield from record(AttemptFailed(at, call.key, 1, "Rejected", message))
         raise StepFailed(call.key, "Rejected", message, 1)

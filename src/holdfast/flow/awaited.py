@@ -205,7 +205,8 @@ class AsyncWorkflow(Workflow[P, Any]):
         finally:
             await land(life)
         life.raise_if_leaving()
-        await drive(drift.at_end(root), AsyncPerformer(life))
+        await drive(drift.at_end(root), AsyncPerformer(life, is_last=True))
         encoded = encode(value)
-        await drive(succeed(encoded), AsyncPerformer(life))
+        life.forget_deadline()
+        await drive(succeed(encoded), AsyncPerformer(life, is_last=True))
         return decode(encoded, self.types)

@@ -9,7 +9,14 @@ from typing import Any
 
 from holdfast.engine.step import location_of
 from holdfast.engine.trace import Trace
-from holdfast.errors import HoldfastError, Leaving, ParallelFailed, StepFailed
+from holdfast.errors import (
+    DuplicateLabel,
+    HoldfastError,
+    Leaving,
+    ParallelFailed,
+    StepFailed,
+    UsageError,
+)
 from holdfast.flow.workflows import Workflow
 from holdfast.model.facts import Fact, RunFailed
 from holdfast.model.state import RunState
@@ -25,6 +32,7 @@ from holdfast.runtime.signals import Signals
 from holdfast.runtime.takeover import Heartbeat
 
 CHAIN_MAX = 100
+USAGE_ERRORS = frozenset((UsageError.__name__, DuplicateLabel.__name__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,8 @@ def _ended(life: Life, error: BaseException) -> Outcome:
         life.end_failed(_failure(life, error))
         if life.leaving is None:
             code = error.exit_code if isinstance(error, HoldfastError) else 1
+            if isinstance(error, StepFailed) and error.type in USAGE_ERRORS:
+                code = UsageError.exit_code
             return Outcome("failed", None, life.run, code, _reason(error))
     leaving = life.leaving
     life.end_left(leaving)

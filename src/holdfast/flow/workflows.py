@@ -7,7 +7,7 @@ from functools import cached_property, update_wrapper
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from holdfast.engine import drift
-from holdfast.engine.effects import NOW, Program, record
+from holdfast.engine.effects import NOW, Program, record_at_boundary
 from holdfast.engine.trace import Trace
 from holdfast.errors import UsageError
 from holdfast.flow.parameters import Parameters
@@ -81,13 +81,16 @@ class Workflow(Generic[P, R]):
         life.raise_if_leaving()
         drive(drift.at_end(root), life.performer())
         encoded = encode(value)
+        life.forget_deadline()
         drive(succeed(encoded), life.performer())
         return decode(encoded, self.types)
 
 
 def succeed(encoded: Json) -> Program[None]:
-    """Record the workflow's result."""
-    yield from record(RunSucceeded((yield NOW), encoded))
+    """Record the workflow's result, unless a person ended or stopped the run before that."""
+    written = False
+    while not written:
+        written = yield from record_at_boundary(RunSucceeded((yield NOW), encoded))
 
 
 @overload

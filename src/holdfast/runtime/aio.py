@@ -46,10 +46,11 @@ async def drive(program: Program[T], perform: AsyncPerformer) -> T:
 
 
 class AsyncPerformer:
-    """Awaits calls and waits; the rest is the blocking performer's."""
+    """Awaits calls and waits; the rest is the blocking performer's. When the workflow has ended
+    only its `is_last` one goes on."""
 
-    def __init__(self, life: Life) -> None:
-        self._life = life
+    def __init__(self, life: Life, *, is_last: bool = False) -> None:
+        self._life, self._is_last = life, is_last
         self._blocking = life.performer()
         self._flying: dict[asyncio.Task[Outcome | Leaving], str] = {}
         self._left: Leaving | None = None
@@ -65,7 +66,7 @@ class AsyncPerformer:
                 return await self._wait(until)
             case Record(durable=durable, boundary=boundary):
                 if boundary:
-                    _raise_if_over(self._life)
+                    self._raise_if_over()
                 self._begin_flight()
                 if not durable:
                     return self._blocking(effect)
@@ -74,6 +75,10 @@ class AsyncPerformer:
                 return answer
             case _:
                 return self._blocking(effect)
+
+    def _raise_if_over(self) -> None:
+        if self._life in _OVER and not self._is_last:
+            raise asyncio.CancelledError
 
     def _begin_flight(self) -> None:
         """What is begun here lands before the life ends: see `land`."""
@@ -131,14 +136,14 @@ class AsyncPerformer:
 
     async def _wait_without_calls(self, until: datetime | None) -> None:
         self.end_flight()
-        _raise_if_over(self._life)
+        self._raise_if_over()
         if until is None:
             await asyncio.to_thread(self._life.wait_for_person)
             return
         foreign = self._life.journal.foreign
         while True:
             self._life.raise_if_due()
-            _raise_if_over(self._life)
+            self._raise_if_over()
             left = (until - self._life.clock.now()).total_seconds()
             if left <= 0 or self._life.journal.foreign != foreign:
                 return
@@ -158,11 +163,6 @@ async def land(life: Life) -> None:
     _OVER.add(life)
     while (flights := _FLIGHTS.get(life)) and not life.is_cut_off:
         await asyncio.wait(set(flights), timeout=SLICE_S)
-
-
-def _raise_if_over(life: Life) -> None:
-    if life in _OVER:
-        raise asyncio.CancelledError
 
 
 async def _landing_of(call: Call) -> Outcome | Leaving:

@@ -150,6 +150,10 @@ class Life:
             raise self.leave("the time budget is spent", 75, "time")
         self.raise_if_asked_to_stop()
 
+    def forget_deadline(self) -> None:
+        """Say that no work is left: a budget of time does not stop what is finished."""
+        self._deadline = None
+
     def raise_if_asked_to_stop(self) -> None:
         """Raise Leaving when a person's stop, pause or cancel is in the journal."""
         state = self.journal.state
