@@ -83,7 +83,7 @@ STEP_OPTIONS = {
     "label": 'The step\'s name in its scope, formatted with the arguments: `"drain {node}"`.',
     "retry": "How often it is tried: a number, or a `Retry`. Attempts are recorded.",
     "timeout": "How long one attempt may take; programs of `sh` are killed then.",
-    "once": "At most once: any end but a recorded result holds the run, unless `NotDone` is raised.",
+    "once": "At most once: it holds unless it ends with a result, or raises `NotDone`.",
     "check": "Asked before an attempt: is it already so? `True`, `False`, `None` or a `Check`.",
     "undo": "Accepted and not yet used: rollback comes later.",
     "owes": "Accepted and not yet used: debts come later.",

@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import Any, get_overloads
 
 import click
+from docs.fields import MEANINGS, OVERRIDES, STEP_OPTIONS
 
 import holdfast
-from docs.fields import MEANINGS, OVERRIDES, STEP_OPTIONS
 from holdfast.cli.main import COMMANDS
 from holdfast.cli.main import holdfast as program
 from holdfast.model import facts
@@ -216,9 +216,9 @@ def _awaited() -> Iterator[str]:
     yield "## holdfast.aio"
     yield (
         "For `async def` workflows: the same names with the same arguments. "
-        "`async with` enters a stage; `ask`, `confirm`, `do`, `parallel`, `require`, `sh`, `sleep`, "
-        "`sleep_until`, `wait_for` and the steps themselves are awaited; `attempt`, `here`, "
-        "`progress`, `save`, `saved`, `secret` and `token` are plain calls."
+        "`async with` enters a stage; `ask`, `confirm`, `do`, `parallel`, `require`, `sh`, "
+        "`sleep`, `sleep_until`, `wait_for` and the steps themselves are awaited; `attempt`, "
+        "`here`, `progress`, `save`, `saved`, `secret` and `token` are plain calls."
     )
     rows = [(f"`{name}`", _prose(getattr(aio, name)).partition("\n")[0]) for name in aio.__all__]
     yield _table(("name", "what it does"), rows)

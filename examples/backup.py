@@ -1,6 +1,6 @@
 """Back up a folder: copy it in chunks with a durable cursor, check it, and hand it over.
 
-holdfast run examples/backup.py -p source=/etc/services -p into=backup
+holdfast run examples/backup.py -p source=some/file -p into=backup
 """
 
 from pathlib import Path
@@ -40,7 +40,7 @@ def hand_over(target: Path):
 
 
 @workflow
-def backup(source: Path = Path("/etc/services"), into: Path = Path("backup")):
+def backup(source: Path = Path(__file__), into: Path = Path("backup")):
     """Copy a file to another place, and be sure of it."""
     target = into / source.name
     size = copy(source, target)

@@ -47,7 +47,6 @@ def uncordon(node):
 
 @workflow
 def upgrade(version: str = "3.6", nodes: tuple[str, ...] = ("etcd-0", "etcd-1", "etcd-2")):
-    """Bring every node to one version."""
     with preflight():
         build(nodes)
         require("every node answers", lambda: all(version_of(node) for node in nodes))
@@ -58,4 +57,4 @@ def upgrade(version: str = "3.6", nodes: tuple[str, ...] = ("etcd-0", "etcd-1", 
             uncordon(node)
     with postflight():
         require("one version everywhere", lambda: {version_of(n) for n in nodes} == {version})
-    return {node: version for node in nodes}
+    return {"upgraded": len(nodes)}

@@ -28,7 +28,7 @@ def wizard(today: date = date(2026, 1, 31)):
     """Prune one table, as an operator says."""
     table = ask("Which table?", Literal["orders", "sessions"], default="sessions")
     days = ask("How many days shall stay?", int, default=30)
-    day = today - timedelta(days=days)
+    day = today - days * timedelta(days=1)
     rows = count(table, day)
     said = confirm(f"Delete {rows} rows of {table} before {day}?")
     return {"deleted": prune(table, day), "approved_by": said.by}
