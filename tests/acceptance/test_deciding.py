@@ -120,27 +120,30 @@ def test_a_no_needs_a_reason(shell: Shell):
 
 
 def test_a_rejected_run_fails(shell: Shell):
-    """After a no the run ends failed, with who said it and why."""
+    """A no to a parked run makes it failed, with who said it and why; resume asks again."""
     begun(shell, "confirm")
-    shell("reject", "confirm", "-m", "too late")
 
-    said = shell("resume", "confirm")
+    said = shell("reject", "confirm", "-m", "too late", "--as", "ben")
+    after = status(shell, "confirm")
+    why = shell("why", "confirm").out
+    resumed = shell("resume", "confirm")
 
-    assert 1 == said.code
-    assert "too late" in said.err
+    assert [0, 3] == [said.code, resumed.code]
+    assert "failed" == after
+    assert "ben" in why and "too late" in why
 
 
 def test_several_questions_need_a_choice(shell: Shell):
     """With two questions open, `approve` names both and asks for --hold."""
-    begun(shell, "two")
+    waiting = shell.begin("run", "script.py", "--id", "two", "-p", "how=two", "--wait")
+    waiting.until("hold opened h2")
 
     unclear = shell("approve", "two")
     clear = [shell("approve", "two", "--hold", hold) for hold in ("h1", "h2")]
-    resumed = shell("resume", "two")
 
     assert 2 == unclear.code
     assert "--hold ID" in unclear.err
-    assert [0, 0, 0] == [clear[0].code, clear[1].code, resumed.code]
+    assert [0, 0, 0] == [clear[0].code, clear[1].code, waiting.end().code]
 
 
 @pytest.mark.parametrize(("text", "code"), [("12", 0), ("twelve", 2)])

@@ -274,15 +274,20 @@ def test_nothing_moves_between_steps(screen: Told):
 
 
 def test_a_prompt_has_the_terminal_to_itself(screen: Told):
-    """While a prompt is open nothing is drawn; what happened meanwhile follows it."""
+    """A prompt begins on an empty line; what happened while it was open follows it."""
+    screen.state.apply(started("other"))
+    screen.progress.fact(started("other"), screen.state)
+    screen.progress.begin("r-1", screen.state)
     screen.progress.pause("h1", "b")
+    before = screen.stream.getvalue()
     for fact in (started("a"), succeeded("a")):
         screen.state.apply(fact)
         screen.progress.fact(fact, screen.state)
     held = screen.stream.getvalue()
     screen.progress.go_on()
 
-    assert "" == held
+    assert before.endswith(("\n", "\x1b[J"))
+    assert before == held
     assert "✔ a" in plain(screen.stream.getvalue())
 
 

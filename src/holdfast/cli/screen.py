@@ -105,7 +105,7 @@ class Screen:
     def pause(self, hold: str, key: str) -> None:
         with self._lock:
             if self._held is None:
-                self._draw()
+                self._draw(is_moving=False)
                 self._held = (hold, key)
 
     def go_on(self) -> None:
@@ -163,10 +163,10 @@ class Screen:
                 if self._sink.is_dead or not (self._running or self._pending):
                     self._busy.clear()
 
-    def _draw(self) -> None:
+    def _draw(self, *, is_moving: bool = True) -> None:
         if self._held is not None:
             return
-        moving = self._moving() if self._running else []
+        moving = self._moving() if self._running and is_moving else []
         if not (self._pending or moving or self._height):
             return
         parts = [_erase(self._height)]
