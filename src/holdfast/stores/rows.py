@@ -32,6 +32,9 @@ from holdfast.stores.row_tables import (
 INLINE_BYTES_MAX: Final = 64 * 1024
 """A value whose JSON is longer is kept outside its row."""
 
+SPILLED: Final = '"$spilled"'
+"""Is in the body of every fact that refers to a value kept elsewhere."""
+
 Spill: TypeAlias = Callable[[str | Spilled], Spilled]
 """Keeps a large value's JSON text; also told of values that a fact carries spilled already."""
 

@@ -103,21 +103,14 @@ class SqliteStore:
         durable: bool = True,
         only_if_current: bool = False,
     ) -> Appended:
+        if len(facts) == 1 and self._append_one(run, facts[0], after, epoch, durable):
+            return Appended(True, after + 1)
+
         def work(connection: sqlite3.Connection) -> tuple[Appended, Head]:
-            self._kept.clear()
-            head = self._heads.pop(run, None)
-            if (
-                head is not None
-                and head.seq == after
-                and head.epoch == epoch
-                and facts
-                and sqlite_rows.insert_as_owner(connection, head, facts, self._keep)
-            ):
-                done = Appended(True, head.seq)
-            else:
-                done, head = self._append_looking(
-                    connection, run, facts, after, epoch, only_if_current or epoch is None
-                )
+            self._heads.pop(run, None)
+            done, head = self._append_looking(
+                connection, run, facts, after, epoch, only_if_current or epoch is None
+            )
             if self._kept:
                 self._refer(connection, head.number)
             return done, head
@@ -125,6 +118,26 @@ class SqliteStore:
         done, head = self._database.write(work, durable=durable)
         self._remember(run, head)
         return done
+
+    def _append_one(
+        self, run: str, fact: Fact, after: int, epoch: int | None, durable: bool
+    ) -> bool:
+        """Append as the owner of a journal that nobody else has moved, in a single statement.
+
+        Return False, having written nothing, when it must be looked at first.
+        """
+        head = self._heads.get(run)
+        if head is None or head.seq != after or head.epoch != epoch:
+            return False
+        row = sqlite_rows.next_row(head, fact)
+        if row is None:
+            return False
+        # Forgotten until it is known again: an interrupt in between leaves no wrong head.
+        self._heads.pop(run, None)
+        if not self._database.insert(sqlite_rows.INSERT_AS_OWNER, row[1], durable=durable):
+            return False
+        self._heads[run] = Head(head.number, epoch, after + 1, row[0])
+        return True
 
     def _append_looking(
         self,

@@ -80,6 +80,37 @@ class Database:
                 if self.lock is not None:
                     self.lock.release()
 
+    def insert(self, statement: str, values: tuple[Any, ...], *, durable: bool) -> bool:
+        """Return whether one row was inserted by `statement`, a transaction of its own.
+
+        False when it was not: the statement's condition did not hold, its place was taken, or
+        the database was busy.
+        """
+        with self._mutex:
+            if self._refusal is not None:
+                raise StoreError(self._refusal)
+            if self.lock is None:
+                return False
+            connection = self._connection
+            try:
+                self.lock.acquire()
+                if durable is not self._is_full:
+                    self._set_synchronous(durable)
+                if connection.in_transaction:
+                    return False
+                done = connection.execute(statement, values).rowcount == 1
+            except sqlite3.IntegrityError:
+                return False
+            except (sqlite3.Error, OSError) as problem:
+                if is_busy(problem):
+                    return False
+                raise self._broken(problem) from problem
+            finally:
+                if self.lock is not None:
+                    self.lock.release()
+            self.commits += 1
+            return done
+
     def read(self, work: Work[T]) -> T:
         """Return what `work` returns, which reads only."""
         with self._mutex:

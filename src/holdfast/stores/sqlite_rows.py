@@ -19,10 +19,13 @@ PAGE_ROWS: Final = 1000
 """How many facts are read at once: a reader never holds the others up for long."""
 
 _INSERT: Final = "INSERT INTO fact (id, epoch, kind, body, chain) VALUES (?, ?, ?, ?, ?)"
-_INSERT_AS_OWNER: Final = (
+INSERT_AS_OWNER: Final = (
     "INSERT INTO fact (id, epoch, kind, body, chain) SELECT ?, ?, ?, ?, ? "
     "FROM run WHERE number = ? AND epoch = ?"
 )
+"""Asks and writes in one statement, which is a transaction of its own: it writes nothing when
+the epoch is another, and fails when the place is taken because somebody else appended."""
+PLAIN_CHARS_MAX: Final = rows.INLINE_BYTES_MAX // 4
 _PAGE: Final = (
     "SELECT id, epoch, kind, body, chain FROM fact WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 )
@@ -60,30 +63,19 @@ def insert_facts(
             update_run(connection, head.number, changed)
 
 
-def insert_as_owner(
-    connection: sqlite3.Connection, head: Head, facts: Sequence[Fact], spill: rows.Spill
-) -> bool:
-    """Append facts at `head` and move it. Return False, writing nothing, when the journal moved
-    or the epoch is another: one statement both asks and writes, so the common case asks nothing.
+def next_row(head: Head, fact: Fact) -> tuple[bytes, tuple[Any, ...]] | None:
+    """Return the link of a plain fact after `head`, and the values of `INSERT_AS_OWNER` for it.
+
+    None for a fact that is more than its row: it changes the run's, or may have to be spilled.
     """
-    fact = facts[0]
-    kind, body = rows.dump(fact, spill)
-    seq, link = head.seq + 1, rows.chain(head.link, kind, body)
-    values = (
-        head.number << SEQ_BITS | seq, head.epoch, kind, body, link, head.number, head.epoch,
-    )  # fmt: skip
-    try:
-        if connection.execute(_INSERT_AS_OWNER, values).rowcount != 1:
-            return False
-    except sqlite3.IntegrityError:
-        # The place is taken: somebody else appended.
-        return False
-    head.seq, head.link = seq, link
-    if changed := rows.row_changes(fact):
-        update_run(connection, head.number, changed)
-    if len(facts) > 1:
-        insert_facts(connection, head, facts[1:], spill)
-    return True
+    if rows.row_changes(fact):
+        return None
+    kind, body = rows.dump(fact)
+    if len(body) > PLAIN_CHARS_MAX or rows.SPILLED in body:
+        return None
+    link = rows.chain(head.link, kind, body)
+    number, epoch = head.number, head.epoch
+    return link, (number << SEQ_BITS | head.seq + 1, epoch, kind, body, link, number, epoch)
 
 
 def find_head(connection: sqlite3.Connection, run: str) -> Head | None:

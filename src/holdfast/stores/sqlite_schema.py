@@ -19,7 +19,7 @@ APPLICATION_ID: Final = 0x486F4661
 BUSY_S: Final = 10.0
 """How long to wait for a program that does not take our lock, such as the sqlite3 shell."""
 
-CHECKPOINT_PAGES: Final = 4000
+CHECKPOINT_PAGES: Final = 1000
 """A commit that finds the log this long moves it into the database, inside our lock."""
 
 SEQ_BITS: Final = 32
