@@ -160,7 +160,7 @@ def _shown(name: str, value: Any) -> str:
             return f"class {name}({value.__bases__[0].__name__})"
         if dataclasses.is_dataclass(value):
             return _signature(f"class {name}", value.__init__)
-        return f"class {name}: {', '.join(member.name for member in value)}"
+        return "\n".join(f"{name}.{member.name}" for member in value)
     overloads = get_overloads(value)
     return _signature(name, overloads[-1] if overloads else value)
 
