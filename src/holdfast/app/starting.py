@@ -99,22 +99,24 @@ def start(
 def resume(
     setting: Setting,
     run: str,
-    file: str | None = None,
+    file: str | Workflow[..., Any] | None = None,
     *,
     accept_drift: bool = False,
     mode: str | None = None,
 ) -> Outcome:
     """Go on with a run, also after a stop or pause, and return how it stands then.
 
-    `file` is where the script is now, when it moved. `accept_drift` accepts exactly the
-    difference that the run holds on; without such a hold it changes nothing.
+    `file` is where the script is now, when it moved, or the workflow itself. `accept_drift`
+    accepts exactly the difference that the run holds on; without such a hold it changes nothing.
     """
     _check_mode(mode)
     row = find_run(setting.store, run)
     journal = Journal(setting.store, row.id)
     if journal.refresh().is_finished:
         return _report(journal)
-    workflow = load_workflow(file or f"{row.file}:{row.workflow}")
+    workflow = (
+        file if isinstance(file, Workflow) else load_workflow(file or f"{row.file}:{row.workflow}")
+    )
     if workflow.name != row.workflow:
         raise UsageError(
             f"run {row.id} is of workflow {row.workflow!r}, not {workflow.name!r}: name it as "

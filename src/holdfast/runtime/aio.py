@@ -21,7 +21,7 @@ from holdfast.engine.effects import (
     Wait,
 )
 from holdfast.errors import Leaving
-from holdfast.runtime.calling import SLICE_S
+from holdfast.runtime.calling import SLICE_S, monotonic_at
 from holdfast.runtime.life import Life
 
 T = TypeVar("T")
@@ -106,10 +106,11 @@ class AsyncPerformer:
         if not self._flying:
             await self._wait_without_calls(until)
             return {}
+        ends_at = monotonic_at(self._life.clock, until)
         while self._flying:
             left = SLICE_S
-            if until is not None:
-                left = (until - self._life.clock.now()).total_seconds()
+            if ends_at is not None:
+                left = ends_at - self._life.clock.monotonic()
                 if left <= 0:
                     return {}
             landed = await self._landed_within(min(left, SLICE_S))

@@ -20,7 +20,7 @@ from holdfast.engine.effects import (
     Wait,
 )
 from holdfast.errors import Leaving
-from holdfast.runtime.calling import SLICE_S, landing_of
+from holdfast.runtime.calling import SLICE_S, landing_of, monotonic_at
 from holdfast.runtime.life import Life
 
 
@@ -90,10 +90,11 @@ class Performer:
         """Wait for one thread to land. When one of them left, wait for the others to reach
         their own boundaries, so that none is cut off in the middle, and leave with it."""
         assert self._queue is not None
+        ends_at = monotonic_at(self._life.clock, until)
         while self._flying:
             left = SLICE_S
-            if until is not None:
-                left = (until - self._life.clock.now()).total_seconds()
+            if ends_at is not None:
+                left = ends_at - self._life.clock.monotonic()
                 if left <= 0:
                     return
             try:

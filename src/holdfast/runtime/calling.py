@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from holdfast.engine.effects import Call, Outcome, Raised, Returned
+from holdfast.ports.clock import Clock
 
 SLICE_S = 0.1
 """How long a wait sleeps before it looks whether the run is to leave."""
+
+
+def monotonic_at(clock: Clock, moment: datetime | None) -> float | None:
+    """Return a moment as monotonic time, so that a wait for a body is not misled when the wall
+    clock jumps."""
+    if moment is None:
+        return None
+    return clock.monotonic() + (moment - clock.now()).total_seconds()
 
 
 def outcome_of(call: Call) -> Outcome:

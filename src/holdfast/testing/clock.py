@@ -14,6 +14,7 @@ class JumpClock:
 
     def __init__(self, start: datetime = datetime(2030, 1, 1, tzinfo=UTC)) -> None:
         self._start = self._now = start
+        self._stepped = timedelta()
         self._lock = Lock()
 
     def now(self) -> datetime:
@@ -22,11 +23,17 @@ class JumpClock:
             return self._now
 
     def monotonic(self) -> float:
-        return (self.now() - self._start).total_seconds()
+        return (self.now() - self._stepped - self._start).total_seconds()
 
     def wait_s(self, seconds: float) -> float:
         self.jump(seconds * SPEED)
         return 0.0
+
+    def step(self, seconds: float) -> None:
+        """Set the wall clock alone, as a person or NTP does; monotonic time knows nothing."""
+        with self._lock:
+            self._now += timedelta(seconds=seconds)
+            self._stepped += timedelta(seconds=seconds)
 
     def jump(self, seconds: float) -> None:
         """Let `seconds` pass, or go back by them when they are negative."""

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 
 from holdfast.app.starting import Setting, start
 from holdfast.engine.effects import Effect
+from holdfast.errors import Leaving
 from holdfast.flow.running import Outcome
 from holdfast.flow.workflows import Workflow
 from holdfast.model.facts import Answer, HoldAnswered, Who
@@ -46,6 +47,8 @@ class Mortal:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             if self.is_dead:
+                if name == "beat":
+                    return True  # its thread has died, too; here it only falls silent
                 raise Crash
             return value(*args, **kwargs)
 
@@ -81,10 +84,12 @@ class Fuse:
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A person who approves everything; for runs that nobody attends."""
+    """A person who approves everything, but leaves what is in doubt to who can look."""
 
     def attend(self, run: str, state: Any, holds: Any) -> HoldAnswered | None:
         opened = holds[0].opened
+        if opened.kind == "in_doubt":
+            raise Leaving(f"{opened.key} is in doubt", 6, "park")
         given: Answer = "value" if opened.kind == "question" else "approve"
         return HoldAnswered(opened.at, opened.id, TESTER, given, digest=opened.digest)
 
