@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.engine.effects import WAIT, Program, look, now, record, record_at_boundary
+from holdfast.engine.effects import ANSWER, Program, look, now, record, record_at_boundary
 from holdfast.engine.spec import Call
 from holdfast.model.facts import HoldOpened, StepDoubted
 from holdfast.model.json import Json
@@ -22,7 +22,7 @@ def decided_again(call: Call, seen: StepState) -> Program[None]:
     while state.steps[call.key].status == "in_doubt":
         hold = state.hold_for(call.key, "in_doubt")
         if hold is not None and hold.status == "open":
-            yield WAIT
+            yield ANSWER
             continue
         at = yield from now()
         name = state.new_hold_id()

@@ -60,10 +60,12 @@ class Submit:
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Wait for any of the program's tickets, or until a moment. Answer: what landed, perhaps
-    nothing. With neither a ticket nor a moment: until somebody else appends to the journal; the
-    driver raises Leaving when nobody is there to wait."""
+    nothing. When `idle`, no ticket is waited for, not even one that was given up on: until the
+    moment, or until another process appends; without a moment the driver raises Leaving when
+    nobody is there to wait."""
 
     until: datetime | None = None
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ Program: TypeAlias = Generator[Effect, Any, T]
 LOOK: Final = Look()
 NOW: Final = Now()
 WAIT: Final = Wait()
+ANSWER: Final = Wait(idle=True)
+"""Wait for a person."""
 
 
 def record(*facts: Fact, durable: bool = True) -> Program[None]:
@@ -109,7 +113,7 @@ def now() -> Program[datetime]:
 
 
 def pause(until: datetime | None) -> Program[None]:
-    yield Wait(until)
+    yield Wait(until, idle=True)
 
 
 def invoke(ticket: str, call: Call, place: Place = "here") -> Program[Outcome]:

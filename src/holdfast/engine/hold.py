@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.engine.effects import WAIT, Program, look, now, record_at_boundary
+from holdfast.engine.effects import ANSWER, Program, look, now, record_at_boundary
 from holdfast.model.facts import HoldAnswered, HoldKind, HoldOpened, HoldVoided
 from holdfast.model.json import Json
 from holdfast.model.state import HoldState, RunState
@@ -36,7 +36,7 @@ def ask(
         elif hold.answer is not None:
             return hold.answer
         else:
-            yield WAIT
+            yield ANSWER
 
 
 def _usable(state: RunState, key: str, kind: HoldKind) -> HoldState | None:

@@ -106,9 +106,9 @@ def _attempts(
             return seen.result
         if seen is not None and seen.next_at is not None and (yield NOW) < seen.next_at:
             # A person may end the wait, or decide the step, before the moment comes.
-            yield Wait(seen.next_at)
+            yield Wait(seen.next_at, idle=True)
             continue
-        if call.check is not None or call.rules.once:
+        if call.check is not None or call.rules.once or (seen is not None and seen.once):
             if (yield from _settled_without_running(call, seen)):
                 continue
         decided_by = yield from permission(call, state)
@@ -158,7 +158,7 @@ def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> Step
 
 def _finish(call: Call, state: RunState, started: StepStarted) -> Program[None]:
     """Run the body and record what came of it. Raises StepFailed when no attempt follows."""
-    outcome = yield from _run_body(call)
+    outcome = yield from _run_body(call, started.attempt)
     at: datetime = yield NOW
     if isinstance(outcome, Returned):
         try:
@@ -171,7 +171,7 @@ def _finish(call: Call, state: RunState, started: StepStarted) -> Program[None]:
     yield from _record_failure(call, state.steps[call.key], started, outcome.error, at)
 
 
-def _run_body(call: Call) -> Program[Outcome]:
+def _run_body(call: Call, attempt: int) -> Program[Outcome]:
     limit = call.rules.timeout_s
     if limit is None:
         yield Submit(call.key, call.body)
@@ -181,13 +181,15 @@ def _run_body(call: Call) -> Program[Outcome]:
         return landed[call.key]  # type: ignore[no-any-return]
 
     at = yield from now()
-    yield Submit(call.key, call.body, "thread")
-    outcome = yield from _landing(call.key, at + timedelta(seconds=limit))
+    # A ticket of its own: an earlier attempt that was given up on may still land.
+    ticket = f"{call.key}\0{attempt}"
+    yield Submit(ticket, call.body, "thread")
+    outcome = yield from _landing(ticket, at + timedelta(seconds=limit))
     if outcome is not None:
         return outcome
-    yield Submit(f"{call.key}!", call.abort)
+    yield Submit(f"{ticket}!", call.abort)
     grace = timedelta(seconds=limit + ABORT_GRACE_S)
-    if (yield from _landing(call.key, at + grace)) is None:
+    if (yield from _landing(ticket, at + grace)) is None:
         return Raised(StillRunning(f"timed out after {limit:g} s; it may still be running"))
     return Raised(TimeoutError(f"timed out after {limit:g} s"))
 
@@ -241,7 +243,7 @@ def _ask_check(call: Call) -> Program[tuple[Check, Json]]:
     if call.check is None:
         return Check.UNKNOWN, None
     at = yield from now()
-    ticket = f"{call.key}?"
+    ticket = f"{call.key}\0{at.isoformat()}?"
     yield Submit(ticket, call.check, "thread")
     outcome = yield from _landing(ticket, at + timedelta(seconds=CHECK_S_MAX))
     if not isinstance(outcome, Returned):
@@ -297,11 +299,16 @@ def described(call: Call, error: Exception) -> tuple[str, str]:
     return kind.__name__, call.redact(text)[:MESSAGE_CHARS_MAX]
 
 
+_PACKAGE = __file__.rpartition("/engine/")[0] + "/"
+
+
 def location_of(error: BaseException) -> str:
-    """Return file:line where `error` was raised, or an empty text."""
+    """Return file:line of the innermost line of `error` that is not holdfast's own; of its
+    innermost line when all are; an empty text when it was never raised."""
+    found = own = ""
     trace = error.__traceback__
-    if trace is None:
-        return ""
-    while trace.tb_next is not None:
+    while trace is not None:
+        own = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        found = found if own.startswith(_PACKAGE) else own
         trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    return found or own

@@ -9,10 +9,10 @@ from holdfast.engine import drift
 from holdfast.engine.effects import (
     Program,
     Returned,
-    Wait,
     invoke,
     look,
     now,
+    pause,
     record,
     record_at_boundary,
 )
@@ -41,7 +41,7 @@ def sleep(call: Call, until: Callable[[datetime], datetime]) -> Program[None]:
         yield from record_at_boundary(TimerSet(at, call.key, until(at), call.label))
         step = state.steps.get(call.key)
     while step.next_at is not None and (yield from now()) < step.next_at:
-        yield Wait(step.next_at)  # A person may end it before.
+        yield from pause(step.next_at)  # A person may end it before.
     if not step.is_finished:
         yield from record(StepSucceeded((yield from now()), call.key))
 
@@ -72,7 +72,7 @@ def wait_for(call: Call, every_s: float, timeout_s: float | None) -> Program[Jso
             yield from _ask_to_go_on(call, step.next_at, limit or timedelta())
             continue
         moment = at + timedelta(seconds=every_s)
-        yield Wait(moment if step.next_at is None else min(moment, step.next_at))
+        yield from pause(moment if step.next_at is None else min(moment, step.next_at))
 
 
 def _reached(call: Call) -> Program[RunState]:

@@ -62,6 +62,9 @@ class AsyncPerformer:
                 self._begin_flight()
                 self._flying[asyncio.create_task(_landing_of(call))] = ticket
                 return None
+            case Wait(until, True):
+                await self._wait_without_calls(until)
+                return {}
             case Wait(until):
                 return await self._wait(until)
             case Record(durable=durable, boundary=boundary):

@@ -23,7 +23,6 @@ from holdfast.errors import Leaving
 from holdfast.runtime.calling import SLICE_S, landing_of, monotonic_at
 from holdfast.runtime.life import Life
 
-
 _NONE: set[str] = set()
 """Shared by all performers that start no thread; the first thread gives one its own."""
 
@@ -48,7 +47,7 @@ class Performer:
         if kind is Now:
             return self._life.clock.now()
         if kind is Wait:
-            return self._wait(cast(Wait, effect).until)
+            return self._wait(cast(Wait, effect))
         if kind is Submit:
             self._submit(cast(Submit, effect))
             return None
@@ -75,9 +74,10 @@ class Performer:
             daemon=True,
         ).start()
 
-    def _wait(self, until: datetime | None) -> Landed:
-        if not self._landed:
-            if self._queue is not None and self._flying:
+    def _wait(self, effect: Wait) -> Landed:
+        if effect.idle or not self._landed:
+            until = effect.until
+            if self._queue is not None and self._flying and not effect.idle:
                 self._wait_for_threads(until)
             elif until is not None:
                 self._life.wait_until(until)
