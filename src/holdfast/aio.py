@@ -67,7 +67,7 @@ def stage(name: str, *, on_failure: OnFailure = "stop") -> AsyncStage:
 
 
 def preflight() -> AsyncStage:
-    """Return the stage whose failure is undone; see `holdfast.preflight`."""
+    """Return the stage for what comes before anything is committed; see `holdfast.preflight`."""
     return AsyncStage("pre-flight", "undo")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from holdfast.engine.step import location_of
 from holdfast.engine.trace import Trace
-from holdfast.errors import Leaving, StepFailed
-from holdfast.flow.running import user_location
+from holdfast.errors import HoldfastError, Leaving, StepFailed
 from holdfast.flow.workflows import Workflow
 from holdfast.model.codec import digest, encode
 from holdfast.model.facts import (
@@ -144,11 +145,14 @@ def _walk(
     try:
         workflow.walk(life, root, params)
     except DependsOnUnknown as unknown:
-        found.depends_on = f"{unknown.of} ({unknown.question}), {user_location(unknown)}"
+        found.depends_on = f"{unknown.of} ({unknown.question}), {location_of(unknown)}"
     except StepFailed as failure:
         found.fails = str(failure)
-    except Leaving as leaving:
-        found.fails = leaving.reason
+    except (Leaving, HoldfastError) as stopped:
+        found.fails = str(stopped)
+    except Exception as error:
+        # The script's own code met a result that is not known yet, or fails by itself.
+        found.fails = f"{type(error).__name__}: {error}, {location_of(error)}"
     finally:
         LIVES.discard(life)
         FRAME.reset(token)
@@ -191,7 +195,8 @@ class _Writer:
         will: Will = "read" if fact.reads else "run" if asked is None else "ask and run"
         marks = ("once",) if fact.once else ()
         rule = fact.decided_by if asked is None else asked
-        self._add(Planned(fact.key, will, rule, fact.shown, fact.location, marks))
+        shown = re.sub(r"(Unknown|Eventually)\(of='([^']*)'\)", r"<\2>", fact.shown)
+        self._add(Planned(fact.key, will, rule, shown, fact.location, marks))
 
     def _add(self, line: Planned) -> None:
         if line.key not in self._lines:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, overload
 from holdfast.engine.effects import NOW, Program, record
 from holdfast.errors import UsageError
 from holdfast.flow.parameters import find_secret
-from holdfast.flow.steps import value_of
+from holdfast.flow.steps import refuse_secrets, value_of
 from holdfast.model.codec import encode
 from holdfast.model.facts import CursorSaved, StepLeft
 from holdfast.runtime.capture import current_step
@@ -58,6 +58,7 @@ def save(value: object) -> None:
     and of nothing done before. Raises Unrecordable.
     """
     life, step = in_step("save")
+    refuse_secrets(life, f"what step {step.key!r} saves", value)
     if frame("save").is_aside:
         raise UsageError(f"save was called in the check of step {step.key!r}; only the step saves")
     drive(_save_program(step.key, value), life.performer())

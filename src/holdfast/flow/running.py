@@ -145,7 +145,7 @@ def _failure(life: Life, error: BaseException) -> RunFailed:
         life.redactor(str(error)),
         tuple(failures),
         tuple(superseded),
-        user_location(error),
+        location_of(error),
     )
 
 
@@ -171,16 +171,3 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             origin = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
             if origin is not None:
                 pending.append(origin)
-
-
-def user_location(error: BaseException) -> str:
-    """Return file:line of the innermost line of the error that is not holdfast's own."""
-    package = __file__.rsplit("/", 2)[0]
-    found = ""
-    trace = error.__traceback__
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if not file.startswith(package):
-            found = f"{file}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return found or location_of(error)

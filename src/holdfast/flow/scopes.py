@@ -84,14 +84,15 @@ class Stage:
 def stage(name: str, *, on_failure: OnFailure = "stop") -> Stage:
     """Return a stage: a scope whose end is recorded when its block ends well.
 
-    A `return` inside completes it; an exception leaves it open, to be gone on with. Raises
-    UsageError in a generator, and outside a run.
+    A `return` inside completes it; an exception leaves it open, to be gone on with. This release
+    undoes nothing: with `on_failure="undo"` too, a failure stops the run. Raises UsageError in a
+    generator, and outside a run.
     """
     return Stage(name, on_failure)
 
 
 def preflight() -> Stage:
-    """Return the stage whose failure is undone: nothing is committed yet."""
+    """Return the stage for what comes before anything is committed: a failure stops the run."""
     return Stage("pre-flight", "undo")
 
 

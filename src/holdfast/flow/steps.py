@@ -12,7 +12,7 @@ from holdfast.engine.spec import Call, Rules
 from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import StepFailed, UsageError
-from holdfast.model.codec import decode, fingerprint
+from holdfast.model.codec import decode, dumps, encode, fingerprint
 from holdfast.model.durations import seconds
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
@@ -23,6 +23,7 @@ from holdfast.runtime.capture import current_step
 from holdfast.runtime.codehash import code_hash, location
 from holdfast.runtime.context import FRAME, LIVES, Frame, outside
 from holdfast.runtime.driving import drive
+from holdfast.runtime.life import Life
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -153,7 +154,7 @@ class StepFunction(Generic[P, R]):
     def bind(self, arguments: Mapping[str, object]) -> Callable[[], object]:
         """Return the body as a call without arguments."""
         if self._names is not None:
-            return partial(cast(Callable[..., object], self._body), **arguments)
+            return partial(cast("Callable[..., object]", self._body), **arguments)
         bound = self._signature.bind_partial()
         bound.arguments.update(arguments)
         body: Callable[..., object] = self._body
@@ -192,6 +193,11 @@ def prepare(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, obj
     note_reached(frame, key)
     inputs, shown = fingerprint(arguments)
     options = step.options
+    if options.undo is not None or options.owes is not None:
+        frame.life.tell_once(
+            f"step {step.name!r} has undo= or owes=: this release records neither undos nor "
+            "debts; what it changes is yours to give back"
+        )
     call = Call(
         key,
         label,
@@ -199,7 +205,7 @@ def prepare(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, obj
         lambda: run_in_step(frame, call, step.bind(arguments)),
         trace,
         inputs,
-        shown,
+        frame.life.redactor(shown),
         step.code,
         _former_key(trace, options.was, arguments) if options.was else "",
         step.location,
@@ -227,11 +233,24 @@ def run_in_step(frame: Frame, call: Call, body: Callable[[], object]) -> object:
     inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane))
     logged = current_step.set((call.key, attempt))
     try:
-        return body()
+        value = body()
+        refuse_secrets(frame.life, f"the result of step {call.key!r}", value)
+        return value
     finally:
         frame.life.end_of_body(call.key, attempt)
         current_step.reset(logged)
         FRAME.reset(inside)
+
+
+def refuse_secrets(life: Life, what: str, value: object) -> None:
+    """Raise UsageError when `value`, about to be recorded, holds the text of a secret."""
+    if life.redactor:
+        name = life.redactor.found_in(dumps(encode(value)))
+        if name is not None:
+            raise UsageError(
+                f"{what} holds the secret {name}, and secrets are never recorded; return "
+                "something else, and read the secret where it is needed"
+            )
 
 
 def attempt_of(frame: Frame, call: Call) -> int:

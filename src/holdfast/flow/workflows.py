@@ -23,8 +23,8 @@ from holdfast.runtime.life import Life
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Mode = Literal["auto", "confirm", "earned"]
-MODES: tuple[str, ...] = ("auto", "confirm", "earned")
+Mode = Literal["auto", "confirm"]
+MODES: tuple[str, ...] = ("auto", "confirm")
 
 
 class Workflow(Generic[P, R]):

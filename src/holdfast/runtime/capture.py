@@ -242,6 +242,15 @@ class Redactor:
             longest_first = sorted(self._names, key=len, reverse=True)
             self._pattern = re.compile("|".join(map(re.escape, longest_first)))
 
+    def found_in(self, text: str) -> str | None:
+        """Return the name of a secret that `text` holds, or None."""
+        found = None if self._pattern is None else self._pattern.search(text)
+        return None if found is None else self._names[found[0]]
+
+    def __bool__(self) -> bool:
+        """Whether there is any secret to look for."""
+        return self._pattern is not None
+
     def __call__(self, text: str) -> str:
         """Return `text` with every secret covered; where two overlap, the longer one."""
         if self._pattern is None:

@@ -76,6 +76,7 @@ class Life:
         self.groups = Groups()
         self._step_groups: dict[str, Groups] = {}
         self.redactor = Redactor()
+        self._told: set[str] = set()
         self.capture: Capture | None = None
         self.listeners: list[Listener] = []
         self.leaving: Leaving | None = None
@@ -179,6 +180,12 @@ class Life:
         for listener in self.listeners:
             listener.note(text)
 
+    def tell_once(self, text: str) -> None:
+        """Show it the first time in this life only."""
+        if text not in self._told:
+            self._told.add(text)
+            self.tell(text)
+
     # --- what bodies use ---
 
     def groups_of(self, key: str) -> Groups:
@@ -210,6 +217,8 @@ class Life:
             return outcome_of(call)
         self.in_body = True
         try:
+            # A second signal just before now found no body to interrupt.
+            self.raise_if_leaving_now()
             return outcome_of(call)
         finally:
             self.in_body = False
