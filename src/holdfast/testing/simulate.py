@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 from holdfast.app import commands
 from holdfast.app.starting import Setting, resume, start
-from holdfast.engine.effects import Effect
+from holdfast.engine.effects import Effect, Wait
 from holdfast.engine.spec import Check
 from holdfast.errors import Leaving, NotDone, StepFailed, UsageError
 from holdfast.flow.inside import save, saved
@@ -171,12 +171,12 @@ class World:
         if not self._is_troubled() or self.process.is_dead:
             return perform(effect)
         self._may_die("", 0.01)
-        self._trouble(life)
+        self._trouble(life, effect)
         answer = perform(effect)
         self._may_die("", 0.01)
         return answer
 
-    def _trouble(self, life: Life) -> None:
+    def _trouble(self, life: Life, effect: Effect) -> None:
         drawn = self.dice.random()
         if drawn < 0.005:
             self._ask_to_stop(pause=self.dice.random() < 0.3)
@@ -184,7 +184,8 @@ class World:
             life.leave("SIGTERM received", 143, "signal")
         elif drawn < 0.013:
             self._steal()
-        elif drawn < 0.03:
+        elif drawn < 0.03 and not isinstance(effect, Wait):
+            # Not between a program's looking at the clock and its waiting, a microsecond later.
             self.clock.step(self.dice.choice((-86_400, -60, 60, 86_400)))
 
     def _ask_to_stop(self, *, pause: bool) -> None:
