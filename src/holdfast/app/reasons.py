@@ -6,7 +6,10 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+from holdfast.app.answering import choice_text, choices_of
+from holdfast.app.evidence import Field, changed_key, evidence_of
 from holdfast.app.views import (
     VERSION,
     RunView,
@@ -16,7 +19,7 @@ from holdfast.app.views import (
     time_json,
     view_run,
 )
-from holdfast.model.facts import Owner
+from holdfast.model.facts import HoldOpened, Owner
 from holdfast.model.json import Json
 from holdfast.model.state import HoldState
 from holdfast.model.status import RunStatus
@@ -40,7 +43,10 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that holds a run where it is. `key` is the step, `owner` the process."""
+    """One thing that holds a run where it is. `key` is the step, `owner` the process.
+
+    `fields` is what a hold shows beside its question.
+    """
 
     kind: str
     text: str
@@ -48,6 +54,7 @@ class Reason:
     at: datetime | None = None
     location: str = ""
     owner: Owner | None = None
+    fields: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +166,8 @@ def _hold(hold: HoldState) -> Reason:
     about = asks.get(opened.kind, "waits for a decision" if opened.kind != "confirm" else "")
     text = f"{about or 'waits for a yes'} ({opened.id}): {opened.question}"
     location = opened.evidence.get("location")
-    return Reason("hold", text, opened.key, opened.at, str(location or ""))
+    place = str(location or "")
+    return Reason("hold", text, opened.key, opened.at, place, fields=evidence_of(opened))
 
 
 def _failures(view: RunView) -> Iterator[Reason]:
@@ -239,14 +247,34 @@ def hold_ways(run: str, hold: HoldState, *, is_only: bool) -> Iterator[Next]:
     which = () if is_only else ("--hold", opened.id)
     match opened.kind:
         case "question":
-            yield Next(("answer", run, "VALUE", *which), "give the value")
+            default = opened.evidence.get("default")
+            if default is not None:
+                text = choice_text(default)
+                # What looks like an option is none after `--`.
+                guard = ("--",) if text.startswith("-") else ()
+                yield Next(("answer", run, *which, *guard, text), "take the default")
+            yield Next(("answer", run, *which, "VALUE"), _wanted(opened))
         case "in_doubt":
             return
         case "drift":
-            yield Next(("resume", run, "--accept-drift"), "go on with the edited script")
+            changed = changed_key(opened)
+            does = "keep its recorded result, and go on" if changed else _GO_ON_EDITED
+            yield Next(("resume", run, "--accept-drift"), does)
+            if changed:
+                yield Next(("retry", run, changed), "run it anew with the new inputs, and go on")
         case _:
             yield Next(("approve", run, *which), "say yes")
             yield Next(("reject", run, *which, "-m", "REASON"), "say no")
+
+
+_GO_ON_EDITED: Final = "go on with the edited script"
+
+
+def _wanted(opened: HoldOpened) -> str:
+    """Return what a question wants for a value."""
+    if choices_of(opened):
+        return f"give one of {', '.join(map(choice_text, choices_of(opened)))}"
+    return f"give the value ({opened.evidence.get('type') or 'str'})"
 
 
 def _doubt_ways(run: str, step: StepView) -> Iterator[Next]:
@@ -262,7 +290,9 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
         "failed": "retry what failed, and go on",
         "queued": "take it up",
     }.get(view.status, "go on")
-    yield Next(("resume", run), does if is_answered else "go on, once that is answered")
+    if not all(hold.opened.kind == "drift" for hold in view.state.open_holds) or is_answered:
+        # An edited script is accepted by the resume itself, which was named above.
+        yield Next(("resume", run), does if is_answered else "go on, once that is answered")
     if failed is not None:
         for key in failed.failures[:1]:
             yield Next(("log", run, key), "what the failed step wrote")

@@ -12,7 +12,7 @@ from holdfast.app.reasons import Next, Reason, why_of
 from holdfast.app.views import RunView, process_named
 from holdfast.cli.lines import count
 from holdfast.cli.options import Common
-from holdfast.cli.text import safe, took, width_of
+from holdfast.cli.text import field_lines, safe, took, width_of
 from holdfast.flow.running import Outcome
 
 EXIT_STORAGE = 74
@@ -56,8 +56,12 @@ def ending(
         return
     why = why_of(view)
     yield f"{_headline(outcome)}  (exit {outcome.exit_code})"
-    reasons = [line for reason in why.reasons[:REASONS_SHOWN_MAX] for line in _lines(reason)]
-    yield from _field("why", reasons or [safe(outcome.reason)], columns)
+    for at, reason in enumerate(why.reasons[:REASONS_SHOWN_MAX]):
+        yield from _field("why" if at == 0 else "", _lines(reason), columns)
+        for name, text in reason.fields:
+            yield from field_lines(name, text, columns, FIELD_COLUMNS + 2)
+    if not why.reasons:
+        yield from _field("why", [safe(outcome.reason)], columns)
     yield from _field("state", [_standing(view)], columns)
     ways = [_way(way, common, columns) for way in why.next]
     if outcome.exit_code == EXIT_TIME:
@@ -68,10 +72,10 @@ def ending(
 def _way(way: Next, common: Common, columns: int | None) -> list[str]:
     """Return a command with what it does: beside it, or below it where there is no room."""
     line = _as_called(safe(way.line(*options(common))))
-    beside = f"{line}  # {way.does}"
+    beside = f"{line}  # {safe(way.does)}"
     if columns is None or FIELD_COLUMNS + width_of(beside) <= columns:
         return [beside]
-    return [line, f"  # {way.does}"]
+    return [line, f"  # {safe(way.does)}"]
 
 
 def options(common: Common) -> tuple[str, ...]:
@@ -112,7 +116,8 @@ def _headline(outcome: Outcome) -> str:
 def _lines(reason: Reason) -> list[str]:
     """Return a reason with the last lines of what failed below it, and where to look."""
     first, *more = reason.text.rstrip().split("\n")
-    where = f"  [{safe(reason.location)}]" if reason.location else ""
+    # What a hold shows has the place in it.
+    where = f"  [{safe(reason.location)}]" if reason.location and not reason.fields else ""
     return [safe(first) + where, *(f"  {safe(line)}" for line in more[-TAIL_LINES_MAX:])]
 
 

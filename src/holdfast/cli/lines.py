@@ -226,7 +226,8 @@ def _timer(fact: f.TimerSet, state: RunState) -> str:
 
 
 def _hold(fact: f.HoldOpened, state: RunState) -> str:
-    return f"hold opened {fact.id} {fact.kind} {shown(fact.key)}: {clean(fact.question)}"
+    about = f" {shown(fact.key)}" if fact.key else ""
+    return f"hold opened {fact.id} {fact.kind}{about}: {clean(fact.question)}"
 
 
 _LINES: dict[type[f.Fact], Callable[[Any, RunState], str]] = {

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from holdfast.app.evidence import evidence_of
 from holdfast.app.reasons import Next, Why, hold_ways, why_of
 from holdfast.app.views import (
     Branch,
@@ -18,7 +19,7 @@ from holdfast.app.views import (
     tree_of,
 )
 from holdfast.cli.paper import STATUS_COLOURS, Paper
-from holdfast.cli.text import ago, fit, pad, safe, since, took, when, width_of
+from holdfast.cli.text import ago, field_lines, fit, pad, safe, since, took, when, width_of
 from holdfast.model.codec import dumps
 from holdfast.model.facts import Spilled
 from holdfast.model.state import HoldState
@@ -241,14 +242,12 @@ def _hold_lines(
         opened = hold.opened
         yield ""
         kind = opened.kind.replace("_", " ")
-        text = f"⏸ {opened.id} ({kind}) {safe(opened.question)}"
-        yield from paper.wrap(text.replace("⏸ ", "") if paper.is_plain else text, "  ")
+        asks = f"{opened.id} ({kind}) {safe(opened.question)}"
+        yield from paper.wrap(asks if paper.is_plain else f"⏸ {asks}", "  ")
         yield f"  asked {ago(opened.at, now)}"
-        for name in ("runs", "inputs", "undo", "why", "location", "recorded", "now"):
-            said = opened.evidence.get(name)
-            if said:
-                yield from paper.wrap(f"  {name:<8} {safe(str(said))}", " " * 11)
-        yield from next_lines(_ways(view, hold), options)
+        for name, text in evidence_of(opened):
+            yield from field_lines(name, text, paper.columns)
+        yield from next_lines(_ways(view, hold), options, paper.columns)
 
 
 def _ways(view: RunView, hold: HoldState) -> list[Next]:
@@ -269,7 +268,9 @@ def why_lines(
         first, *more = reason.text.split("\n")
         yield from paper.wrap(safe(first), "  ")
         yield from (f"    {safe(line)}" for line in more)
-        if reason.location:
+        for name, text in reason.fields:
+            yield from field_lines(name, text, paper.columns, 4)
+        if reason.location and not reason.fields:
             yield f"  at {safe(reason.location)}"
         if reason.at is not None:
             yield f"  since {ago(reason.at, now)}"
@@ -278,12 +279,21 @@ def why_lines(
     if why.next:
         yield ""
         yield "Next:"
-        yield from next_lines(why.next, options)
+        yield from next_lines(why.next, options, paper.columns)
 
 
-def next_lines(ways: Sequence[Next], options: Sequence[str] = ()) -> Iterator[str]:
-    """Yield commands to type, each with what it does; a command is never cut or wrapped."""
-    lines = [(safe(way.line(*options)), way.does) for way in ways]
+def next_lines(
+    ways: Sequence[Next], options: Sequence[str] = (), columns: int | None = None
+) -> Iterator[str]:
+    """Yield commands to type, each with what it does; a command is never cut or wrapped.
+
+    Where both do not fit side by side, what it does stands below.
+    """
+    lines = [(safe(way.line(*options)), safe(way.does)) for way in ways]
     column = max((width_of(line) for line, _ in lines), default=0)
+    is_wide = columns is None or all(column + width_of(does) + 5 <= columns for _, does in lines)
     for line, does in lines:
-        yield f"  {pad(line, column)}   {does}"
+        if is_wide:
+            yield f"  {pad(line, column)}   {does}"
+        else:
+            yield from (f"  {line}", f"    # {does}")

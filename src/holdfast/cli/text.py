@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 import unicodedata
 from datetime import UTC, datetime
 from typing import Final
 
 from holdfast.model import durations
 from holdfast.model.json import Json
+
+NAME_COLUMNS: Final = 10
+"""Of a field's name, before its text."""
 
 _UNSAFE: Final = (
     "\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b\u200e\u200f\u2028-\u202e"
@@ -82,6 +86,16 @@ def fit(text: str, columns: int) -> str:
             break
         kept.append(character)
     return "".join(kept) + "…"
+
+
+def field_lines(name: str, text: str, columns: int | None, indent: int = 2) -> list[str]:
+    """Return a named text in lines that fit, the name on the left; its control characters are
+    escaped."""
+    line = f"{'':{indent}}{name:<{NAME_COLUMNS}} {safe(text)}"
+    if columns is None or width_of(line) <= columns:
+        return [line]
+    following = " " * (indent + NAME_COLUMNS + 1)
+    return textwrap.wrap(line, columns, subsequent_indent=following, break_on_hyphens=False)
 
 
 def pad(text: str, columns: int) -> str:

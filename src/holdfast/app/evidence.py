@@ -1,0 +1,91 @@
+"""What a hold knows that a person needs to answer it, as short named texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from holdfast.app.answering import choice_text, choices_of
+from holdfast.model.facts import HoldOpened
+from holdfast.model.json import Json
+from holdfast.model.jsontext import dumps
+
+Field: TypeAlias = tuple[str, str]
+"""A name of at most nine letters, and what there is to say under it."""
+
+GONE_SHOWN_MAX: Final = 10
+
+
+def evidence_of(opened: HoldOpened) -> tuple[Field, ...]:
+    """Return what a person should see beside the question; the text is as it was recorded."""
+    return tuple((name, text) for name, text in _fields(opened) if text)
+
+
+def changed_key(opened: HoldOpened) -> str:
+    """Return the finished step that a drift hold reached with other inputs, or nothing."""
+    changed = opened.evidence.get("changed")
+    return _text(changed, "key") if isinstance(changed, dict) else ""
+
+
+def _fields(opened: HoldOpened) -> Iterator[Field]:
+    seen = opened.evidence
+    match opened.kind:
+        case "confirm":
+            yield "runs", _placed(_text(seen, "runs"), seen)
+            yield "inputs", _text(seen, "inputs")
+            yield "undo", _text(seen, "undo")
+            yield "why", _text(seen, "why")
+        case "question":
+            yield "type", _text(seen, "type")
+            yield "choices", ", ".join(map(choice_text, choices_of(opened)))
+            if seen.get("default") is not None:
+                yield "default", f"{choice_text(seen['default'])} (type it to take it)"
+        case "in_doubt":
+            yield "inputs", _text(seen, "inputs")
+            where = f"pid {_text(seen, 'pid')} on {_text(seen, 'host')}"
+            yield "began", f"attempt {_text(seen, 'attempt')}, {_text(seen, 'started_at')}, {where}"
+            yield "then", _text(seen, "why")
+        case "drift":
+            yield from _drift(seen)
+        case _:
+            for name in seen:
+                yield name, _text(seen, name)
+
+
+def _drift(seen: dict[str, Json]) -> Iterator[Field]:
+    changed, new, gone = seen.get("changed"), seen.get("new"), seen.get("gone")
+    if isinstance(changed, dict):
+        yield "changed", _step(changed)
+        yield "recorded", _text(changed, "recorded") or "no inputs"
+        yield "now", _text(changed, "now") or "no inputs"
+    if isinstance(new, dict):
+        yield "new", _step(new)
+        yield "now", _text(new, "now")
+    parts = gone if isinstance(gone, list) else []
+    for part in parts[:GONE_SHOWN_MAX]:
+        if isinstance(part, dict):
+            yield "gone", _step(part)
+            yield "recorded", _text(part, "recorded")
+    if len(parts) > GONE_SHOWN_MAX:
+        yield "gone", f"and {len(parts) - GONE_SHOWN_MAX} more"
+    alike = seen.get("renamed_or_volatile")
+    if isinstance(alike, list) and alike:
+        names = ", ".join(map(str, alike))
+        advice = 'a new name? Then give the new step was="the old label". Else a label that changes'
+        yield "same code", f"{names}: {advice} at every call makes it a new step each time"
+
+
+def _step(part: dict[str, Json]) -> str:
+    return _placed(_text(part, "key"), part)
+
+
+def _placed(text: str, part: dict[str, Json]) -> str:
+    location = _text(part, "location")
+    return f"{text}  [{location}]" if location else text
+
+
+def _text(values: dict[str, Json], name: str) -> str:
+    value = values.get(name)
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else dumps(value)
