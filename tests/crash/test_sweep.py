@@ -23,6 +23,12 @@ from holdfast.testing.crash import TESTER, Crash, Mortal, Patient, live_once, sw
 CALLS: Counter[str] = Counter()
 
 
+@pytest.fixture(autouse=True)
+def nothing_called() -> None:
+    """Each test counts from zero, in whatever order they run."""
+    CALLS.clear()
+
+
 def touch(name: str) -> str:
     CALLS[name] += 1
     return name
