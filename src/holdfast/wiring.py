@@ -6,11 +6,15 @@ import os
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigError
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.ownership import LEASE_S, end_stopped_holder
+
+if TYPE_CHECKING:
+    from holdfast.stores.sqlite_health import Health as Health
 
 
 def store_url(given: str | None = None) -> str:
@@ -51,6 +55,33 @@ def _running(path: Path) -> Sequence[RunRow]:
 
     with closing(SqliteStore(path, read_only=True)) as store:
         return store.rows(status="running")
+
+
+def inspect_store(url: str | None = None) -> Health:
+    """Return how the store of `url` is, after reading all of it; nothing is changed.
+
+    Raises StoreAbsent when there is none, StoreError when it cannot be read.
+    """
+    from holdfast.stores import sqlite_health
+
+    return sqlite_health.inspect(sqlite_path(store_url(url)))
+
+
+def clear_suspect(url: str | None = None) -> None:
+    """Remove the mark that a failed disk left on a store, which was found sound since.
+
+    Raises StoreError when it cannot be removed.
+    """
+    from holdfast.stores import sqlite_health
+
+    sqlite_health.clear_suspect(sqlite_path(store_url(url)))
+
+
+def newest_schema() -> int:
+    """Return the newest version of the schema that this holdfast knows."""
+    from holdfast.stores.sqlite_schema import VERSION
+
+    return VERSION
 
 
 def sqlite_path(url: str) -> Path:

@@ -343,6 +343,21 @@ def test_gc_leaves_young_runs(shop):
     assert [] == shop.json("gc")["removed"]
 
 
+def test_gc_with_a_number_to_keep_leaves_young_runs_too(shop):
+    """`--keep` narrows what may go: a run of today stays, though more than enough are kept."""
+    for id in ("one", "two"):
+        shop.cli("run", "deploy.py", "-p", "how=ok", "--id", id)
+
+    assert [] == shop.json("gc", "--keep", "1")["removed"]
+
+
+def test_an_inventory_is_not_asked_for_while_nothing_reads_it(shop):
+    """`--config` is refused instead of being taken without effect."""
+    done = shop.full("list", "--config", "holdfast.toml")
+
+    assert "--config" in _refused(done)
+
+
 def test_doctor_clears_the_mark_of_a_failed_disk(shop):
     """A store whose disk once failed is read whole; found sound, it may be used again."""
     shop.run("ok")

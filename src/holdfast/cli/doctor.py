@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 from holdfast.app.views import VERSION
 from holdfast.errors import StoreError
 from holdfast.model.json import Json
-from holdfast.wiring import sqlite_path, store_url
+from holdfast.ports.store import StoreAbsent
+from holdfast.wiring import clear_suspect, inspect_store, newest_schema, sqlite_path, store_url
 
 if TYPE_CHECKING:
-    from holdfast.stores.sqlite_health import Health
+    from holdfast.wiring import Health
 
 FREE_BYTES_MIN: Final = 100 * 1024 * 1024
 OTHERS: Final = 0o077
@@ -43,18 +44,15 @@ def diagnose(url: str | None) -> Diagnosis:
 
     The marker of a disk that failed is removed when every byte is what was written.
     """
-    from holdfast.ports.store import StoreAbsent
-    from holdfast.stores import sqlite_health
-
     path = sqlite_path(store_url(url))
     try:
-        health = sqlite_health.inspect(path)
+        health = inspect_store(url)
     except StoreAbsent:
         return Diagnosis(path, None, (), ())
     wrong, cleared = list(_wrong(health)), False
     if health.suspect is not None and health.is_clean:
         try:
-            sqlite_health.clear_suspect(path)
+            clear_suspect(url)
             cleared = True
         except StoreError as problem:
             wrong.append(str(problem))
@@ -66,17 +64,12 @@ def _wrong(health: Health) -> Iterator[str]:
         yield f"the database is damaged: {line}"
     for run, why in health.broken_chains:
         yield f"run {run}: {why}" if run else why
-    if health.schema_version > _newest_schema():
+    newest = newest_schema()
+    if health.schema_version > newest:
         yield (
             f"its schema is version {health.schema_version}, and this holdfast knows "
-            f"{_newest_schema()}: use the newer holdfast that made it"
+            f"{newest}: use the newer holdfast that made it"
         )
-
-
-def _newest_schema() -> int:
-    from holdfast.stores.sqlite_schema import VERSION as NEWEST
-
-    return NEWEST
 
 
 def _mind(health: Health) -> Iterator[str]:

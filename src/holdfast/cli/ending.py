@@ -79,10 +79,8 @@ def _way(way: Next, common: Common, columns: int | None) -> list[str]:
 
 
 def options(common: Common) -> tuple[str, ...]:
-    """Return what the next command needs to find the same store and inventory."""
-    store = ("--store", common.store) if common.store else ()
-    config = ("--config", common.config) if common.config else ()
-    return (*store, *config)
+    """Return what the next command needs to find the same store."""
+    return ("--store", common.store) if common.store else ()
 
 
 def next_command(common: Common, *words: str) -> str:

@@ -218,19 +218,33 @@ def verify(common: Common, run: str, as_json: bool) -> None:
 
 
 @click.command("gc")
-@click.option("--older-than", metavar="AGE", help=f"Ended longer ago; else {OLDER_THAN}.")
-@click.option("--keep", type=click.IntRange(min=0), default=0, help="Of each workflow, the newest.")
+@click.option(
+    "--older-than",
+    metavar="AGE",
+    default=OLDER_THAN,
+    show_default=True,
+    help="Only those that ended longer ago.",
+)
+@click.option(
+    "--keep",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Of each workflow leave the newest N, however old.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @json_option
 @store_options
-def gc(common: Common, older_than: str | None, keep: int, dry_run: bool, as_json: bool) -> None:
-    """Remove old runs that are finished: succeeded, rolled back or cancelled."""
+def gc(common: Common, older_than: str, keep: int, dry_run: bool, as_json: bool) -> None:
+    """Remove old runs that are finished: succeeded, rolled back or cancelled.
+
+    With --keep both must hold: a run goes when it is older than the age, and not among those to
+    keep.
+    """
     from holdfast.app import upkeep
     from holdfast.runtime.clock import SystemClock
 
-    # With a number to keep and no age, the age does not matter.
-    age = older_than or (None if keep else OLDER_THAN)
-    limit = None if age is None else timedelta(seconds=durations.seconds(age))
+    limit = timedelta(seconds=durations.seconds(older_than))
     word = "would remove" if dry_run else "removed"
     removed: list[Json] = []
     try:
@@ -278,8 +292,7 @@ def doctor(common: Common, as_json: bool) -> None:
 
 def command_options(common: Common) -> tuple[str, ...]:
     """Return the options that a command to type next has to repeat."""
-    chosen = (("--store", common.store), ("--config", common.config))
-    return tuple(word for name, value in chosen if value for word in (name, value))
+    return ("--store", common.store) if common.store else ()
 
 
 @contextmanager

@@ -15,15 +15,14 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """Which store and inventory a command uses, and under what name a person acts."""
+    """Which store a command uses, and under what name a person acts."""
 
     store: str | None = None
-    config: str | None = None
     claimed: str = ""
 
 
 def store_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command, or the group, `--store`, `--config` and `--as`.
+    """Give a command, or the group, `--store` and `--as`.
 
     The function gets a `Common` as its first argument. What stands after the command wins over
     what stands before it; `HOLDFAST_USER` comes last.
@@ -33,7 +32,6 @@ def store_options(function: Callable[..., None]) -> Callable[..., None]:
     def merged(
         *arguments: object,
         store: str | None,
-        config: str | None,
         claimed: str | None,
         **rest: object,
     ) -> None:
@@ -41,18 +39,16 @@ def store_options(function: Callable[..., None]) -> Callable[..., None]:
         outer = context.find_object(Common) or Common()
         context.obj = Common(
             store or outer.store,
-            config or outer.config,
             claimed or outer.claimed or os.environ.get("HOLDFAST_USER", ""),
         )
         function(context.obj, *arguments, **rest)
 
-    for option in (_AS, _CONFIG, _STORE):
+    for option in (_AS, _STORE):
         merged = option(merged)
     return merged
 
 
 _STORE = click.option("--store", metavar="URL", help="The store; else HOLDFAST_STORE.")
-_CONFIG = click.option("--config", metavar="FILE", help="The inventory; else holdfast.toml nearby.")
 _AS = click.option("--as", "claimed", metavar="NAME", help="Act under this name.")
 
 
