@@ -120,7 +120,7 @@ def _ended(life: Life, error: BaseException) -> Outcome:
             code = error.exit_code if isinstance(error, HoldfastError) else 1
             if isinstance(error, StepFailed) and error.type in USAGE_ERRORS:
                 code = UsageError.exit_code
-            return Outcome("failed", None, life.run, code, _reason(error))
+            return Outcome("failed", None, life.run, code, life.redactor(_reason(error)))
     leaving = life.leaving
     life.end_left(leaving)
     status = life.journal.state.status if leaving.kind != "storage" else "interrupted"

@@ -1,0 +1,258 @@
+"""What a step's function may call: its cursor, its token, its log, secrets and programs."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import pytest
+from tests.unit.runs import Runs, fail_until
+
+from holdfast import (
+    Here,
+    StepFailed,
+    attempt,
+    do,
+    here,
+    progress,
+    save,
+    saved,
+    secret,
+    sh,
+    token,
+    workflow,
+)
+from holdfast.model import types
+
+
+@dataclass(frozen=True)
+class Place:
+    line: int
+
+
+def test_here_says_where_the_code_is(runs: Runs) -> None:
+    """Run, workflow, target, parameters and mode, in the workflow and in its steps."""
+    inside: list[Here] = []
+
+    @workflow(name="upgrade")
+    def flow(place: Place) -> list[object]:
+        found = here()
+        do("inside", lambda: inside.append(here()))
+        return [found.run_id, found.workflow, found.target, found.params, found.mode]
+
+    outcome = runs.start(flow, {"place": Place(3)}, target="prod", mode="auto")
+
+    assert ["r", "upgrade", "prod", {"place": Place(3)}, "auto"] == outcome.result
+    assert ["r"] == [place.run_id for place in inside]
+
+
+def test_parameters_are_typed_in_a_later_process(runs: Runs, monkeypatch) -> None:
+    """`here().params` has the same values in every life."""
+
+    @workflow
+    def flow(place: Place) -> int:
+        do("stumble", fail_until, 2)
+        return here().params["place"].line
+
+    runs.start(flow, {"place": Place(3)})
+    monkeypatch.setattr(types, "_met", {})
+
+    assert 3 == runs.start(flow, {"place": Place(3)}).result
+
+
+def test_a_token_is_one_for_all_attempts(runs: Runs) -> None:
+    """The same over attempts and lives, another for each step and run."""
+    tokens: list[str] = []
+
+    def body(n: int, name: str) -> int:
+        tokens.append(token())
+        return fail_until(n, name)
+
+    @workflow
+    def flow() -> None:
+        do("a", body, 3, "a", retry=2)
+        do("b", body, 1, "b")
+
+    runs.start(flow)
+    runs.start(flow)
+    runs.start(flow, id="other")
+
+    assert 4 == len(set(tokens))
+    assert 1 == len(set(tokens[:3]))
+
+
+def test_an_attempt_knows_its_number(runs: Runs) -> None:
+    """From 1, over all lives."""
+    numbers: list[int] = []
+
+    def body() -> int:
+        numbers.append(attempt())
+        return fail_until(4)
+
+    @workflow
+    def flow() -> None:
+        do("a", body, retry=2)
+
+    runs.start(flow)
+    runs.start(flow)
+
+    assert [1, 2, 3, 4] == numbers
+
+
+def test_saved_gives_the_cursor_or_the_default(runs: Runs, monkeypatch) -> None:
+    """A value of any recordable class, in a later process too."""
+
+    def body() -> int:
+        place: Place = saved(Place(0))
+        save(Place(place.line + 1))
+        return fail_until(3) and place.line
+
+    @workflow
+    def flow() -> int:
+        return do("a", body)
+
+    runs.start(flow)
+    runs.start(flow)
+    monkeypatch.setattr(types, "_met", {})
+
+    assert 2 == runs.start(flow).result
+
+
+def test_a_large_cursor_comes_back(runs: Runs) -> None:
+    """It is spilled like a result."""
+
+    def body() -> int:
+        before = saved("")
+        save("x" * 100_000)
+        return fail_until(2) and len(before)
+
+    @workflow
+    def flow() -> int:
+        return do("a", body)
+
+    runs.start(flow)
+
+    assert 100_000 == runs.start(flow).result
+
+
+def test_what_is_printed_and_logged_is_the_steps(runs: Runs, capsys) -> None:
+    """Each line with its key, attempt and stream; what the workflow prints is not captured."""
+
+    def body() -> None:
+        print("hello")
+        logging.getLogger("app").warning("careful")
+        print("unfinished", end="")
+        fail_until(2)
+
+    @workflow
+    def flow() -> None:
+        print("between")
+        do("a", body, retry=2)
+
+    runs.start(flow)
+    lines = [(o.key, o.attempt, o.stream, o.text) for o in runs.output()]
+
+    assert [
+        ("a", n, stream, text)
+        for n in (1, 2)
+        for stream, text in (
+            ("out", "hello"), ("log", "WARNING app: careful"), ("out", "unfinished"),
+        )
+    ] == lines  # fmt: skip
+    assert "between" in capsys.readouterr().out
+
+
+def test_a_program_prints_into_the_log(runs: Runs) -> None:
+    """`sh` streams there, and returns what it said."""
+
+    @workflow
+    def flow() -> str:
+        return do("a", lambda: sh("echo", "hello").out)
+
+    assert "hello" == runs.start(flow).result.strip()
+    assert ["hello"] == [output.text for output in runs.output()]
+
+
+def test_a_failed_program_fails_its_step(runs: Runs) -> None:
+    """With its last lines and exit code in the message."""
+
+    @workflow
+    def flow() -> None:
+        do("a", lambda: sh("sh", "-c", "echo trouble >&2; exit 7"))
+
+    outcome = runs.start(flow)
+
+    assert "CommandFailed" in outcome.reason
+    assert "exit 7" in outcome.reason and "trouble" in outcome.reason
+
+
+def test_a_secret_is_covered_wherever_it_shows(runs: Runs, monkeypatch) -> None:
+    """In output, in a step's error, in the run's error: never in the journal."""
+    monkeypatch.setenv("API_KEY", "hunter2hunter2")
+    caught: list[str] = []
+
+    def body() -> None:
+        print("key", secret("API_KEY"))
+        raise OSError(f"refused: {secret('API_KEY')}")
+
+    @workflow
+    def flow() -> None:
+        try:
+            do("a", body)
+        except StepFailed as failure:
+            caught.append(str(failure))
+            raise
+
+    outcome = runs.start(flow)
+    everything = [*caught, outcome.reason, str(runs.facts()), str(runs.output())]
+
+    assert [] == [text for text in everything if "hunter2" in text]
+    assert "[secret API_KEY]" in runs.step("a").error
+
+
+def test_a_secret_in_an_error_of_the_script_is_covered(runs: Runs, monkeypatch) -> None:
+    """Also in what the run says of itself when plain code raises."""
+    monkeypatch.setenv("API_KEY", "hunter2hunter2")
+
+    @workflow
+    def flow() -> None:
+        raise ValueError(secret("API_KEY"))
+
+    outcome = runs.start(flow)
+
+    assert "hunter2" not in outcome.reason
+    assert "hunter2" not in str(runs.facts())
+
+
+def test_progress_is_shown_and_not_recorded(runs: Runs) -> None:
+    """A listener hears it; the journal does not grow."""
+    heard: list[tuple[object, ...]] = []
+
+    class Ear:
+        def fact(self, fact, state) -> None: ...
+        def output(self, output) -> None: ...
+        def note(self, text) -> None: ...
+        def progress(self, key, done, total, note) -> None:
+            heard.append((key, done, total, note))
+
+    @workflow
+    def flow() -> None:
+        do("a", lambda: progress(3, 10, "copying"))
+
+    runs.start(flow, listeners=[Ear()])
+
+    assert [("a", 3, 10, "copying")] == heard
+
+
+@pytest.mark.parametrize("verb", [attempt, token, saved, lambda: save(1), lambda: progress(1)])
+def test_between_steps_there_is_no_step(runs: Runs, verb) -> None:
+    """What belongs into a step is refused in the workflow itself."""
+
+    @workflow
+    def flow() -> None:
+        verb()
+
+    outcome = runs.start(flow)
+
+    assert 2 == outcome.exit_code
+    assert "inside a step" in outcome.reason
