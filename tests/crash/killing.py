@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import signal
+import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from tests.crash.lives import Life, Site, script
 
-EXIT_IN_DOUBT = 6
+Blow: TypeAlias = Literal["kill", "term", "twice", "stop"]
+"""SIGKILL; SIGTERM once or twice; SIGSTOP, and SIGCONT after a second process was refused."""
+EXIT_LOCKED, EXIT_IN_DOUBT, EXIT_STORAGE, EXIT_TERM = 5, 6, 74, 143
 START_S = 0.2
 """A life that is killed by the clock alone dies within this time of its start."""
 JITTER_S = 0.004
@@ -41,6 +47,7 @@ def kill_until_done(
     kills: int,
     seed: object,
     in_hand_most: int = 1,
+    blows: Sequence[Blow] = ("kill",),
     run: str = "r",
 ) -> Tally:
     """Run a workflow, killing it `kills` times, to its end; return what happened.
@@ -54,24 +61,84 @@ def kill_until_done(
     while tally.lives < LIVES_MAX:
         tally.lives += 1
         with site.life(*words) as life:
+            blow: Blow | None = None
             if tally.kills < kills and _outlived(life, dice, effects_most):
-                life.kill()
+                blow = dice.choice(blows)
                 tally.kills += 1
-                _judge_kill(site, life, tally, in_hand_most, run)
-                continue
+                _strike(site, life, blow, words, tally)
             code = life.end()
-        if code == EXIT_IN_DOUBT:
-            if not site.decide(run):
-                tally.blame("exit 6, but no step is in doubt")
-                break
-            tally.decisions += 1
-        elif code == 0:
-            _judge_end(site, tally, run)
-            break
-        else:
-            tally.blame(f"exit {code}: {life.text[-500:]}")
+            if blow in ("kill", "twice"):
+                _judge_kill(site, life, tally, in_hand_most, run)
+        if blow == "kill" and code == -signal.SIGKILL:
+            continue
+        if blow in ("term", "twice") and code == EXIT_TERM:
+            continue
+        if not _goes_on(site, tally, code, life.text, run):
             break
     return tally
+
+
+def fail_until_done(
+    site: Site, workflow: str, *, steps: int, seed: object, run: str = "r"
+) -> Tally:
+    """Run a workflow on a disk that fails or fills up at a random moment, mend it, go on."""
+    dice, tally = random.Random(str(seed)), Tally(seed)
+    words = ("run", script(workflow), "--id", run, "-p", f"steps={steps}", "--plain")
+    error = dice.choice(("fdatasync:error=EIO", "pwrite64:error=ENOSPC", "pwrite64:error=EIO"))
+    most = 3 * steps if error.startswith("fdatasync") else 12 * steps
+    life = traced(site, f"{error}:when={dice.randrange(1, most)}+", words)
+    tally.lives, tally.kills, code = 1, 1, life.process.returncode
+    if code == EXIT_STORAGE:
+        site.holdfast("doctor")
+        _judge_kill(site, life, tally, 1, run)
+    elif code not in (0, EXIT_IN_DOUBT):
+        tally.blame(f"{error}: exit {code}: {life.text[-500:]}")
+    if "Traceback" in life.text:
+        tally.blame(f"{error}: {life.text[-1500:]}")
+    while tally.lives < LIVES_MAX:
+        tally.lives += 1
+        code, text = site.holdfast(*words)
+        if not _goes_on(site, tally, code, text, run):
+            break
+    return tally
+
+
+def traced(site: Site, inject: str, words: Sequence[str]) -> Life:
+    """Run `holdfast WORDS` while strace tampers with a system call; return the life, ended."""
+    call = inject.partition(":")[0]
+    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
+    command = [*strace, "-e", f"inject={inject}", sys.executable, "-m", "holdfast", *words]
+    with site.process(*command) as life:
+        life.end()
+        return life
+
+
+def _goes_on(site: Site, tally: Tally, code: int, text: str, run: str) -> bool:
+    """Judge how a life ended by itself; whether another one follows."""
+    if code == EXIT_IN_DOUBT and site.decide(run):
+        tally.decisions += 1
+        return True
+    if code == 0:
+        _judge_end(site, tally, run)
+    else:
+        tally.blame(f"exit {code}: {text[-500:]}")
+    return False
+
+
+def _strike(site: Site, life: Life, blow: Blow, words: Sequence[str], tally: Tally) -> None:
+    if blow == "kill":
+        life.process.kill()
+    elif blow == "stop":
+        if life.stop():
+            code, text = site.holdfast(*words)
+            # Not yet the owner, or stopped with the lock: the second one may have won.
+            if code not in (EXIT_LOCKED, EXIT_IN_DOUBT, 0):
+                tally.blame(f"beside a stopped owner: exit {code}: {text[-300:]}")
+            life.signal(signal.SIGCONT)
+    else:
+        life.signal(signal.SIGTERM)
+        if blow == "twice" and life.says("leaving after the step in hand"):
+            life.signal(signal.SIGTERM)
 
 
 def _outlived(life: Life, dice: random.Random, effects_most: int) -> bool:

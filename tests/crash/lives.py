@@ -80,10 +80,16 @@ class Life:
         self.effects += len(chunk)
         return bool(chunk)
 
+    def says(self, text: str) -> bool:
+        """Read on until `text` was said; False when the life ended without."""
+        while text not in self.text:
+            if not self.read():
+                return False
+        return True
+
     def wait_for(self, text: str) -> None:
         """Read on until `text` was said. Fails when the life ends without."""
-        while text not in self.text:
-            assert self.read(), f"it ended without saying {text!r}:\n{self.text}"
+        assert self.says(text), f"it ended without saying {text!r}:\n{self.text}"
 
     def lasts(self, seconds: float) -> bool:
         """Wait for as long as the process lives, at most `seconds`; True when it still does."""
@@ -96,10 +102,11 @@ class Life:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def stop(self) -> None:
-        """Stop the process and return when it stands still."""
+    def stop(self) -> bool:
+        """Stop the process and return when it stands still; False when it ended before."""
         self.signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
+        found = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        return found is not None and found.si_code == os.CLD_STOPPED
 
     def kill(self) -> int:
         """End it with SIGKILL and return its exit code."""

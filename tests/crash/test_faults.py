@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.crash import killing
 from tests.crash.lives import Life, Site, script
-
 
 STEPS = 6
 RUN = ("run", script("steps:sequence"), "--id", "r", "-p", f"steps={STEPS}", "--plain")
@@ -30,12 +30,7 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 
 def traced(site: Site, inject: str) -> Life:
     """Run the workflow while strace tampers with a system call; return the life, ended."""
-    call = inject.partition(":")[0]
-    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
-    command = [*strace, "-e", f"inject={inject}", sys.executable, "-m", "holdfast", *RUN]
-    with site.process(*command) as life:
-        life.end()
-        return life
+    return killing.traced(site, inject, RUN)
 
 
 def finish(site: Site) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 from holdfast.app import commands
 from holdfast.app.starting import Setting, resume, start
-from holdfast.engine.effects import Effect, Wait
+from holdfast.engine.effects import Effect, Record
 from holdfast.engine.spec import Check
 from holdfast.errors import Leaving, NotDone, StepFailed, UsageError
 from holdfast.flow.inside import save, saved
@@ -184,8 +184,8 @@ class World:
             life.leave("SIGTERM received", 143, "signal")
         elif drawn < 0.013:
             self._steal()
-        elif drawn < 0.03 and not isinstance(effect, Wait):
-            # Not between a program's looking at the clock and its waiting, a microsecond later.
+        elif drawn < 0.03 and isinstance(effect, Record):
+            # Not between its looking at the clock and its waiting, a microsecond later.
             self.clock.step(self.dice.choice((-86_400, -60, 60, 86_400)))
 
     def _ask_to_stop(self, *, pause: bool) -> None:
