@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
+    from holdfast.flow.decorator import step
     from holdfast.flow.inside import (
         Here,
         attempt,
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from holdfast.flow.parameters import Secret
     from holdfast.flow.running import Outcome
     from holdfast.flow.scopes import flight, parallel, postflight, preflight, stage
-    from holdfast.flow.steps import step
     from holdfast.flow.verbs import (
         ask,
         confirm,
@@ -81,7 +81,7 @@ _HOMES = {
     "flow.parameters": ("Secret",),
     "flow.running": ("Outcome",),
     "flow.scopes": ("flight", "parallel", "postflight", "preflight", "stage"),
-    "flow.steps": ("step",),
+    "flow.decorator": ("step",),
     "flow.verbs": ("ask", "confirm", "do", "require", "sleep", "sleep_until", "wait_for"),
     "flow.workflows": ("workflow",),
     "model.retry": ("Retry",),
@@ -92,7 +92,7 @@ _HOMES = {
 """Where each public name lives: it is loaded when first used, to keep start-up short."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: RUF022
+__all__ = [
     "Check", "CommandFailed", "ConfigError", "Done", "DuplicateLabel", "Here", "HoldfastError",
     "Leaving", "LostOwnership", "NotDone", "Outcome", "ParallelFailed", "Rejected", "Retry",
     "RunLocked", "Secret", "StepFailed", "StoreCorrupt", "StoreError", "UsageError",

@@ -26,10 +26,11 @@ from holdfast.flow.awaited import (
     prepare_async,
     recorded,
 )
+from holdfast.flow.decorator import make_rules
 from holdfast.flow.inside import attempt, here, progress, save, saved, secret, token
 from holdfast.flow.inside import sh as blocking_sh
 from holdfast.flow.scopes import OnFailure, branches_of, joined, limit_of
-from holdfast.flow.steps import Duration, Options, make_rules, value_of
+from holdfast.flow.steps import Duration, Options, value_of
 from holdfast.flow.verbs import Answered
 from holdfast.model.types import NO_TYPES, Types
 from holdfast.runtime.aio import AsyncPerformer, drive

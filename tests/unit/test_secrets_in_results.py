@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.flow.decorator import step
 from holdfast.flow.inside import save, secret
-from holdfast.flow.steps import step
 from holdfast.flow.workflows import workflow
 from holdfast.stores.memory import MemoryDisk, MemoryStore
 from holdfast.testing.crash import live_once

@@ -35,7 +35,7 @@ from holdfast.engine.effects import (
     record,
 )
 from holdfast.engine.permission import permission
-from holdfast.engine.spec import Call, Check, FoundDone
+from holdfast.engine.spec import Call, Check, FoundDone, Rules
 from holdfast.errors import NotDone, StepFailed
 from holdfast.model.codec import Unrecordable, digest, encode
 from holdfast.model.facts import (
@@ -82,6 +82,22 @@ def step(call: Call) -> Program[Json | Spilled]:
             return seen.result
         return (yield from _attempts(call, state, stale=seen))
     return (yield from _attempts(call, state))
+
+
+def is_answered(seen: StepState | None, rules: Rules, inputs: str, code: str) -> bool:
+    """Whether the journal answers this call without any question.
+
+    `step` would find the same, at the price of a program: a long run is resumed by thousands of
+    these. It is asked about everything that is not exactly as it was.
+    """
+    return (
+        seen is not None
+        and seen.is_finished
+        and seen.inputs == inputs
+        and seen.code == code
+        and seen.version == rules.version
+        and rules.fresh_s is None
+    )
 
 
 def _is_stale(call: Call, seen: StepState, state: RunState) -> Program[bool]:

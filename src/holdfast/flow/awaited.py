@@ -17,11 +17,11 @@ from holdfast.engine.spec import Call
 from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import StepFailed
+from holdfast.flow.decorator import is_async
 from holdfast.flow.scopes import Stage, scope_key
 from holdfast.flow.steps import (
     StepFunction,
     attempt_of,
-    is_async,
     note_failure,
     note_left,
     prepare,

@@ -6,18 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, partial, update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from holdfast.engine.spec import Call, Rules
+from holdfast.engine.step import is_answered
 from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import StepFailed, UsageError
 from holdfast.model.codec import decode, dumps, encode, fingerprint
-from holdfast.model.durations import seconds
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
 from holdfast.model.keys import default_label, format_label, join
-from holdfast.model.retry import Retry
 from holdfast.model.types import Types
 from holdfast.runtime.capture import current_step
 from holdfast.runtime.codehash import code_hash, location
@@ -28,8 +27,6 @@ from holdfast.runtime.life import Life
 P = ParamSpec("P")
 R = TypeVar("R")
 Duration = str | float | timedelta
-COROUTINE = 0x80
-"""co_flags of an `async def`."""
 PLAIN_JSON = (str, int, float, bool, type(None))
 
 
@@ -167,13 +164,21 @@ def _plain(function: Callable[..., object]) -> Callable[..., object]:
 
 def recorded(frame: Frame, step: StepFunction[Any, R], arguments: dict[str, object]) -> R:
     """Run one call of a step as a checkpoint and return its recorded value."""
-    call = prepare(frame, step, arguments)
     life = frame.life
-    try:
-        result = drive(step_program(call), life.performer())
-    except StepFailed as failure:
-        note_failure(frame, failure)
-        raise
+    label, key = identify(frame, step, arguments)
+    inputs, shown = fingerprint(arguments)
+    seen = life.journal.state.steps.get(key)
+    if seen is not None and is_answered(seen, step.rules, inputs, step.code):
+        life.raise_if_leaving()
+        frame.trace.reach(key)
+        result = seen.result
+    else:
+        call = _call(frame, step, arguments, label, key, inputs, shown)
+        try:
+            result = drive(step_program(call), life.performer())
+        except StepFailed as failure:
+            note_failure(frame, failure)
+            raise
     return value_of(life.journal.load(result), step.types)  # type: ignore[return-value]
 
 
@@ -187,11 +192,31 @@ def value_of(result: Json | Spilled, types: Types) -> object:
 
 def prepare(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]) -> Call:
     """Return what the engine needs to know of one call of `step`."""
+    label, key = identify(frame, step, arguments)
+    return _call(frame, step, arguments, label, key, *fingerprint(arguments))
+
+
+def identify(
+    frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]
+) -> tuple[str, str]:
+    """Return the label and key of one call, noting that the script reached it."""
     trace = frame.trace
     label = step.label(arguments)
     key = join(trace.scope, label, trace.number(label))
     note_reached(frame, key)
-    inputs, shown = fingerprint(arguments)
+    return label, key
+
+
+def _call(
+    frame: Frame,
+    step: StepFunction[Any, Any],
+    arguments: dict[str, object],
+    label: str,
+    key: str,
+    inputs: str,
+    shown: str,
+) -> Call:
+    trace = frame.trace
     options = step.options
     if options.undo is not None or options.owes is not None:
         frame.life.tell_once(
@@ -315,103 +340,3 @@ def note_left(inner: Frame, outer: Frame) -> None:
 def note_reached(frame: Frame, key: str) -> None:
     """Note a step or scope that the script reaches, perhaps after a failure."""
     frame.life.afterwards.note_reached(key, frame.trace, frame.lane)
-
-
-# --- the decorator ---
-
-
-@overload
-def step(label: Callable[P, R]) -> StepFunction[P, R]: ...
-
-
-@overload
-def step(
-    label: str | None = None,
-    *,
-    retry: Retry | int | None = None,
-    timeout: Duration | None = None,
-    once: bool = False,
-    check: Callable[..., object] | None = None,
-    undo: Callable[..., object] | None = None,
-    owes: Callable[..., object] | None = None,
-    confirm: bool = False,
-    reads: bool = False,
-    fresh: Duration | None = None,
-    was: str | None = None,
-    version: str | int | None = None,
-) -> Callable[[Callable[P, R]], StepFunction[P, R]]: ...
-
-
-def step(label: Any = None, **options: Any) -> Any:
-    """Make a function a step: a named unit of work whose outcome is recorded once.
-
-    The label, formatted with the call's arguments, is the step's identity in its scope; without
-    one it is the function's name followed by its short scalar arguments. The caller gets the
-    recorded value, durable, on the first run and on every replay. By default an interrupted
-    step runs again; `once=True` makes it hold instead. Raises StepFailed when its attempts are
-    used up. Outside any run the function is just the function.
-    """
-    if callable(label):
-        return _blocking(label, Rules(), Options())
-
-    rules, kept = make_rules(label, **options)
-    return lambda function: _blocking(function, rules, kept)
-
-
-def _blocking(
-    function: Callable[..., Any], rules: Rules, options: Options
-) -> StepFunction[..., Any]:
-    refuse_async(function, "step")
-    return StepFunction(function, rules, options)
-
-
-def refuse_async(function: Callable[..., Any], decorator: str) -> None:
-    """Raise UsageError for an `async def`, which would never be awaited here."""
-    if is_async(function):
-        raise UsageError(
-            f"{function.__name__} is async: use `from holdfast.aio import {decorator}` for it"
-        )
-
-
-def is_async(function: Callable[..., Any]) -> bool:
-    """Whether the function is an `async def`."""
-    code = getattr(function, "__code__", None)
-    return code is not None and bool(code.co_flags & COROUTINE)
-
-
-def make_rules(
-    label: str | None = None,
-    *,
-    retry: Retry | int | None = None,
-    timeout: Duration | None = None,
-    once: bool = False,
-    check: Callable[..., object] | None = None,
-    undo: Callable[..., object] | None = None,
-    owes: Callable[..., object] | None = None,
-    confirm: bool = False,
-    reads: bool = False,
-    fresh: Duration | None = None,
-    was: str | None = None,
-    version: str | int | None = None,
-) -> tuple[Rules, Options]:
-    """Return the rules of a step. Raises UsageError for options that contradict each other."""
-    if once and retry is not None:
-        raise UsageError(
-            "once=True and retry= contradict each other: a once step is never repeated"
-        )
-    if reads and (once or undo or owes or confirm):
-        raise UsageError("reads=True says that a step changes nothing: it takes no once, undo, "
-                         "owes or confirm")  # fmt: skip
-    rules = Rules(
-        retry=Retry.of(retry),
-        timeout_s=None if timeout is None else seconds(timeout),
-        once=once,
-        confirm=confirm,
-        reads=reads,
-        fresh_s=None if fresh is None else seconds(fresh),
-        version="" if version is None else str(version),
-        has_check=check is not None,
-        owes=owes is not None,
-        undoes=undo is not None,
-    )
-    return rules, Options(label, check, undo, owes, was or "")

@@ -16,11 +16,10 @@ from holdfast.engine.effects import Program
 from holdfast.engine.question import Question, question
 from holdfast.engine.spec import Call
 from holdfast.errors import HoldfastError, UsageError
+from holdfast.flow.decorator import is_async, make_rules
 from holdfast.flow.steps import (
     Duration,
     StepFunction,
-    is_async,
-    make_rules,
     prepare,
     recorded,
     value_of,

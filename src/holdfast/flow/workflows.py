@@ -10,9 +10,9 @@ from holdfast.engine import drift
 from holdfast.engine.effects import NOW, Program, record_at_boundary
 from holdfast.engine.trace import Trace
 from holdfast.errors import UsageError
+from holdfast.flow.decorator import refuse_async
 from holdfast.flow.parameters import Parameters
 from holdfast.flow.scopes import in_scope, scope_key
-from holdfast.flow.steps import refuse_async
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import RunSucceeded
 from holdfast.model.json import Json

@@ -1,0 +1,114 @@
+"""`@step`: what makes a function a step, and the rules it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, overload
+
+from holdfast.engine.spec import Rules
+from holdfast.errors import UsageError
+from holdfast.flow.steps import Duration, Options, StepFunction
+from holdfast.model.durations import seconds
+from holdfast.model.retry import Retry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+COROUTINE = 0x80
+"""co_flags of an `async def`."""
+
+
+@overload
+def step(label: Callable[P, R]) -> StepFunction[P, R]: ...
+
+
+@overload
+def step(
+    label: str | None = None,
+    *,
+    retry: Retry | int | None = None,
+    timeout: Duration | None = None,
+    once: bool = False,
+    check: Callable[..., object] | None = None,
+    undo: Callable[..., object] | None = None,
+    owes: Callable[..., object] | None = None,
+    confirm: bool = False,
+    reads: bool = False,
+    fresh: Duration | None = None,
+    was: str | None = None,
+    version: str | int | None = None,
+) -> Callable[[Callable[P, R]], StepFunction[P, R]]: ...
+
+
+def step(label: Any = None, **options: Any) -> Any:
+    """Make a function a step: a named unit of work whose outcome is recorded once.
+
+    The label, formatted with the call's arguments, is the step's identity in its scope; without
+    one it is the function's name followed by its short scalar arguments. The caller gets the
+    recorded value, durable, on the first run and on every replay. By default an interrupted
+    step runs again; `once=True` makes it hold instead. Raises StepFailed when its attempts are
+    used up. Outside any run the function is just the function.
+    """
+    if callable(label):
+        return _blocking(label, Rules(), Options())
+
+    rules, kept = make_rules(label, **options)
+    return lambda function: _blocking(function, rules, kept)
+
+
+def _blocking(
+    function: Callable[..., Any], rules: Rules, options: Options
+) -> StepFunction[..., Any]:
+    refuse_async(function, "step")
+    return StepFunction(function, rules, options)
+
+
+def refuse_async(function: Callable[..., Any], decorator: str) -> None:
+    """Raise UsageError for an `async def`, which would never be awaited here."""
+    if is_async(function):
+        raise UsageError(
+            f"{function.__name__} is async: use `from holdfast.aio import {decorator}` for it"
+        )
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether the function is an `async def`."""
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & COROUTINE)
+
+
+def make_rules(
+    label: str | None = None,
+    *,
+    retry: Retry | int | None = None,
+    timeout: Duration | None = None,
+    once: bool = False,
+    check: Callable[..., object] | None = None,
+    undo: Callable[..., object] | None = None,
+    owes: Callable[..., object] | None = None,
+    confirm: bool = False,
+    reads: bool = False,
+    fresh: Duration | None = None,
+    was: str | None = None,
+    version: str | int | None = None,
+) -> tuple[Rules, Options]:
+    """Return the rules of a step. Raises UsageError for options that contradict each other."""
+    if once and retry is not None:
+        raise UsageError(
+            "once=True and retry= contradict each other: a once step is never repeated"
+        )
+    if reads and (once or undo or owes or confirm):
+        raise UsageError("reads=True says that a step changes nothing: it takes no once, undo, "
+                         "owes or confirm")  # fmt: skip
+    rules = Rules(
+        retry=Retry.of(retry),
+        timeout_s=None if timeout is None else seconds(timeout),
+        once=once,
+        confirm=confirm,
+        reads=reads,
+        fresh_s=None if fresh is None else seconds(fresh),
+        version="" if version is None else str(version),
+        has_check=check is not None,
+        owes=owes is not None,
+        undoes=undo is not None,
+    )
+    return rules, Options(label, check, undo, owes, was or "")
