@@ -7,8 +7,9 @@ program that its blocking namesake drives.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from holdfast.engine import waiting
@@ -35,6 +36,7 @@ from holdfast.flow.verbs import Answered
 from holdfast.model.types import NO_TYPES, Types
 from holdfast.runtime.aio import AsyncPerformer, drive
 from holdfast.runtime.context import Frame
+from holdfast.runtime.processes import Done
 
 __all__ = [
     "ask", "attempt", "confirm", "do", "flight", "here", "parallel", "postflight", "preflight",
@@ -154,9 +156,15 @@ async def _asked(frame: Frame, program: Program[Any], types: Types) -> Any:
     return value_of(frame.life.journal.load(found), types)
 
 
-async def sh(*argv: Any, **options: Any) -> Any:
+async def sh(
+    *argv: str | Path | int | float,
+    input: str | bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | Path | None = None,
+    check: bool = True,
+) -> Done:
     """Run a program and return its output; see `holdfast.sh`."""
-    return await asyncio.to_thread(blocking_sh, *argv, **options)
+    return await asyncio.to_thread(blocking_sh, *argv, input=input, env=env, cwd=cwd, check=check)
 
 
 async def parallel(*calls: Any, at_once: int | None = None) -> list[Any]:

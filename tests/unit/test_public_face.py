@@ -1,0 +1,43 @@
+"""The names a script may use: pinned, and equal in both worlds."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import holdfast
+from holdfast import aio
+
+VERBS = [name for name in aio.__all__ if inspect.isfunction(getattr(holdfast, name))]
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_blocking_and_awaited_verbs_have_equal_signatures(name: str) -> None:
+    """Same parameters, defaults and kinds: only `await` differs."""
+    blocking, awaited = (
+        [
+            (parameter.name, parameter.kind, parameter.default)
+            for parameter in inspect.signature(getattr(module, name)).parameters.values()
+        ]
+        for module in (holdfast, aio)
+    )
+
+    assert blocking == awaited
+
+
+def test_every_awaited_verb_has_a_blocking_one() -> None:
+    """One engine, no twins: a name of `holdfast.aio` is a name of `holdfast`."""
+    assert set() == set(aio.__all__) - set(holdfast.__all__)
+
+
+def test_a_plain_script_does_not_import_asyncio() -> None:
+    """Nor click, rich or sqlite3, until they are needed: start-up is every script's."""
+    code = (
+        "import sys, holdfast; from holdfast import step, workflow, do, parallel, sh; "
+        "print([m for m in ('asyncio', 'click', 'rich', 'sqlite3') if m in sys.modules])"
+    )
+
+    assert "[]" == subprocess.check_output([sys.executable, "-c", code], text=True).strip()

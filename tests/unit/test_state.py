@@ -1,0 +1,113 @@
+"""The fold: a pure function of the facts, however they arrive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.model import facts as f
+from holdfast.model.state import RunState
+from holdfast.testing.samples import AT, WHO, life_started, run_created
+
+KEYS = st.sampled_from(["a", "b", "flight/a", "flight/b", "flight/x/a"])
+SCOPES = st.sampled_from(["flight", "flight/x"])
+KINDS = st.sampled_from(["confirm", "in_doubt", "drift"])
+
+
+def fact(kind: type, *parts: Any) -> Any:
+    return st.builds(kind, st.just(AT), *parts)
+
+
+FACTS = st.one_of(
+    fact(f.StepStarted, KEYS, st.integers(1, 3)),
+    fact(f.StepSucceeded, KEYS, st.integers()),
+    fact(f.StepFoundDone, KEYS),
+    fact(f.AttemptFailed, KEYS, st.integers(0, 3), st.just("E"), st.just("e"),
+         st.sampled_from([None, AT])),
+    fact(f.StepDoubted, KEYS, st.just(1), st.just("why")),
+    fact(f.StepRearmed, KEYS, st.just(WHO)),
+    fact(f.StepSkipped, KEYS, st.just(WHO), st.just("no")),
+    fact(f.StepRenamed, KEYS, KEYS),
+    fact(f.CursorSaved, KEYS, st.integers()),
+    fact(f.StepLeft, KEYS),
+    fact(f.TimerSet, KEYS, st.sampled_from([None, AT])),
+    fact(f.ScopeEntered, SCOPES, st.just("stage")),
+    fact(f.ScopeClosed, SCOPES, st.just("stage")),
+    fact(f.DriftAccepted, st.just(WHO), st.just(""), st.lists(KEYS, max_size=2).map(tuple),
+         st.just(()), st.sampled_from(["", "new"])),
+    fact(f.HoldOpened, st.sampled_from(["h1", "h2"]), KINDS, KEYS, st.just("?"), st.just("d"),
+         st.just({})),
+    fact(f.HoldAnswered, st.sampled_from(["h1", "h2", "h3"]), st.just(WHO),
+         st.sampled_from(["approve", "reject"])),
+    fact(f.HoldVoided, st.sampled_from(["h1", "h2"]), st.just("why")),
+    fact(f.StopRequested, st.just(WHO)),
+    fact(f.RunFailed, st.just("E"), st.just("e"), st.lists(KEYS, max_size=2).map(tuple),
+         st.lists(st.one_of(KEYS, SCOPES), max_size=2).map(tuple)),
+    fact(f.RunStopped, st.just("verb"), st.just("why"), st.just(3)),
+    st.integers(2, 9).map(lambda epoch: life_started(epoch)),
+)  # fmt: skip
+JOURNALS = st.lists(FACTS, max_size=30).map(lambda facts: [run_created(), life_started(1), *facts])
+
+
+def folded(facts: list[f.Fact]) -> RunState:
+    state = RunState()
+    for each in facts:
+        state.apply(each)
+    return state
+
+
+def seen(state: RunState) -> dict[str, Any]:
+    """Return all that the state knows, but for scopes that were only asked about."""
+    known = {name: value for name, value in vars(state).items() if not name.startswith("_")}
+    known["scopes"] = {k: s for k, s in state.scopes.items() if s.kind or s.members or s.running}
+    return known
+
+
+@given(JOURNALS)
+def test_the_fold_is_a_function_of_the_facts(facts: list[f.Fact]) -> None:
+    """Every process that folds the same journal sees the same state; no journal breaks it."""
+    assert seen(folded(facts)) == seen(folded(facts))
+
+
+@given(JOURNALS, st.data())
+def test_looking_between_the_facts_changes_nothing(facts: list[f.Fact], data: Any) -> None:
+    """A state that is folded in parts, and asked in between, ends as one folded at once."""
+    split = data.draw(st.integers(0, len(facts)))
+    state = folded(facts[:split])
+    state.in_doubt()
+    _ = state.open_holds, state.is_finished
+    for key in ("", "a", "flight", "nowhere"):
+        state.scope(key)
+        state.hold_for(key, "confirm")
+    for each in facts[split:]:
+        state.apply(each)
+
+    assert seen(folded(facts)) == seen(state)
+
+
+@given(JOURNALS)
+def test_members_are_what_is_finished(facts: list[f.Fact]) -> None:
+    """A finished step is a member of its scope, and that one of the scopes around it."""
+    state = folded(facts)
+    finished = [key for key, step in state.steps.items() if step.is_finished]
+
+    assert [] == [key for key in finished if key not in state.scope(_scope_of(key)).members]
+    assert [] == [
+        key for key in finished if "/" in key and _scope_of(key) not in
+        state.scope(_scope_of(_scope_of(key))).members
+    ]  # fmt: skip
+
+
+def _scope_of(key: str) -> str:
+    return key.rpartition("/")[0]
+
+
+@given(JOURNALS)
+def test_the_status_is_what_the_last_word_made_it(facts: list[f.Fact]) -> None:
+    """The run's status follows from the facts that may change it, and from no others."""
+    last = [each for each in facts if type(each) in (f.LifeStarted, f.RunFailed, f.RunStopped)][-1]
+    words = {f.LifeStarted: "running", f.RunFailed: "failed", f.RunStopped: "stopped"}
+
+    assert words[type(last)] == folded(facts).status
