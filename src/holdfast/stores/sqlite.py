@@ -18,27 +18,17 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from holdfast.errors import ConfigError, LostOwnership, StoreError, UsageError
+from holdfast.errors import LostOwnership, StoreError, UsageError
 from holdfast.model.facts import Fact, LifeStarted, RunCreated, Spilled
 from holdfast.model.json import Json
-from holdfast.ports.store import Appended, Output, RunRow, StoreAbsent, Stored
+from holdfast.ports.store import Appended, Output, RunRow, Stored
 from holdfast.stores import sqlite_health, sqlite_rows
-from holdfast.stores.filesystems import filesystem_of, judge
-from holdfast.stores.lockfile import LockFile, OnBlocked, beside, refuse_link
+from holdfast.stores.lockfile import OnBlocked, beside
 from holdfast.stores.outputs import OutputFiles
 from holdfast.stores.row_tables import dump_time
-from holdfast.stores.spill import SpillFiles, sync_folder
-from holdfast.stores.sqlite_connection import Database, mark_suspect, suspect_marker
-from holdfast.stores.sqlite_errors import is_failed_sync
+from holdfast.stores.spill import SpillFiles
+from holdfast.stores.sqlite_opening import check_place, open_database
 from holdfast.stores.sqlite_rows import Head
-from holdfast.stores.sqlite_schema import (
-    configure,
-    connect,
-    connect_read_only,
-    not_opened,
-    prepare,
-    recognise,
-)
 
 HEADS_MAX = 4096
 """How many journals' ends are remembered; beyond, they are looked up again."""
@@ -69,8 +59,8 @@ class SqliteStore:
         self.path = Path(os.path.abspath(path))
         self.url = f"sqlite:///{self.path}"
         self.warnings: list[str] = []
-        _check_place(self.path, read_only=read_only, create=create, warnings=self.warnings)
-        self._database = _open(self.path, read_only, on_blocked)
+        check_place(self.path, read_only=read_only, create=create, warnings=self.warnings)
+        self._database = open_database(self.path, read_only, on_blocked)
         self._spill = SpillFiles(beside(self.path, ".spill"))
         self._outputs = OutputFiles(beside(self.path, ".output"))
         self._heads: dict[str, Head] = {}
@@ -323,86 +313,3 @@ class SqliteStore:
 
     def _refer(self, connection: sqlite3.Connection, number: int) -> None:
         sqlite_rows.refer(connection, number, [spilled.digest for spilled in self._kept])
-
-
-def _check_place(path: Path, *, read_only: bool, create: bool, warnings: list[str]) -> None:
-    """Make sure that a store may be opened, or made, at `path`."""
-    for end in ("", "-wal", "-shm", "-journal", ".lock", ".suspect", ".spill", ".output"):
-        refuse_link(beside(path, end))
-    if not path.exists():
-        if read_only or not create:
-            raise StoreAbsent(f"there is no store at {path}")
-    elif not path.is_file():
-        raise ConfigError(f"{path} is not a regular file; give another path with --store")
-    warning = judge(path, filesystem_of(path))
-    if warning is not None:
-        warnings.append(warning)
-    marker = suspect_marker(path)
-    if marker.exists():
-        raise StoreError(
-            f"the disk failed to make {path} durable, so what it shows may not be what it "
-            f"holds: run `holdfast doctor` first ({marker} says what happened)"
-        )
-
-
-def _open(path: Path, read_only: bool, on_blocked: OnBlocked | None) -> Database:
-    """Return the database at `path`, made and brought up to date when it is to be written."""
-    if read_only:
-        if recognise(path) == 0:
-            raise StoreAbsent(f"there is no store at {path}: the file is empty")
-        return Database(path, _reader(path), None)
-    _make_folder(path.parent)
-    lock = LockFile(beside(path, ".lock"))
-    lock.on_blocked = on_blocked
-    lock.acquire()
-    try:
-        _make_file(path)
-        recognise(path)
-        connection = connect(path, "rw")
-        try:
-            prepare(connection, path)
-        except BaseException:
-            connection.close()
-            raise
-    except sqlite3.Error as problem:
-        lock.close()
-        error = not_opened(problem, path)
-        if is_failed_sync(problem):
-            mark_suspect(path, str(error))
-        raise error from problem
-    except BaseException:
-        lock.close()
-        raise
-    lock.release()
-    return Database(path, connection, lock)
-
-
-def _reader(path: Path) -> sqlite3.Connection:
-    try:
-        connection = connect_read_only(path)
-        configure(connection)
-    except sqlite3.Error as problem:
-        raise not_opened(problem, path) from problem
-    return connection
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True)
-        sync_folder(folder.parent)
-    except FileExistsError:
-        pass
-    except OSError as problem:
-        raise StoreError(f"{folder} cannot be made: {problem.strerror}") from problem
-
-
-def _make_file(path: Path) -> None:
-    """Make an empty database file, durably, with nobody else allowed in."""
-    try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        os.close(os.open(path, flags, 0o600))
-        sync_folder(path.parent)
-    except FileExistsError:
-        pass
-    except OSError as problem:
-        raise StoreError(f"{path} cannot be made: {problem.strerror}") from problem

@@ -1,0 +1,106 @@
+"""Open, or make, the database file of a store: where it may lie, and who may look into it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from holdfast.errors import ConfigError, StoreError
+from holdfast.ports.store import StoreAbsent
+from holdfast.stores.filesystems import filesystem_of, judge
+from holdfast.stores.lockfile import LockFile, OnBlocked, beside, refuse_link
+from holdfast.stores.spill import sync_folder
+from holdfast.stores.sqlite_connection import Database, mark_suspect, suspect_marker
+from holdfast.stores.sqlite_errors import is_failed_sync
+from holdfast.stores.sqlite_schema import (
+    configure,
+    connect,
+    connect_read_only,
+    not_opened,
+    prepare,
+    recognise,
+)
+
+
+def check_place(path: Path, *, read_only: bool, create: bool, warnings: list[str]) -> None:
+    """Make sure that a store may be opened, or made, at `path`."""
+    for end in ("", "-wal", "-shm", "-journal", ".lock", ".suspect", ".spill", ".output"):
+        refuse_link(beside(path, end))
+    if not path.exists():
+        if read_only or not create:
+            raise StoreAbsent(f"there is no store at {path}")
+    elif not path.is_file():
+        raise ConfigError(f"{path} is not a regular file; give another path with --store")
+    warning = judge(path, filesystem_of(path))
+    if warning is not None:
+        warnings.append(warning)
+    marker = suspect_marker(path)
+    if marker.exists():
+        raise StoreError(
+            f"the disk failed to make {path} durable, so what it shows may not be what it "
+            f"holds: run `holdfast doctor` first ({marker} says what happened)"
+        )
+
+
+def open_database(path: Path, read_only: bool, on_blocked: OnBlocked | None) -> Database:
+    """Return the database at `path`, made and brought up to date when it is to be written."""
+    if read_only:
+        if recognise(path) == 0:
+            raise StoreAbsent(f"there is no store at {path}: the file is empty")
+        return Database(path, _reader(path), None)
+    _make_folder(path.parent)
+    lock = LockFile(beside(path, ".lock"))
+    lock.on_blocked = on_blocked
+    lock.acquire()
+    try:
+        _make_file(path)
+        recognise(path)
+        connection = connect(path, "rw")
+        try:
+            prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as problem:
+        lock.close()
+        error = not_opened(problem, path)
+        if is_failed_sync(problem):
+            mark_suspect(path, str(error))
+        raise error from problem
+    except BaseException:
+        lock.close()
+        raise
+    lock.release()
+    return Database(path, connection, lock)
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    try:
+        connection = connect_read_only(path)
+        configure(connection)
+    except sqlite3.Error as problem:
+        raise not_opened(problem, path) from problem
+    return connection
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+        sync_folder(folder.parent)
+    except FileExistsError:
+        pass
+    except OSError as problem:
+        raise StoreError(f"{folder} cannot be made: {problem.strerror}") from problem
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty database file, durably, with nobody else allowed in."""
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        os.close(os.open(path, flags, 0o600))
+        sync_folder(path.parent)
+    except FileExistsError:
+        pass
+    except OSError as problem:
+        raise StoreError(f"{path} cannot be made: {problem.strerror}") from problem
