@@ -195,7 +195,8 @@ print(len(list(store.read("r"))))
 
 def test_a_read_only_directory_can_be_read(tmp_path: Path) -> None:
     """Making a store in it ends with 74; a store that is there can be read."""
-    for folder in [*list(tmp_path.parents)[:2], tmp_path]:
+    ours = [folder for folder in tmp_path.parents if "pytest-" in str(folder)]
+    for folder in [*ours, tmp_path]:
         folder.chmod(folder.stat().st_mode | 0o055)
     path = made(tmp_path / "s.db")
     path.chmod(0o644)
