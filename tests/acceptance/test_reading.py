@@ -241,7 +241,7 @@ def test_following_ends_with_the_run(shop):
     shop.run("fail")
 
     assert "ValueError: boom" in shop.cli("log", "fail", "-f").splitlines()[-1]
-    assert shop.cli("watch", "fail").startswith("fail is failed: step 'flight/check' failed")
+    assert shop.cli("watch", "fail").startswith("fail has failed: step 'flight/check' failed")
 
 
 def test_watch_follows_a_living_run(shop):
@@ -269,7 +269,7 @@ def test_watch_follows_a_living_run(shop):
     rest, _ = watch.communicate(timeout=60)
 
     assert "slow is running" in first
-    assert "wait succeeded" in rest and "slow is succeeded" in rest
+    assert "wait succeeded" in rest and "slow has succeeded" in rest
 
 
 def test_a_pipe_gets_neither_colour_nor_movement(shop):

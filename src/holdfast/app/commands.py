@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from holdfast.app.finding import find_hold, find_run, find_step
+from holdfast.app.wording import stands
 from holdfast.errors import RunLocked, UsageError
 from holdfast.model.facts import (
     Answer,
@@ -157,7 +158,9 @@ def stop(
 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         if state.is_finished:
-            raise UsageError(f"run {row.id} is {state.status}: there is nothing to {word}")
+            raise UsageError(
+                f"run {row.id} {stands(state.status)} already: there is nothing to {word}"
+            )
         if state.stop is not None and state.stop.now >= now and state.stop.pause == pause:
             return (), f"{row.id}: asked to {word} already"
         return (StopRequested(clock.now(), by, now, pause),), f"{row.id}: asked to {word}"
@@ -171,7 +174,9 @@ def cancel(store: Store, run: str, clock: Clock, by: Who, reason: str) -> Done:
 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         if state.is_finished:
-            raise UsageError(f"run {row.id} is {state.status}: there is nothing to cancel")
+            raise UsageError(
+                f"run {row.id} {stands(state.status)} already: there is nothing to cancel"
+            )
         return (RunCancelled(clock.now(), by, reason),), f"{row.id}: cancelled"
 
     return decide(store, row.id, choose)
@@ -187,7 +192,7 @@ def mark_done(
         key = find_step(state, step)
         seen = state.steps[key]
         if seen.is_finished:
-            raise UsageError(f"step {key} is {seen.status} already")
+            raise UsageError(f"step {key} {stands(seen.status)} already")
         name = by.claimed or by.user
         fact = StepFoundDone(clock.now(), key, output, f"done by {name}", reason=reason)
         return (fact,), f"{key}: recorded as done by {name}"
@@ -204,7 +209,7 @@ def rearm(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str 
         key = find_step(state, step)
         if state.steps[key].is_finished and not _has_changed(state, key):
             raise UsageError(
-                f"step {key} is {state.steps[key].status}; only a changed input or a new "
+                f"step {key} {stands(state.steps[key].status)}; only a changed input or a new "
                 "version= makes a finished step run again"
             )
         return (StepRearmed(clock.now(), key, by, reason),), f"{key}: runs again"
@@ -229,7 +234,7 @@ def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) 
         key = find_step(state, step)
         status = state.steps[key].status
         if state.steps[key].is_finished:
-            raise UsageError(f"step {key} is {status} already")
+            raise UsageError(f"step {key} {stands(status)} already")
         if status == "in_doubt" or (status == "running" and state.steps[key].once):
             raise UsageError(
                 f"step {key} is in doubt: say `done` (it took effect) or `retry` (run it again)"

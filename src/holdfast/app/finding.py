@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.app.wording import stands
 from holdfast.errors import UsageError
 from holdfast.model.keys import find
 from holdfast.model.state import HoldState, RunState
@@ -56,4 +57,4 @@ def find_hold(state: RunState, run: str, id: str | None) -> HoldState:
     answered = [hold for hold in state.holds.values() if hold.answers]
     if answered:
         return answered[-1]
-    raise UsageError(f"run {run} waits for no answer: it is {state.status}")
+    raise UsageError(f"run {run} waits for no answer: it {stands(state.status)}")

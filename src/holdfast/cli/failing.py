@@ -92,9 +92,18 @@ def _refused(error: click.ClickException, name: str) -> int:
     text = error.format_message().rstrip()
     text = text[:1].lower() + text[1:] if text[:2].istitle() else text
     path = context.command_path if isinstance(context, click.Context) else name
+    known = f"; {_candidates(error)}".removesuffix("; ")
     stop = "" if text.endswith("?") else ";"
-    say(f"{text.removesuffix('.')}{stop} `{path} --help` shows what there is")
+    say(f"{text.removesuffix('.')}{known}{stop} `{path} --help` shows what there is")
     return error.exit_code
+
+
+def _candidates(error: click.ClickException) -> str:
+    if not isinstance(error, click.MissingParameter):
+        return ""
+    from holdfast.cli.candidates import candidates
+
+    return candidates(error)
 
 
 def _forget_stdout() -> None:

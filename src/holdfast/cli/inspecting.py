@@ -109,7 +109,8 @@ def show(common: Common, run: str, is_plain: bool, as_json: bool) -> None:
 def why(common: Common, run: str, is_plain: bool, as_json: bool) -> None:
     """Why a run stands where it stands, and the exact commands that go on."""
     from holdfast.app import reasons
-    from holdfast.cli.showing import status_words, why_lines
+    from holdfast.app.wording import stands
+    from holdfast.cli.showing import why_lines
 
     with reading(common, run) as store:
         found = reasons.why(store, run)
@@ -117,7 +118,7 @@ def why(common: Common, run: str, is_plain: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json_text(found.as_json(*options)))
         return
-    click.echo(f"{safe(found.run)} is {status_words(found.status)}")
+    click.echo(f"{safe(found.run)} {stands(found.status)}")
     _echo(why_lines(found, paper(is_plain=is_plain), _now(), options))
 
 

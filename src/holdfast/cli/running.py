@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +24,7 @@ from holdfast.cli.prompt import Ask, is_interactive, person_for
 from holdfast.cli.text import json_text
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.running import Outcome
+from holdfast.flow.texts import quoted
 from holdfast.flow.workflows import Workflow
 from holdfast.model.codec import encode
 from holdfast.model.durations import seconds
@@ -130,7 +132,9 @@ def _write_parameters(workflow: Workflow[..., Any], formatter: click.HelpFormatt
     for info in workflow.parameters.describe():
         needed = "required" if info.required else f"default: {info.default}"
         choices = f"; one of {', '.join(info.choices)}" if info.choices else ""
-        rows.append((f"-p {info.name}={info.example}", f"{info.type}  [{needed}{choices}]"))
+        rows.append(
+            (f"-p {quoted(f'{info.name}={info.example}')}", f"{info.type}  [{needed}{choices}]")
+        )
     with formatter.section(f"Parameters of {workflow.name}"):
         if rows:
             formatter.write_dl(rows)
@@ -161,7 +165,8 @@ def run_command(
     A run that finished under that --id is reported; a stop or pause by a person is not lifted.
     `holdfast run FILE --help` shows the workflow's parameters. The result is printed as JSON.
     """
-    workflow = load_workflow(file)
+    with _stdout_for_the_result():
+        workflow = load_workflow(file)
     params = parameters_from(workflow, pairs, params_file)
     live_through(
         common,
@@ -290,7 +295,8 @@ def _lived(
         store, clock, person, by, (progress,), progress.note, begun, presence.budget_s
     )
     try:
-        outcome = go(setting)
+        with _stdout_for_the_result():
+            outcome = go(setting)
     finally:
         person.close()
         progress.close()
@@ -298,6 +304,13 @@ def _lived(
     if outcome.status == "succeeded" and outcome.result is not None:
         click.echo(json_text(encode(outcome.result)))
     return outcome
+
+
+@contextmanager
+def _stdout_for_the_result() -> Iterator[None]:
+    """Send what the script prints to stderr: stdout is the result, which a program may read."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def _report(store: Store, common: Common, outcome: Outcome, state: RunState | None) -> None:

@@ -11,8 +11,9 @@ from typing import Final
 from holdfast.app.reasons import why_of
 from holdfast.app.timeline import Event, Timeline
 from holdfast.app.views import RunView, look
+from holdfast.app.wording import stands
 from holdfast.cli.paper import Paper
-from holdfast.cli.showing import head_lines, run_lines, status_words, step_lines, why_lines
+from holdfast.cli.showing import head_lines, run_lines, step_lines, why_lines
 from holdfast.cli.text import safe
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
@@ -72,14 +73,14 @@ def watch_lines(
     timeline = Timeline(store, row.id)
     timeline.skip()
     watched = Watched(store, row)
-    echo(f"{safe(row.id)} is {status_words(watched.view.status)}: {_why(watched.view)}")
+    echo(f"{safe(row.id)} {stands(watched.view.status)}: {_why(watched.view)}")
     if not watched.is_over:
         for event in follow(store, row, timeline):
             if event["kind"] != "Output":
                 for line in event_lines(event, paper):
                     echo(line)
         view = look(Journal(store, row.id), row)
-        echo(f"{safe(row.id)} is {status_words(view.status)}: {_why(view)}")
+        echo(f"{safe(row.id)} {stands(view.status)}: {_why(view)}")
         watched.view = view
     for line in why_lines(why_of(watched.view), paper, _now(), options, is_short=True):
         echo(line)

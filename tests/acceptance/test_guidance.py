@@ -1,0 +1,150 @@
+"""What the command line leads to: stdout for programs, words for a person who left some out."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.acceptance.shell import Shell
+
+SCRIPT = """
+import sys
+from holdfast import confirm, main, run, step, workflow
+
+@step("first")
+def first():
+    print("of the step")
+
+@step("second")
+def second(how):
+    if how == "fail":
+        raise ValueError("boom")
+
+@workflow
+def work(how: str = "", names: list[str] = ()):
+    print("between the steps")
+    first()
+    second(how)
+    if how == "hold":
+        confirm("really?")
+    return {"how": how}
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["in python"]:
+        run(work, id="python")
+    else:
+        main(work)
+"""
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path, SCRIPT)
+
+
+def _python(shell: Shell, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "script.py", *words],
+        cwd=shell.folder, env=shell.env(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+
+# --- stdout is the result ---
+
+
+def test_what_a_workflow_prints_is_not_taken_for_its_result(shell: Shell):
+    """`print` between the steps goes to stderr; stdout is the JSON of the result."""
+    said = shell("run", "script.py")
+
+    assert {"how": ""} == json.loads(said.out)
+    assert "between the steps" in said.err
+
+
+def test_a_resumed_workflow_prints_to_stderr_too(shell: Shell):
+    """`resume` keeps stdout for the result like `run`."""
+    shell("run", "script.py", "-p", "how=hold", "--id", "one")
+    shell("approve", "one")
+
+    assert {"how": "hold"} == json.loads(shell("resume", "one").out)
+
+
+def test_a_script_of_its_own_keeps_stdout_for_the_result(shell: Shell):
+    """`holdfast.main` does as `holdfast run` does."""
+    assert {"how": ""} == json.loads(_python(shell).stdout)
+
+
+def test_a_run_from_python_leaves_stdout_alone(shell: Shell):
+    """`holdfast.run()` is a call in somebody's program, whose stdout is its own."""
+    assert "between the steps\n" == _python(shell, "in python").stdout
+
+
+# --- what may be typed ---
+
+
+def test_an_example_of_a_parameter_can_be_pasted(shell: Shell):
+    """A list in the help is quoted as a shell needs it."""
+    help = shell("run", "script.py", "--help").out
+    line = next(line for line in help.splitlines() if "-p" in line and "names=" in line)
+    words = shlex.split(line)
+
+    name, value = words[words.index("-p") + 1].split("=", 1)
+    assert ("names", list) == (name, type(json.loads(value)))
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("approve", "on hold: held;"),
+        ("reject", "on hold: held;"),
+        ("answer", "on hold: held;"),
+        ("resume", "unfinished: broken, held;"),
+        ("stop", "unfinished: broken, held;"),
+        ("show", "the newest: broken, held, fine;"),
+        ("why", "the newest: broken, held, fine;"),
+        ("log", "the newest: broken, held, fine;"),
+    ],
+)
+def test_a_command_without_a_run_names_those_it_may_be(kept: Shell, command: str, said: str):
+    """Whoever forgot the id reads it in the refusal, which is one line."""
+    refused = kept(command)
+
+    assert (2, 1) == (refused.code, refused.err.count("\n"))
+    assert said in refused.err
+
+
+def test_many_candidates_are_cut(shell: Shell):
+    """At most five runs are named."""
+    for number in range(6):
+        shell("run", "script.py", "--id", f"run{number}")
+
+    named = shell("show").err.partition("newest: ")[2].partition(";")[0]
+    assert 5 == len(named.split(", "))
+
+
+def test_a_command_without_a_run_or_a_store_says_that_there_are_none(shell: Shell):
+    """On a new machine the refusal does not pretend that there is something to name."""
+    assert "there are no runs here yet" in shell("show").err
+
+
+# --- words ---
+
+
+def test_what_is_over_is_said_as_a_sentence(kept: Shell):
+    """`has succeeded already`, for a run and for a step; `why` says it too."""
+    assert "run fine has succeeded already" in kept("stop", "fine").err
+    assert "step first has succeeded already" in kept("skip", "broken", "first", "-m", "x").err
+    assert kept("why", "fine").out.startswith("fine has succeeded\n")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A store with one run of each kind."""
+    shell = Shell(tmp_path_factory.mktemp("kept"), SCRIPT)
+    shell("run", "script.py", "--id", "fine")
+    shell("run", "script.py", "--id", "held", "-p", "how=hold")
+    shell("run", "script.py", "--id", "broken", "-p", "how=fail")
+    return shell
