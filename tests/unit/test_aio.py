@@ -297,3 +297,27 @@ def test_a_task_group_works(runs: Runs) -> None:
 
     assert "failed" == runs.start(flow).status
     assert 2 == runs.start(flow).result
+
+
+def test_a_cancelled_once_step_is_in_doubt(runs: Runs) -> None:
+    """The script gave up on it and went on; the run cannot succeed before somebody decided."""
+
+    @aio.step("pay", once=True)
+    async def pay() -> None:
+        touch("pay")
+        await asyncio.Event().wait()
+
+    @aio.workflow
+    async def flow() -> None:
+        paying = asyncio.create_task(pay())
+        while not CALLS["pay"]:
+            await asyncio.sleep(0)
+        paying.cancel()
+        await asyncio.wait([paying])
+        await work("more")
+
+    outcome = runs.start(flow)
+
+    assert ("on_hold", 6) == (outcome.status, outcome.exit_code)
+    assert 1 == CALLS["more"]
+    assert "cancelled" in str(runs.hold().opened.evidence["why"])

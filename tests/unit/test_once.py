@@ -370,3 +370,17 @@ def test_a_caught_doubt_cannot_be_passed(runs: Runs) -> None:
 
     assert 6 == runs.start(flow).exit_code
     assert 0 == CALLS["caught"]
+
+
+def test_a_doubt_cannot_be_edited_away(runs: Runs) -> None:
+    """A script that no longer has the step cannot succeed before somebody decided it."""
+
+    @workflow(name="paying")
+    def edited() -> str:
+        return touch("over")
+
+    runs.die_in(paying, DYING.append)
+    assert ("on_hold", 6) == (runs.start(edited).status, runs.start(edited).exit_code)
+    runs.rearm("pay")
+
+    assert "succeeded" == runs.start(edited).status

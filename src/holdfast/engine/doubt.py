@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from holdfast.engine.effects import ANSWER, Program, look, now, record, record_at_boundary
-from holdfast.engine.spec import Call
 from holdfast.model.facts import HoldOpened, StepDoubted
 from holdfast.model.json import Json
 from holdfast.model.state import RunState, StepState
 
 
-def decided_again(call: Call, seen: StepState) -> Program[None]:
+def none_left() -> Program[None]:
+    """Hold as long as a `once` step is in doubt that the script did not come back to: because it
+    was edited, or cancelled the step. A run cannot succeed over it."""
+    state = yield from look()
+    for seen in list(state.steps.values()):
+        if seen.once and seen.status in ("running", "in_doubt"):
+            yield from decided_again(seen)
+
+
+def decided_again(seen: StepState) -> Program[None]:
     """Hold until a person decided: `done` gave the step a result, `retry` lets it run again.
 
     Raises nothing: a run that is left here stays on hold (exit 6). A crash costs nothing; the
@@ -17,19 +25,20 @@ def decided_again(call: Call, seen: StepState) -> Program[None]:
     """
     state = yield from look()
     if seen.status == "running":
-        why = f"its process ended before a result was recorded ({_where(state, seen)})"
-        yield from record(StepDoubted((yield from now()), call.key, seen.attempts, why))
-    while state.steps[call.key].status == "in_doubt":
-        hold = state.hold_for(call.key, "in_doubt")
+        ended = "it was cancelled" if seen.epoch == state.epoch else "its process ended"
+        why = f"{ended} before a result was recorded ({_where(state, seen)})"
+        yield from record(StepDoubted((yield from now()), seen.key, seen.attempts, why))
+    while seen.status == "in_doubt":
+        hold = state.hold_for(seen.key, "in_doubt")
         if hold is not None and hold.status == "open":
             yield ANSWER
             continue
         at = yield from now()
         name = state.new_hold_id()
-        question = f"did {call.key} take effect? It runs at most once, and its end is not known"
-        digest = f"{call.key}@{seen.attempts}"
+        question = f"did {seen.key} take effect? It runs at most once, and its end is not known"
+        digest = f"{seen.key}@{seen.attempts}"
         opened = HoldOpened(
-            at, name, "in_doubt", call.key, question, digest, _evidence(state, seen)
+            at, name, "in_doubt", seen.key, question, digest, _evidence(state, seen)
         )
         yield from record_at_boundary(opened)
 

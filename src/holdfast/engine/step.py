@@ -144,7 +144,7 @@ def _settled_without_running(call: Call, seen: StepState | None) -> Program[bool
         return True
     if says is Check.ABSENT or seen is None or not _is_doubtful(call, seen):
         return False
-    yield from decided_again(call, seen)
+    yield from decided_again(seen)
     return seen.is_finished
 
 

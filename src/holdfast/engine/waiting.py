@@ -38,7 +38,7 @@ def sleep(call: Call, until: Callable[[datetime], datetime]) -> Program[None]:
         return
     while step is None:
         at = yield from now()
-        yield from record_at_boundary(TimerSet(at, call.key, until(at), call.label))
+        yield from record_at_boundary(_timer(call, at, until(at)))
         step = state.steps.get(call.key)
     while step.next_at is not None and (yield from now()) < step.next_at:
         yield from pause(step.next_at)  # A person may end it before.
@@ -61,7 +61,7 @@ def wait_for(call: Call, every_s: float, timeout_s: float | None) -> Program[Jso
         at = yield from now()
         if step is None or (step.next_at is None and limit is not None):
             deadline = None if limit is None else at + limit
-            yield from record_at_boundary(TimerSet(at, call.key, deadline, call.label))
+            yield from record_at_boundary(_timer(call, at, deadline))
             continue
         value = yield from _probe(call)
         if value:
@@ -83,7 +83,13 @@ def _reached(call: Call) -> Program[RunState]:
         yield from drift.before_new(call)
     elif step.status == "failed":
         raise StepFailed(call.key, step.error_type, step.error, 1)
+    elif step.is_finished:
+        yield from drift.of_inputs(call, step)
     return state
+
+
+def _timer(call: Call, at: datetime, until: datetime | None) -> TimerSet:
+    return TimerSet(at, call.key, until, call.label, call.inputs, call.shown, call.location)
 
 
 def _probe(call: Call) -> Program[object]:
@@ -116,7 +122,7 @@ def _ask_to_go_on(call: Call, deadline: datetime, limit: timedelta) -> Program[N
     answer = yield from ask("confirm", call.key, question, bound, {"runs": call.label})
     at = yield from now()
     if answer.answer == "approve":
-        yield from record(TimerSet(at, call.key, at + limit, call.label))
+        yield from record(_timer(call, at, at + limit))
         return
     message = f"not so in time; {answer.by.claimed or answer.by.user} did not wait longer"
     yield from record(AttemptFailed(at, call.key, 1, "TimeoutError", message))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, update_wrapper
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
-from holdfast.engine import drift
+from holdfast.engine import doubt, drift
 from holdfast.engine.effects import NOW, Program, record_at_boundary
 from holdfast.engine.trace import Trace
 from holdfast.errors import UsageError
@@ -87,7 +87,9 @@ class Workflow(Generic[P, R]):
 
 
 def succeed(encoded: Json) -> Program[None]:
-    """Record the workflow's result, unless a person ended or stopped the run before that."""
+    """Record the workflow's result, unless a person ended or stopped the run before that. Holds
+    while a step is in doubt."""
+    yield from doubt.none_left()
     written = False
     while not written:
         written = yield from record_at_boundary(RunSucceeded((yield NOW), encoded))

@@ -271,6 +271,9 @@ class TimerSet:
     key: str
     until: datetime | None
     label: str = ""
+    inputs: str = ""
+    shown: str = ""
+    location: str = ""
 
 
 # --- scopes ---------------------------------------------------------------------------------

@@ -278,11 +278,9 @@ class RunState:
         step.key = fact.key
         self.steps[fact.key] = step
         self.holds_about[fact.key] = self.holds_about.pop(fact.was, [])
-        scope = self.scope(scope_of(fact.was))
-        if fact.was in scope.members:
-            del scope.members[fact.was]
-            scope.passed.pop(fact.was, None)
-            scope.members[fact.key] = None
+        self._forget_member(fact.was)
+        if step.is_finished:
+            self._note_member(fact.key)
 
     def _cursor_saved(self, fact: f.CursorSaved) -> None:
         step = self.steps.get(fact.key) or self._unstarted(fact.key)
@@ -299,6 +297,7 @@ class RunState:
             step = self.steps[fact.key] = StepState(fact.key, started_at=fact.at)
             step.started_seq, step.epoch = self.seq, self.epoch
         step.status, step.next_at, step.label = "waiting", fact.until, fact.label or step.label
+        step.inputs, step.shown, step.location = fact.inputs, fact.shown, fact.location
         self._spend_holds(fact.key)
 
     def _scope_entered(self, fact: f.ScopeEntered) -> None:
