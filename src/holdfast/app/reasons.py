@@ -285,14 +285,15 @@ def _doubt_ways(run: str, step: StepView) -> Iterator[Next]:
 def _resting_ways(view: RunView) -> Iterator[Next]:
     """Yield what to do with an unfinished run that no process works on."""
     run, failed = view.id, view.state.failed
-    is_answered = not view.state.open_holds
+    kinds = {hold.opened.kind for hold in view.state.open_holds}
     does = {
         "failed": "retry what failed, and go on",
         "queued": "take it up",
     }.get(view.status, "go on")
-    if not all(hold.opened.kind == "drift" for hold in view.state.open_holds) or is_answered:
-        # An edited script is accepted by the resume itself, which was named above.
-        yield Next(("resume", run), does if is_answered else "go on, once that is answered")
+    if kinds:
+        is_edited = kinds == {"drift"}
+        does = f"go on, once {'the script is put back' if is_edited else 'that is answered'}"
+    yield Next(("resume", run), does)
     if failed is not None:
         for key in failed.failures[:1]:
             yield Next(("log", run, key), "what the failed step wrote")
