@@ -19,6 +19,7 @@ EXIT_LOCKED, EXIT_IN_DOUBT, EXIT_STORAGE, EXIT_TERM = 5, 6, 74, 143
 START_S = 0.2
 """A life that is killed by the clock alone dies within this time of its start."""
 JITTER_S = 0.004
+BLOCKED_S = 3.0
 LIVES_MAX = 2_000
 
 
@@ -71,8 +72,10 @@ def kill_until_done(
                 _judge_kill(site, life, tally, in_hand_most, run)
         if blow == "kill" and code == -signal.SIGKILL:
             continue
-        if blow in ("term", "twice") and code == EXIT_TERM:
-            continue
+        if blow in ("term", "twice") and code in (EXIT_TERM, -signal.SIGTERM):
+            continue  # by its handler, or before there was one, or after the end
+        if blow == "stop" and code in (-signal.SIGKILL, EXIT_LOCKED):
+            continue  # it stood still with the store's lock for a lease, and made room
         if not _goes_on(site, tally, code, life.text, run):
             break
     return tally
@@ -90,7 +93,8 @@ def fail_until_done(
     tally.lives, tally.kills, code = 1, 1, life.process.returncode
     if code == EXIT_STORAGE:
         site.holdfast("doctor")
-        _judge_kill(site, life, tally, 1, run)
+        # The life is strace; what it traced has another pid.
+        tally.allowed.update(s.key for s in site.state(run).steps.values() if s.status == "running")
     elif code not in (0, EXIT_IN_DOUBT):
         tally.blame(f"{error}: exit {code}: {life.text[-500:]}")
     if "Traceback" in life.text:
@@ -130,9 +134,15 @@ def _strike(site: Site, life: Life, blow: Blow, words: Sequence[str], tally: Tal
         life.process.kill()
     elif blow == "stop":
         if life.stop():
-            code, text = site.holdfast(*words)
-            # Not yet the owner, or stopped with the lock: the second one may have won.
-            if code not in (EXIT_LOCKED, EXIT_IN_DOUBT, 0):
+            running = _running(site, "r", life.pid)
+            with site.life(*words) as second:
+                # Longer, when the stopped one holds the store's lock: then it gets no answer.
+                blocked = second.lasts(BLOCKED_S)
+                code, text = (EXIT_LOCKED, "") if blocked else (second.end(), second.text)
+            # Not yet the owner, or stopped with the lock for a lease: the second one has won.
+            if code in (EXIT_IN_DOUBT, 0):
+                tally.allowed.update(running)
+            elif code != EXIT_LOCKED:
                 tally.blame(f"beside a stopped owner: exit {code}: {text[-300:]}")
             life.signal(signal.SIGCONT)
     else:
@@ -153,11 +163,8 @@ def _outlived(life: Life, dice: random.Random, effects_most: int) -> bool:
 def _judge_kill(site: Site, life: Life, tally: Tally, in_hand_most: int, run: str) -> None:
     """The journal names what was in hand: at most so many steps, this process, this host."""
     state = site.state(run)
-    began = [step for step in state.steps.values() if step.status == "running"]
-    owners = {step.key: state.life_of(step) for step in began}
-    in_hand = [
-        key for key, owner in owners.items() if owner is not None and owner.owner.pid == life.pid
-    ]
+    in_hand = _running(site, run, life.pid)
+    owners = {s.key: state.life_of(s) for s in state.steps.values() if s.status == "running"}
     if len(in_hand) > in_hand_most:
         tally.blame(f"{len(in_hand)} steps in hand: {in_hand}")
     for key, owner in owners.items():
@@ -166,6 +173,13 @@ def _judge_kill(site: Site, life: Life, tally: Tally, in_hand_most: int, run: st
     if not life.leaves_nobody():
         tally.blame("a program outlived the kill")
     tally.allowed.update(in_hand)
+
+
+def _running(site: Site, run: str, pid: int) -> list[str]:
+    """Return the steps that the journal says a process has in hand."""
+    state = site.state(run)
+    owners = {s.key: state.life_of(s) for s in state.steps.values() if s.status == "running"}
+    return [key for key, life in owners.items() if life is not None and life.owner.pid == pid]
 
 
 def _judge_end(site: Site, tally: Tally, run: str) -> None:

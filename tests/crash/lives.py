@@ -18,6 +18,7 @@ from pathlib import Path
 
 from holdfast.app import commands
 from holdfast.model.state import RunState
+from holdfast.ports.store import StoreAbsent
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import this_person
@@ -174,10 +175,11 @@ class Site:
 
     def state(self, run: str = "r") -> RunState:
         """Return the run as its journal says; an empty one when there is no store yet."""
-        if not self.store.exists() or self.store.stat().st_size == 0:
+        try:
+            with closing(SqliteStore(self.store, read_only=True)) as store:
+                return Journal(store, run).refresh()
+        except StoreAbsent:
             return RunState()
-        with closing(SqliteStore(self.store, read_only=True)) as store:
-            return Journal(store, run).refresh()
 
     def decide(self, run: str = "r") -> list[str]:
         """Decide each step in doubt by what really happened; return their keys."""
@@ -194,6 +196,8 @@ class Site:
 
     def wrong(self) -> list[str]:
         """Return what is wrong with the store's files and chains."""
+        if not self.store.exists():
+            return ["there is no store"]
         health = SqliteStore.inspect(self.store)
         return [*health.integrity, *(f"{run}: {why}" for run, why in health.broken_chains)]
 

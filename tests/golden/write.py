@@ -17,10 +17,10 @@ from typing import Any
 from holdfast.app import commands
 from holdfast.app.starting import Setting, resume, start
 from holdfast.errors import Leaving, StepFailed
+from holdfast.flow.decorator import step
 from holdfast.flow.inside import save, saved
 from holdfast.flow.running import Outcome
 from holdfast.flow.scopes import parallel, stage
-from holdfast.flow.steps import step
 from holdfast.flow.verbs import ask, confirm, do, require, sleep, wait_for
 from holdfast.flow.workflows import Workflow, workflow
 from holdfast.model.facts import Fact, HoldVoided, Owner, Spilled, Who

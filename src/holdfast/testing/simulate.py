@@ -21,10 +21,10 @@ from holdfast.app.starting import Setting, resume, start
 from holdfast.engine.effects import Effect, Record
 from holdfast.engine.spec import Check
 from holdfast.errors import Leaving, NotDone, StepFailed, UsageError
+from holdfast.flow.decorator import step
 from holdfast.flow.inside import save, saved
 from holdfast.flow.running import Outcome
 from holdfast.flow.scopes import parallel, stage
-from holdfast.flow.steps import step
 from holdfast.flow.verbs import ask, confirm, sleep
 from holdfast.flow.workflows import Workflow, workflow
 from holdfast.model.codec import encode
