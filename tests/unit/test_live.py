@@ -21,7 +21,7 @@ from holdfast.ports.store import Output
 from holdfast.testing.samples import OWNER, WHO, every_fact, run_created
 
 AT = datetime(2026, 11, 21, 5, 0, 0, tzinfo=UTC)
-STEP_S_MAX = 20e-6
+RATIO_MAX = 2
 
 
 class Tty(io.StringIO):
@@ -184,22 +184,30 @@ def test_every_fact_can_be_shown(lines: Told, screen: Told):
 
 
 def test_a_step_costs_little(tmp_path):
-    """At thousands of steps a second, the lines of a step take less than 20 microseconds."""
+    """The lines of a step take at most a few times what formatting and writing them alone does.
+
+    At thousands of steps a second the bar is 20 microseconds a step; a ratio holds on a busy
+    machine too.
+    """
     pairs = [(started(f"flight/n{n}"), succeeded(f"flight/n{n}")) for n in range(3000)]
-    best = 1.0
-    for _ in range(3):
+    ratios = []
+    for _ in range(5):
         with open(tmp_path / "log", "w") as stream:
             told = Told(Lines(stream), io.StringIO())
-            spent = 0.0
+            spent = written = 0.0
             for pair in pairs:
                 for fact in pair:
                     told.state.apply(fact)
-                    begin = time.perf_counter()
+                    begin = time.thread_time()
                     told.progress.fact(fact, told.state)
-                    spent += time.perf_counter() - begin
-        best = min(best, spent / len(pairs))
+                    middle = time.thread_time()
+                    stream.write(f"{fact.at:%Y-%m-%dT%H:%M:%SZ} step {fact.key} (1.2s)\n")
+                    stream.flush()
+                    written += time.thread_time() - middle
+                    spent += middle - begin
+        ratios.append(spent / written)
 
-    assert best < STEP_S_MAX
+    assert min(ratios) < RATIO_MAX
 
 
 # --- on a screen ---

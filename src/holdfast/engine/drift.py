@@ -119,4 +119,5 @@ def _question(report: dict[str, Json]) -> str:
     steps = "1 finished step" if count == 1 else f"{count} finished steps"
     if isinstance(new, dict):
         return f"new step {new['key']} comes before {steps} not reached: go on?"
-    return f"{steps} of the journal are no longer in the script: go on without?"
+    verb = "is" if count == 1 else "are"
+    return f"{steps} of the journal {verb} no longer in the script: go on without?"
