@@ -19,6 +19,7 @@ SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 BEFORE_GATE = {"plain 0": 1, "gated": 1}
 ALL_ONCE = {"plain 0": 1, "gated": 1, "plain 1": 1}
 RACES = 5
+LOOKS_MAX, LOOK_EVERY_S = 1_000, 0.02
 
 
 @pytest.fixture
@@ -49,6 +50,27 @@ def at_the_gate(site: Site, *command: str, **options: object) -> Iterator[Life]:
 def facts(site: Site, kind: type) -> list[object]:
     with closing(SqliteStore(site.store, read_only=True)) as store:
         return [stored.fact for stored in store.read("r") if isinstance(stored.fact, kind)]
+
+
+def wait_for_heartbeat(site: Site, life: Life) -> None:
+    """Wait until a life is under way: from then on it handles signals."""
+    for _ in range(LOOKS_MAX):
+        if site.store.exists() and site.state().lives:
+            with closing(SqliteStore(site.store, read_only=True)) as store:
+                row = store.row("r")
+            assert row is not None
+            if row.beat_at and row.owner and row.owner.pid == life.pid:
+                return
+        assert life.lasts(LOOK_EVERY_S), life.text
+    raise AssertionError(f"no heartbeat: {life.text}")
+
+
+def wait_for_timer(site: Site, life: Life) -> None:
+    for _ in range(LOOKS_MAX):
+        if facts(site, TimerSet):
+            return
+        assert life.lasts(LOOK_EVERY_S), life.text
+    raise AssertionError(f"no timer: {life.text}")
 
 
 # --- what other people say ---
@@ -165,7 +187,8 @@ def test_a_signal_ends_a_sleep_and_keeps_its_moment(site: Site) -> None:
     """The timer was set once; the next life waits for the same moment."""
     for _ in range(2):
         with site.life(*run("sleeper")) as life:
-            life.wait_for("sleep" if site.state().lives else "step waiting")
+            wait_for_heartbeat(site, life)
+            wait_for_timer(site, life)
             life.signal(signal.SIGTERM)
             assert 143 == life.end()
 
