@@ -14,7 +14,7 @@ from figure import Row, folder
 
 SIZES = {10_000: 0.3, 100_000: 2.0}
 ROUNDS = 5
-SCRIPT = '''
+SCRIPT = """
 import os, sys, time
 from holdfast import run, step, workflow
 
@@ -34,7 +34,7 @@ def many():
 
 LAST = int(sys.argv[2])
 run(many, id="bench", store=sys.argv[1])
-'''
+"""
 
 
 def resume() -> Iterator[Row]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import urandom
 from pathlib import Path
-from secrets import choice
 from typing import Any
 
 from holdfast.app.finding import find_run
@@ -160,7 +160,7 @@ def _create(store: Store, fact: RunCreated) -> str:
     stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in fact.workflow)[:40]
     for tries in range(ID_TRIES_MAX):
         letters = 4 if tries < ID_TRIES_MAX // 2 else 8
-        run = f"{stem}-{''.join(choice(ID_LETTERS) for _ in range(letters))}"
+        run = f"{stem}-{''.join(ID_LETTERS[byte % len(ID_LETTERS)] for byte in urandom(letters))}"
         if store.create(run, fact):
             return run
     raise RunLocked("no free run id was found; give one with --id")

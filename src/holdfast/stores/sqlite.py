@@ -217,11 +217,10 @@ class SqliteStore:
             found = self._database.read(
                 partial(sqlite_rows.page, run=run, number=number, after=after, link=link)
             )
-            for stored in found:
-                yield stored
-                after, link = stored.seq, bytes.fromhex(stored.chain)
+            yield from found
             if len(found) < sqlite_rows.PAGE_ROWS:
                 return
+            after, link = found[-1].seq, bytes.fromhex(found[-1].chain)
 
     def load(self, spilled: Spilled) -> Json:
         return self._spill.load(spilled)
