@@ -122,11 +122,11 @@ class SqliteStore:
         row = sqlite_rows.next_row(head, fact)
         if row is None:
             return False
-        # Forgotten until it is known again: an interrupt in between leaves no wrong head.
-        self._heads.pop(run, None)
-        if not self._database.insert(sqlite_rows.INSERT_AS_OWNER, row[1], durable=durable):
+        link, values = row
+        if not self._database.insert(sqlite_rows.INSERT_AS_OWNER, values, durable=durable):
             return False
-        self._heads[run] = Head(head.number, epoch, after + 1, row[0])
+        # An interrupt before this line leaves an old head: the next row finds its place taken.
+        head.seq, head.link = after + 1, link
         return True
 
     def _append_looking(
