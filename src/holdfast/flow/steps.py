@@ -259,7 +259,8 @@ def run_in_step(frame: Frame, call: Call, body: Callable[[], object]) -> object:
     logged = current_step.set((call.key, attempt))
     try:
         value = body()
-        refuse_secrets(frame.life, f"the result of step {call.key!r}", value)
+        if frame.life.redactor:
+            refuse_secrets(frame.life, f"the result of step {call.key!r}", value)
         return value
     finally:
         frame.life.end_of_body(call.key, attempt)
