@@ -38,7 +38,7 @@ def main() -> int:
     kept = {"machine": machine, "rows": [row._asdict() for row in rows]}
     FIGURES.write_text(json.dumps(kept, indent=1) + "\n")
     if wanted.readme:
-        write_into(ROOT / "README.md", f"{table}\n\n{machine}, 2 shared cores; bench/ has how.")
+        write_into(ROOT / "README.md", table)
     missed = [row.measure for row in rows if not row.is_met]
     for measure in missed:
         print(f"bar missed: {measure}", file=sys.stderr)
