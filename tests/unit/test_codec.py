@@ -150,17 +150,31 @@ def same(one, other):
 
 ZONES = st.sampled_from([None, UTC, timezone(timedelta(hours=-3), "X"), ZoneInfo("UTC")])
 HASHABLE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(st.characters()) | st.binary()
-    | st.floats() | st.decimals(allow_nan=False) | st.dates() | st.times() | st.timedeltas()
-    | st.datetimes(timezones=ZONES) | st.uuids() | st.sampled_from([*Color, *Level, *Rights]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(st.characters())
+    | st.binary()
+    | st.floats()
+    | st.decimals(allow_nan=False)
+    | st.dates()
+    | st.times()
+    | st.timedeltas()
+    | st.datetimes(timezones=ZONES)
+    | st.uuids()
+    | st.sampled_from([*Color, *Level, *Rights]),
     lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3),
     max_leaves=5,
 )
 VALUES = st.recursive(
     HASHABLE,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(HASHABLE, inner, max_size=4)
-    | st.dictionaries(st.text(max_size=2), inner, max_size=4)
-    | st.sets(HASHABLE, max_size=3) | st.builds(Point, inner, st.integers()),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(HASHABLE, inner, max_size=4)
+        | st.dictionaries(st.text(max_size=2), inner, max_size=4)
+        | st.sets(HASHABLE, max_size=3)
+        | st.builds(Point, inner, st.integers())
+    ),
     max_leaves=12,
 )
 
@@ -182,16 +196,48 @@ def test_recording_again_gives_the_same_text(value):
 @pytest.mark.parametrize(
     "value",
     [
-        2**5000, -(2**64), math.inf, -math.inf, -0.0, "\ud83d\ude00 lone \\ud800 \udc80", "ß",
-        b"text \xc3\xa9\n", b"\xff\0", {"$": 1}, {1: 2, "1": 3, None: 4, (1, 2): 5}, {"\udc80": 1},
-        Decimal("1E+5"), Decimal("-0.00"), UUID(int=7), timedelta(microseconds=-1), timedelta.max,
-        Path("/a/b"), Path("\udc80"), PurePosixPath("x"), PureWindowsPath("c:/x"), date.min,
+        2**5000,
+        -(2**64),
+        math.inf,
+        -math.inf,
+        -0.0,
+        "\ud83d\ude00 lone \\ud800 \udc80",
+        "ß",
+        b"text \xc3\xa9\n",
+        b"\xff\0",
+        {"$": 1},
+        {1: 2, "1": 3, None: 4, (1, 2): 5},
+        {"\udc80": 1},
+        Decimal("1E+5"),
+        Decimal("-0.00"),
+        UUID(int=7),
+        timedelta(microseconds=-1),
+        timedelta.max,
+        Path("/a/b"),
+        Path("\udc80"),
+        PurePosixPath("x"),
+        PureWindowsPath("c:/x"),
+        date.min,
         datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin")),
         time(1, 2, 3, 4, tzinfo=UTC, fold=1),
         datetime(2026, 1, 1, tzinfo=timezone(timedelta(seconds=3), "odd")),
-        Color.RED, Color.CRIMSON, Level.LOW, Mode.AUTO, Rights.ALL, Rights(0), Bits.ONE | Bits.TWO,
-        Bits(9), Point(1), Frozen("a", ("b",)), Plain(Frozen("x"), [1], label="l"),
-        WithInitVar(1, 2), model(), Checked(3), Attr(4), AttrPost(1), Struct(name="s"),
+        Color.RED,
+        Color.CRIMSON,
+        Level.LOW,
+        Mode.AUTO,
+        Rights.ALL,
+        Rights(0),
+        Bits.ONE | Bits.TWO,
+        Bits(9),
+        Point(1),
+        Frozen("a", ("b",)),
+        Plain(Frozen("x"), [1], label="l"),
+        WithInitVar(1, 2),
+        model(),
+        Checked(3),
+        Attr(4),
+        AttrPost(1),
+        Struct(name="s"),
         [Struct(name="s", tags=("a",)), {Attr(1)}, {Frozen("k"): [Color.GREEN]}],
     ],
     ids=lambda value: type(value).__name__,
@@ -283,8 +329,11 @@ class Bad:
         ((1, {object}), "[1]{<type>}", "has no recorded form"),
         (ValueError("x"), "", "has no recorded form"),
         (len, "", "has no recorded form"),
-        (datetime(2026, 1, 1, tzinfo=type("Tz", (UTC.__class__.__base__,), {})()), "",
-         "time zone is a Tz"),
+        (
+            datetime(2026, 1, 1, tzinfo=type("Tz", (UTC.__class__.__base__,), {})()),
+            "",
+            "time zone is a Tz",
+        ),
     ],
 )
 def test_a_refusal_names_the_path(value, path, why):
@@ -326,12 +375,23 @@ def test_an_unset_field_is_named():
 @pytest.mark.parametrize(
     "tree",
     [
-        {"$": "unheard"}, {"$": None}, {"$": []}, {"$": "tuple"}, {"$": "tuple", "v": "ab"},
-        {"$": "decimal", "v": "x"}, {"$": "bytes", "v": "!"}, {"$": "bytes"},
+        {"$": "unheard"},
+        {"$": None},
+        {"$": []},
+        {"$": "tuple"},
+        {"$": "tuple", "v": "ab"},
+        {"$": "decimal", "v": "x"},
+        {"$": "bytes", "v": "!"},
+        {"$": "bytes"},
         {"$": "dict", "v": [1]},
-        {"$": "date", "v": 3}, {"$": "float", "v": "1", "more": 2}, {"$": "set", "v": [[]]},
-        {"$": "obj", "t": 1, "v": {}}, {"$": "enum", "t": [], "v": "A"},
-        {"$": "timedelta", "v": "soon"}, {"$": "path", "v": {"x": 1}}, {"$": "dict", "v": [[1]]},
+        {"$": "date", "v": 3},
+        {"$": "float", "v": "1", "more": 2},
+        {"$": "set", "v": [[]]},
+        {"$": "obj", "t": 1, "v": {}},
+        {"$": "enum", "t": [], "v": "A"},
+        {"$": "timedelta", "v": "soon"},
+        {"$": "path", "v": {"x": 1}},
+        {"$": "dict", "v": [[1]]},
     ],
     ids=json.dumps,
 )

@@ -33,8 +33,15 @@ def test_digests_ignore_the_order_of_keys():
 def test_a_fingerprint_is_readable():
     """The arguments are shown about as they were written."""
     values = {
-        "node": "node-7", "n": 3, "many": list(range(9)), "p": Path("/a"), "c": Color.RED,
-        "f": Frozen("x"), "day": date(2026, 1, 2), "at": (1,), "s": {2},
+        "node": "node-7",
+        "n": 3,
+        "many": list(range(9)),
+        "p": Path("/a"),
+        "c": Color.RED,
+        "f": Frozen("x"),
+        "day": date(2026, 1, 2),
+        "at": (1,),
+        "s": {2},
     }
 
     _, shown = fingerprint(values)

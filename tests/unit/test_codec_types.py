@@ -90,10 +90,28 @@ def half_known(x: Missing) -> Leaf:  # noqa: F821
 @pytest.mark.parametrize(
     "offered",
     [
-        Leaf, list[Leaf], Leaf | None, Optional[Leaf], dict[str, tuple[Leaf, ...]],  # noqa: UP045
-        Annotated[Leaf, "note"], Sequence[Leaf], Box[Leaf], Bound, NewType("New", Leaf),
-        typing.Callable[[Leaf], int], Tree, Model, Attr, Struct, Named, Typed, step, half_known,
-        "Leaf", "list[Leaf]", Types.of(Leaf),
+        Leaf,
+        list[Leaf],
+        Leaf | None,
+        Optional[Leaf],
+        dict[str, tuple[Leaf, ...]],  # noqa: UP045
+        Annotated[Leaf, "note"],
+        Sequence[Leaf],
+        Box[Leaf],
+        Bound,
+        NewType("New", Leaf),
+        typing.Callable[[Leaf], int],
+        Tree,
+        Model,
+        Attr,
+        Struct,
+        Named,
+        Typed,
+        step,
+        half_known,
+        "Leaf",
+        "list[Leaf]",
+        Types.of(Leaf),
     ],
     ids=lambda offered: re.sub(" (object )?at 0x[0-9a-f]+", "", str(offered)),
 )

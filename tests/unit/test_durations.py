@@ -15,9 +15,22 @@ from holdfast.model import durations
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("90s", 90), ("5m", 300), ("1h30m", 5400), ("1h 30m", 5400), ("2d", 172_800),
-        ("500ms", 0.5), ("1w", 604_800), ("1.5h", 5400), (" 7 ", 7), ("0.25", 0.25), ("0s", 0),
-        (3, 3), (0.5, 0.5), (timedelta(minutes=2), 120), ("1m500ms", 60.5), ("5 m", 300),
+        ("90s", 90),
+        ("5m", 300),
+        ("1h30m", 5400),
+        ("1h 30m", 5400),
+        ("2d", 172_800),
+        ("500ms", 0.5),
+        ("1w", 604_800),
+        ("1.5h", 5400),
+        (" 7 ", 7),
+        ("0.25", 0.25),
+        ("0s", 0),
+        (3, 3),
+        (0.5, 0.5),
+        (timedelta(minutes=2), 120),
+        ("1m500ms", 60.5),
+        ("5 m", 300),
     ],
 )
 def test_durations_are_written_in_many_ways(written, expected):
@@ -27,8 +40,27 @@ def test_durations_are_written_in_many_ways(written, expected):
 
 @pytest.mark.parametrize(
     "written",
-    ["", " ", "5 minutes", "m", "5M", "5m5m", "30m1h", "1e3", "nan", "inf", "٣s", "1,5h",
-     True, None, [], float("nan"), float("inf"), 10**400, "9" * 400],
+    [
+        "",
+        " ",
+        "5 minutes",
+        "m",
+        "5M",
+        "5m5m",
+        "30m1h",
+        "1e3",
+        "nan",
+        "inf",
+        "٣s",
+        "1,5h",
+        True,
+        None,
+        [],
+        float("nan"),
+        float("inf"),
+        10**400,
+        "9" * 400,
+    ],
 )
 def test_other_forms_are_refused(written):
     """The error names the forms that there are."""
@@ -52,9 +84,21 @@ def test_endless_durations_are_refused():
 @pytest.mark.parametrize(
     ("span_s", "shown"),
     [
-        (0, "0s"), (0.0001, "0s"), (0.04, "40ms"), (0.0999, "0.1s"), (0.3, "0.3s"), (1, "1s"),
-        (9.96, "10s"), (59.7, "1m"), (61, "1m 1s"), (5400, "1h 30m"), (3599.6, "1h"),
-        (86_399, "1d"), (90_000, "1d 1h"), (864_000, "10d"), (-5, "-5s"),
+        (0, "0s"),
+        (0.0001, "0s"),
+        (0.04, "40ms"),
+        (0.0999, "0.1s"),
+        (0.3, "0.3s"),
+        (1, "1s"),
+        (9.96, "10s"),
+        (59.7, "1m"),
+        (61, "1m 1s"),
+        (5400, "1h 30m"),
+        (3599.6, "1h"),
+        (86_399, "1d"),
+        (90_000, "1d 1h"),
+        (864_000, "10d"),
+        (-5, "-5s"),
         (float("inf"), "unknown"),
     ],
 )

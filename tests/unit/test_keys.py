@@ -92,8 +92,15 @@ def test_an_ambiguous_name_is_refused():
 def test_a_default_label_tells_calls_apart():
     """It has the short scalar arguments that are not their defaults, in order."""
     arguments = {
-        "node": "node-7", "count": 3, "rate": 0.5, "force": True, "tier": Tier.PROD,
-        "day": date(2026, 1, 2), "wait": 5, "nodes": ["a"], "none": None,
+        "node": "node-7",
+        "count": 3,
+        "rate": 0.5,
+        "force": True,
+        "tier": Tier.PROD,
+        "day": date(2026, 1, 2),
+        "wait": 5,
+        "nodes": ["a"],
+        "none": None,
     }
 
     label = keys.default_label("drain", arguments, {"wait": 5, "count": 3.0})

@@ -24,8 +24,17 @@ from holdfast.model.records import Undecodable, is_recordable, rebuild
 from holdfast.model.types import NO_TYPES, Types, register
 
 __all__ = [
-    "NESTING_MAX", "Types", "Undecodable", "Unrecordable",
-    "decode", "digest", "dumps", "encode", "fingerprint", "loads", "register",
+    "NESTING_MAX",
+    "Types",
+    "Undecodable",
+    "Unrecordable",
+    "decode",
+    "digest",
+    "dumps",
+    "encode",
+    "fingerprint",
+    "loads",
+    "register",
 ]
 
 SHOWN_CHARS_MAX: Final = 200

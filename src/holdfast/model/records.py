@@ -195,7 +195,17 @@ class _Structs(Family):
 
 _FAMILIES: Final = (_Pydantic(), _Structs(), _Attrs(), _Dataclasses(), _NamedTuples())
 _SCALARS: Final = (
-    int, float, complex, str, bytes, bytearray, list, set, frozenset, dict, BaseException,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    bytearray,
+    list,
+    set,
+    frozenset,
+    dict,
+    BaseException,
 )
 
 
@@ -285,4 +295,3 @@ def _assembled(cls: type, known: dict[str, object], hook: str) -> object:
         for name, value in known.items():
             object.__setattr__(made, name, value)
     return made
-

@@ -17,12 +17,28 @@ from holdfast.model.facts import (
 )
 
 RunStatus: TypeAlias = Literal[
-    "queued", "running", "waiting", "on_hold", "paused", "stopped", "interrupted",
-    "failed", "succeeded", "rolled_back", "cancelled",
+    "queued",
+    "running",
+    "waiting",
+    "on_hold",
+    "paused",
+    "stopped",
+    "interrupted",
+    "failed",
+    "succeeded",
+    "rolled_back",
+    "cancelled",
 ]
 StepStatus: TypeAlias = Literal[
-    "running", "succeeded", "already_done", "failed", "in_doubt", "skipped", "undone",
-    "superseded", "waiting",
+    "running",
+    "succeeded",
+    "already_done",
+    "failed",
+    "in_doubt",
+    "skipped",
+    "undone",
+    "superseded",
+    "waiting",
 ]
 FINISHED: Final = frozenset({"succeeded", "rolled_back", "cancelled"})
 """The statuses that no life follows."""

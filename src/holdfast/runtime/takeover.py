@@ -33,9 +33,7 @@ class Claim:
     lease_s: float = LEASE_S
 
 
-def take(
-    journal: Journal, claim: Claim, clock: Clock, tell: Callable[[str], None]
-) -> Journal:
+def take(journal: Journal, claim: Claim, clock: Clock, tell: Callable[[str], None]) -> Journal:
     """Return the run's journal, folded up to now, under a new epoch owned by this process.
 
     `journal` is one that nobody owns, folded up to whenever it was read; it becomes the owner's.
