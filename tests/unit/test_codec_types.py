@@ -93,8 +93,8 @@ def half_known(x: Missing) -> Leaf:  # noqa: F821
         Leaf,
         list[Leaf],
         Leaf | None,
-        Optional[Leaf],
-        dict[str, tuple[Leaf, ...]],  # noqa: UP045
+        Optional[Leaf],  # noqa: UP045
+        dict[str, tuple[Leaf, ...]],
         Annotated[Leaf, "note"],
         Sequence[Leaf],
         Box[Leaf],
