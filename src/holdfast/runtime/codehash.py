@@ -13,10 +13,9 @@ import functools
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from holdfast.runtime.syntax import Definition, File
@@ -26,7 +25,9 @@ WRAPPERS_MAX = 100
 _OPS = "holdfast.ops."
 
 _files: dict[str, tuple[int, int, File | None]] = {}
-_texts: WeakKeyDictionary[object, str] = WeakKeyDictionary()
+TEXTS_MAX = 10_000
+_texts: dict[int, tuple[object, str]] = {}
+"""By the id of a code object or class, which is kept beside the text so that it stays its own."""
 
 
 def code_hash(fn: Callable[..., object], *others: Callable[..., object]) -> str:
@@ -52,10 +53,23 @@ def location(fn: Callable[..., object]) -> str:
 def _text(fn: object, seen: set[int]) -> str:
     """Return what the digest is taken of, and "" if there is no source."""
     target = _unwrapped(fn)
-    kept = _texts.get(target) if isinstance(target, FunctionType | type) else None
-    if kept is not None:
-        return kept
     seen.add(id(target))
+    closure = _closure(target)
+    # A lambda in a loop is a new function each time, of one and the same code.
+    key = target.__code__ if isinstance(target, FunctionType) else target
+    kept = _texts.get(id(key))
+    if kept is None:
+        text = _own_text(target, closure)
+        if not text:
+            return ""
+        if len(_texts) >= TEXTS_MAX:
+            _texts.clear()
+        kept = _texts[id(key)] = key, text
+    return "\n".join([kept[1], *_held(closure, seen)]) if closure else kept[1]
+
+
+def _own_text(target: object, closure: Mapping[str, object]) -> str:
+    """Return the text of a function or class and what it reaches, without what it encloses."""
     source = _source(target)
     if source is None:
         return ""
@@ -64,16 +78,12 @@ def _text(fn: object, seen: set[int]) -> str:
     if not nodes:
         return ""
     roots = [file.definition(node, named=False) for node in nodes]
-    closure = _closure(target)
     # A name that is taken from an enclosing function is not the module's name.
     names = {name for root in roots for name in root.names} - set(closure)
     reached = file.reach(names)
     lines = [*(root.digest for root in roots), *_described(reached)]
     lines += _versions(file, [*roots, *(each for found in reached.values() for each in found)])
-    if not closure:
-        _texts[target] = "\n".join(lines)
-        return _texts[target]
-    return "\n".join([*lines, *_held(closure, seen)])
+    return "\n".join(lines)
 
 
 def _unwrapped(fn: object) -> object:
