@@ -163,6 +163,8 @@ def test_a_reader_that_has_gone_costs_nothing(kind: str, monkeypatch: pytest.Mon
         told = Told(Lines(stream) if kind == "lines" else Screen(stream), io.StringIO())
         told(started("a"), succeeded("a"))
 
+        assert "succeeded" == told.state.steps["a"].status
+
 
 @pytest.mark.parametrize("kind", ["lines", "screen"])
 def test_a_bug_in_the_progress_is_no_bug_of_the_run(kind: str, request: pytest.FixtureRequest):
