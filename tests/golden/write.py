@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,19 @@ from holdfast.flow.running import Outcome
 from holdfast.flow.scopes import parallel, stage
 from holdfast.flow.verbs import ask, confirm, do, require, sleep, wait_for
 from holdfast.flow.workflows import Workflow, workflow
-from holdfast.model.facts import Fact, HoldVoided, Owner, Spilled, Who
+from holdfast.model.facts import (
+    Fact,
+    HoldAnswered,
+    HoldExpired,
+    HoldOpened,
+    HoldVoided,
+    LockStolen,
+    Owner,
+    Spilled,
+    Who,
+)
 from holdfast.model.retry import Retry
+from holdfast.model.terms import Electorate
 from holdfast.runtime import takeover
 from holdfast.runtime.journal import Journal
 from holdfast.stores.memory import MemoryStore
@@ -203,8 +214,28 @@ def edited(scene: Scene) -> None:
     scene.resume(after, accept_drift=True)
 
 
+def guarded(scene: Scene) -> None:
+    """A run on a target, asked about by the stage; a question that expired, and a stolen lock."""
+
+    @workflow(name="guarded", mode="confirm")
+    def main() -> object:
+        with stage("flight"):
+            do("drain", lambda: "drained")
+        return "drained"
+
+    two = Electorate(("ada", "ben"), 2, True)
+    scene.start(main)
+    scene.add(
+        HoldOpened(AT, "h2", "confirm", "flight", "stage flight?", "digest", {}, two,
+                   ("flight/drain",), AT + timedelta(hours=1), "reject"),
+        HoldAnswered(AT, "h2", BEN, "approve", digest="digest", scope="flight"),
+        HoldExpired(AT + timedelta(hours=2), "h2"),
+        LockStolen(AT, BEN, "its process is gone", "other"),
+    )  # fmt: skip
+
+
 RUNS: dict[str, Callable[[Scene], None]] = {
-    scene.__name__: scene for scene in (plain, large, asked, doubted, stopped, edited)
+    scene.__name__: scene for scene in (plain, large, asked, doubted, stopped, edited, guarded)
 }
 
 

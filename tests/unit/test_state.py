@@ -41,6 +41,8 @@ FACTS = st.one_of(
          st.just({})),
     fact(f.HoldAnswered, st.sampled_from(["h1", "h2", "h3"]), st.just(WHO),
          st.sampled_from(["approve", "reject"])),
+    fact(f.HoldExpired, st.sampled_from(["h1", "h2"])),
+    fact(f.LockStolen, st.just(WHO), st.just("why")),
     fact(f.HoldVoided, st.sampled_from(["h1", "h2"]), st.just("why")),
     fact(f.StopRequested, st.just(WHO)),
     fact(f.RunFailed, st.just("E"), st.just("e"), st.lists(KEYS, max_size=2).map(tuple),
@@ -80,7 +82,7 @@ def test_looking_between_the_facts_changes_nothing(facts: list[f.Fact], data: An
     _ = state.open_holds, state.is_finished
     for key in ("", "a", "flight", "nowhere"):
         state.scope(key)
-        state.hold_for(key, "confirm")
+        state.holds.latest(key, "confirm")
     for each in facts[split:]:
         state.apply(each)
 

@@ -111,7 +111,7 @@ def _is_owned(store: Store, run: str) -> bool:
 def _failing(state: RunState, no: HoldAnswered, opened: HoldOpened) -> tuple[Fact, ...]:
     """Return what a no makes of a run that nobody runs now: it has failed, and a `resume` asks
     again."""
-    message = f"rejected by {no.by.claimed or no.by.user}: {no.comment}"
+    message = f"rejected by {no.by.name}: {no.comment}"
     if opened.kind not in ("confirm", "question"):
         return (RunFailed(no.at, "Rejected", message),)
     failed = AttemptFailed(no.at, opened.key, 0, "Rejected", message)
@@ -127,7 +127,7 @@ def _already_said(hold: HoldState, given: Answer) -> str | None:
         if hold.status == "void":
             raise UsageError(f"hold {hold.opened.id} is void: what it asked about changed")
         return None
-    by = first.by.claimed or first.by.user
+    by = first.by.name
     if first.answer != given:
         raise UsageError(
             f"hold {hold.opened.id} was already {_PAST.get(first.answer, first.answer)} by {by}"
@@ -193,7 +193,7 @@ def mark_done(
         seen = state.steps[key]
         if seen.is_finished:
             raise UsageError(f"step {key} {stands(seen.status)} already")
-        name = by.claimed or by.user
+        name = by.name
         fact = StepFoundDone(clock.now(), key, output, f"done by {name}", reason=reason)
         return (fact,), f"{key}: recorded as done by {name}"
 
@@ -239,7 +239,7 @@ def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) 
             raise UsageError(
                 f"step {key} is in doubt: say `done` (it took effect) or `retry` (run it again)"
             )
-        name = by.claimed or by.user
+        name = by.name
         return (StepSkipped(clock.now(), key, by, reason),), f"{key}: skipped by {name}"
 
     _refuse_while_owned(row, state_of(store, row), step)

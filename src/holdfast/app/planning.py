@@ -26,6 +26,7 @@ from holdfast.model.facts import (
 )
 from holdfast.model.json import Json
 from holdfast.model.state import RunState
+from holdfast.model.terms import AUTO, Terms
 from holdfast.model.unknown import DependsOnUnknown
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
@@ -97,9 +98,9 @@ def plan(
     store: Store | None = None,
     run: str | None = None,
     target: str | None = None,
-    mode: str | None = None,
+    terms: Terms = AUTO,
 ) -> Plan:
-    """Walk `workflow` and return what it would do; with `run`, what is left of that run.
+    """Walk `workflow` and return what it would do on `terms`; with `run`, what is left of it.
 
     Nothing is written, and no step is called but those with `reads=True` and checks. The code
     between the steps does run, as it does at every resume. Raises UsageError for wrong
@@ -111,9 +112,10 @@ def plan(
     if journal.state.created is None:
         created = RunCreated(
             clock.now(), workflow.name, workflow.file, recorded, digest(recorded), Who("", ""),
-            target, mode or workflow.mode or "",
+            target, terms.mode,
         )  # fmt: skip
         journal.append((created,))
+    journal.state.terms = terms
     finished = sum(step.is_finished for step in journal.state.steps.values())
     found = Plan(workflow.name, workflow.file, recorded, finished)
     journal.observers.append(_Writer(found).fact)

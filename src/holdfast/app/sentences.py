@@ -125,5 +125,12 @@ _SENTENCES: Final[dict[str, tuple[str, Callable[[Event], str]]]] = {
     "DriftAccepted": ("", _drift),
     "HoldOpened": ("waiting", lambda e: f"{e['id']} ({e['hold_kind']}) asks: {e['question']}"),
     "HoldAnswered": ("", _answered),
+    "HoldExpired": ("", lambda e: f"{e['id']} has expired: nobody answered in time"),
+    "LockStolen": (
+        "waiting",
+        lambda e: (
+            f"{_who(e['by'])} took the target{_after(e['run'], ' for ')}{_after(e['reason'])}"
+        ),
+    ),
     "HoldVoided": ("", lambda e: f"{e['id']} is void: {e['why']}"),
 }

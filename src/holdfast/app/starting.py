@@ -10,14 +10,16 @@ from typing import Any
 
 from holdfast.app.finding import find_run
 from holdfast.app.loading import load_workflow
+from holdfast.app.terms import terms_for
 from holdfast.errors import RunLocked, UsageError
 from holdfast.flow.running import Outcome, live
-from holdfast.flow.workflows import MODES, Workflow
+from holdfast.flow.workflows import Workflow
 from holdfast.model.codec import decode, digest, encode
 from holdfast.model.facts import HoldAnswered, RunCreated, Who
 from holdfast.model.json import Json
 from holdfast.model.keys import check_run_id
 from holdfast.model.state import RunState
+from holdfast.model.terms import ASKS, MODES
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
 from holdfast.ports.store import Store
@@ -61,6 +63,7 @@ def start(
     id: str | None = None,
     target: str | None = None,
     mode: str | None = None,
+    ask: str | None = None,
 ) -> Outcome:
     """Run `workflow`, or go on with the run called `id`, and return how it stands then.
 
@@ -69,7 +72,8 @@ def start(
     wrong parameters, or an `id` that is another workflow's or has other parameters; RunLocked
     while another process owns it.
     """
-    _check_mode(mode)
+    _check("mode", mode, MODES)
+    _check("ask", ask, ASKS)
     if workflow.target == "required" and target is None:
         raise UsageError(f"workflow {workflow.name} needs a target: add --target NAME")
     checked = workflow.parameters.check(params)
@@ -82,14 +86,19 @@ def start(
         digest(recorded),
         setting.by,
         target,
-        mode or workflow.mode or "",
+        terms_for(workflow, target, mode or "", ask or "").mode,
+        mode or "",
+        ask or "",
     )
     if id is None:
         journal = Journal(setting.store, _create(setting.store, fact))
+        journal.refresh()
         return _live(setting, workflow, journal, resumed=False)
     journal = Journal(setting.store, check_run_id(id))
-    if not setting.store.create(id, fact):
-        _check_same(journal.refresh(), fact, id)
+    is_new = setting.store.create(id, fact)
+    journal.refresh()
+    if not is_new:
+        _check_same(journal.state, fact, id)
         refused = _not_to_be_resumed(journal)
         if refused is not None:
             return refused
@@ -109,7 +118,7 @@ def resume(
     `file` is where the script is now, when it moved, or the workflow itself. `accept_drift`
     accepts exactly the difference that the run holds on; without such a hold it changes nothing.
     """
-    _check_mode(mode)
+    _check("mode", mode, MODES)
     row = find_run(setting.store, run)
     journal = Journal(setting.store, row.id)
     if journal.refresh().is_finished:
@@ -136,7 +145,9 @@ def _live(
     mode: str = "",
 ) -> Outcome:
     file = str(Path(workflow.file).resolve())
-    claim = Claim(setting.by, VERSION, resumed, file, mode, setting.lease_s)
+    state = journal.state
+    terms = terms_for(workflow, state.target, mode or state.given_mode, state.given_ask)
+    claim = Claim(setting.by, VERSION, resumed, file, mode, terms, setting.lease_s)
     take(journal, claim, setting.clock, setting.tell)
     setting.begins(journal.run, journal.state)
     created = journal.state.created
@@ -194,7 +205,7 @@ def _not_to_be_resumed(journal: Journal) -> Outcome | None:
     if state.is_finished:
         return _report(journal)
     if state.stop is not None:
-        by = state.stop.by.claimed or state.stop.by.user
+        by = state.stop.by.name
         word = "paused" if state.stop.pause else "stopped"
         reason = f"{word} by {by}; go on with: holdfast resume {journal.run}"
         return Outcome(word, None, journal.run, 3, reason)
@@ -219,6 +230,6 @@ def _accept_drift(setting: Setting, journal: Journal) -> None:
             journal.refresh()
 
 
-def _check_mode(mode: str | None) -> None:
-    if mode is not None and mode not in MODES:
-        raise UsageError(f"mode {mode!r}: choose one of {', '.join(MODES)}")
+def _check(name: str, given: str | None, allowed: Sequence[str]) -> None:
+    if given is not None and given not in allowed:
+        raise UsageError(f"{name} {given!r}: choose one of {', '.join(allowed)}")

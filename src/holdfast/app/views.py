@@ -312,7 +312,7 @@ def _hold_json(hold: HoldState) -> Json:
 def _answer_json(answer: HoldAnswered) -> Json:
     by = answer.by
     return {
-        "by": by.claimed or by.user,
+        "by": by.name,
         "at": time_json(answer.at),
         "from": f"{by.host}:{by.tty}" if by.tty else by.host,
         "answer": answer.answer,

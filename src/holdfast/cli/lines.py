@@ -165,7 +165,7 @@ def count(number: int, noun: str) -> str:
 
 
 def name_of(who: f.Who) -> str:
-    return who.claimed or who.user
+    return who.name
 
 
 def reason(type: str, message: str) -> str:

@@ -9,6 +9,7 @@ import click
 from holdfast.app.finding import find_run
 from holdfast.app.loading import load_workflow
 from holdfast.app.planning import Plan, Planned, plan
+from holdfast.app.terms import terms_for
 from holdfast.cli.options import Common, json_option, store_options
 from holdfast.cli.running import parameter_options, parameters_from
 from holdfast.cli.text import json_text, safe
@@ -35,6 +36,7 @@ def plan_command(
     params_file: str | None,
     target: str | None,
     mode: str | None,
+    ask: str | None,
     as_json: bool,
 ) -> None:
     """Show what a run would do, without doing it.
@@ -48,14 +50,17 @@ def plan_command(
     if run is not None:
         store = open_store(common.store, create=False, read_only=True)
         run = find_run(store, run).id
-        created = Journal(store, run).refresh().created
+        state = Journal(store, run).refresh()
+        created = state.created
         assert created is not None
+        target, mode, ask = state.target, mode or state.given_mode, ask or state.given_ask
         params = {name: decode(value, workflow.types) for name, value in created.params.items()}
     else:
         params = parameters_from(workflow, pairs, params_file)
     try:
+        terms = terms_for(workflow, target, mode or "", ask or "")
         found = plan(
-            workflow, params, SystemClock(), store=store, run=run, target=target, mode=mode
+            workflow, params, SystemClock(), store=store, run=run, target=target, terms=terms
         )
     finally:
         if store is not None:

@@ -316,7 +316,7 @@ class Prompt:
     def _parked(self) -> Leaving:
         self._over()
         by = self._ask.by
-        return Leaving(f"parked by {by.claimed or by.user}", 3, "park")
+        return Leaving(f"parked by {by.name}", 3, "park")
 
 
 def _json(line: str) -> Json:

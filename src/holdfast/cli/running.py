@@ -29,6 +29,7 @@ from holdfast.flow.workflows import Workflow
 from holdfast.model.codec import encode
 from holdfast.model.durations import seconds
 from holdfast.model.state import RunState
+from holdfast.model.terms import ASKS, MODES
 from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
@@ -36,7 +37,6 @@ from holdfast.runtime.ownership import this_person
 from holdfast.wiring import open_store
 
 PARAMS_FILE_BYTES_MAX = 64 * 1024 * 1024
-MODES = ("auto", "confirm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,9 @@ _MODE = click.option("--mode", type=click.Choice(MODES), help="Whether steps ask
 
 
 def parameter_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the workflow's parameters, the target and the mode."""
+    """Give a command the workflow's parameters, the target, the mode and what a yes covers."""
     for option in (
+        click.option("--ask", type=click.Choice(ASKS), help="How much one yes covers."),
         _MODE,
         click.option("--target", metavar="T", help="What the run acts on."),
         click.option(
@@ -157,6 +158,7 @@ def run_command(
     params_file: str | None,
     target: str | None,
     mode: str | None,
+    ask: str | None,
     id: str | None,
     presence: Presence,
 ) -> None:
@@ -171,7 +173,7 @@ def run_command(
     live_through(
         common,
         presence,
-        lambda setting: start(setting, workflow, params, id=id, target=target, mode=mode),
+        lambda setting: start(setting, workflow, params, id=id, target=target, mode=mode, ask=ask),
     )
 
 
@@ -219,6 +221,7 @@ def run_command_for(workflow: Workflow[..., Any]) -> NoReturn:
         params_file: str | None,
         target: str | None,
         mode: str | None,
+        ask: str | None,
         id: str | None,
         presence: Presence,
     ) -> None:
@@ -226,7 +229,9 @@ def run_command_for(workflow: Workflow[..., Any]) -> NoReturn:
         live_through(
             common,
             presence,
-            lambda setting: start(setting, workflow, params, id=id, target=target, mode=mode),
+            lambda setting: start(
+                setting, workflow, params, id=id, target=target, mode=mode, ask=ask
+            ),
         )
 
     assert isinstance(script, _Script)

@@ -29,12 +29,12 @@ def decided_again(seen: StepState) -> Program[None]:
         why = f"{ended} before a result was recorded ({_where(state, seen)})"
         yield from record(StepDoubted((yield from now()), seen.key, seen.attempts, why))
     while seen.status == "in_doubt":
-        hold = state.hold_for(seen.key, "in_doubt")
+        hold = state.holds.latest(seen.key, "in_doubt")
         if hold is not None and hold.status == "open":
             yield ANSWER
             continue
         at = yield from now()
-        name = state.new_hold_id()
+        name = state.holds.new_id()
         question = f"did {seen.key} take effect? It runs at most once, and its end is not known"
         digest = f"{seen.key}@{seen.attempts}"
         opened = HoldOpened(

@@ -8,7 +8,7 @@ Everything else (comments, the failed step, later steps) is the script's own bus
 from __future__ import annotations
 
 from holdfast.engine.effects import Program, look, now, record
-from holdfast.engine.hold import ask
+from holdfast.engine.hold import Asked, ask
 from holdfast.engine.spec import Call
 from holdfast.engine.trace import Trace
 from holdfast.errors import Rejected
@@ -57,9 +57,9 @@ def _ask(
     report = _report(state, gone, new, changed)
     shown = digest([*gone, new.key if new else "", changed[0].key if changed else "",
                     changed[0].inputs if changed else ""])  # fmt: skip
-    answer = yield from ask("drift", trace.scope, _question(report), shown, report)
+    answer = yield from ask(Asked("drift", trace.scope, _question(report), shown, report))
     if answer.answer != "approve":
-        by = answer.by.claimed or answer.by.user
+        by = answer.by.name
         raise Rejected("the edited script", by, answer.comment)
 
     pairs = () if changed is None else ((changed[0].key, changed[0].inputs),)

@@ -1,27 +1,70 @@
-"""Does this step proceed by itself, or does a person say so first?"""
+"""Does this step proceed by itself, or does a person say so first?
+
+A yes covers the step with its retries in this life. Where the terms say so it covers a whole
+unit or stage: the hold then lists the steps that the plan knows of it, and the yes is to exactly
+these; a step that no plan could name asks for itself. A step with `confirm=True` always does.
+"""
 
 from __future__ import annotations
 
 from holdfast.engine.effects import Program, now, record
-from holdfast.engine.hold import ask
-from holdfast.engine.spec import Call
+from holdfast.engine.hold import Asked, ask
+from holdfast.engine.spec import Ahead, Call
 from holdfast.errors import StepFailed
 from holdfast.model.codec import digest
-from holdfast.model.facts import AttemptFailed, StepSkipped, Who
+from holdfast.model.facts import AttemptFailed, HoldAnswered, StepSkipped
 from holdfast.model.json import Json
-from holdfast.model.mode import decide
+from holdfast.model.keys import label_of
+from holdfast.model.mode import Ruling, decide
 from holdfast.model.state import RunState
+
+_SCOPES = {"unit": ("unit",), "stage": ("stage",)}
 
 
 def permission(call: Call, state: RunState) -> Program[str | None]:
     """Return what lets the step run ("auto: …", "approved by ana"), or None when a person
     skipped it. Raises StepFailed when a person said no."""
-    ruling = decide(call.rules.confirm, call.rules.reads, state.mode, state.auto_rest)
+    ruling = decide(call.rules.confirm, call.rules.reads, state.terms, state.auto_rest)
     if not ruling.asks:
         return ruling.rule
     seen = state.steps.get(call.key)
     if seen is not None and seen.epoch == state.epoch and seen.decided_by.startswith("approved"):
-        return seen.decided_by  # A yes covers the step with its retries in this life.
+        return seen.decided_by
+    if not call.rules.confirm:
+        wide = state.holds.covering(call.key, state.epoch)
+        if wide is not None and wide.answer is not None:
+            return approved_by(state, wide.answer)
+    asked = _whole_scope(call, state, ruling) or _one_step(call, state, ruling)
+    answer = yield from ask(asked)
+    if answer.answer == "skip":
+        at = yield from now()
+        yield from record(
+            StepSkipped(at, call.key, answer.by, answer.comment, call.label, call.rules.version)
+        )
+        return None
+    if answer.answer == "reject":
+        yield from refused(call, answer)
+    return approved_by(state, answer)
+
+
+def approved_by(state: RunState, answer: HoldAnswered) -> str:
+    """Return who let a step run, as it is recorded: everybody of a quorum, and for how much."""
+    hold = state.holds[answer.id]
+    names = ", ".join(hold.agreeing(answer))
+    scope = hold.opened.key if hold.opened.covers else answer.scope
+    return f"approved by {names}" + (f" for {scope}" if scope else "")
+
+
+def refused(call: Call, answer: HoldAnswered) -> Program[None]:
+    """Record that a person said no, and raise StepFailed."""
+    message = f"rejected by {answer.by.name}" + (f": {answer.comment}" if answer.comment else "")
+    at = yield from now()
+    yield from record(AttemptFailed(at, call.key, 0, "Rejected", message))
+    raise StepFailed(call.key, "Rejected", message, 1)
+
+
+def _one_step(call: Call, state: RunState, ruling: Ruling) -> Asked:
+    seen = state.steps.get(call.key)
     evidence: dict[str, Json] = {
         "runs": call.label,
         "inputs": call.shown,
@@ -30,21 +73,38 @@ def permission(call: Call, state: RunState) -> Program[str | None]:
         "attempts": seen.attempts if seen else 0,
         "location": call.location,
     }
-    bound = digest([call.key, call.inputs, call.code, call.undo_shown, state.target])
-    answer = yield from ask("confirm", call.key, f"{call.label}?", bound, evidence)
-    by = name_of(answer.by)
-    at = yield from now()
-    if answer.answer == "skip":
-        yield from record(
-            StepSkipped(at, call.key, answer.by, answer.comment, call.label, call.rules.version)
-        )
+    question = f"{call.label}?"
+    bound = digest([call.key, question, call.inputs, call.code, call.undo_shown, state.target])
+    return Asked("confirm", call.key, question, bound, evidence, state.terms.electorate)
+
+
+def _whole_scope(call: Call, state: RunState, ruling: Ruling) -> Asked | None:
+    """Return the question about the unit or stage around the step, when the terms ask about
+    these and the plan knows the step."""
+    kinds = _SCOPES.get(state.terms.ask, ())
+    scope = "" if call.rules.confirm else state.enclosing(call.key, *kinds)
+    steps = _unfinished(state, call.ahead(scope)) if scope else ()
+    if call.key not in [step.key for step in steps]:
         return None
-    if answer.answer == "reject":
-        message = f"rejected by {by}" + (f": {answer.comment}" if answer.comment else "")
-        yield from record(AttemptFailed(at, call.key, 0, "Rejected", message))
-        raise StepFailed(call.key, "Rejected", message, 1)
-    return f"approved by {by}"
+    plan: list[Json] = [{"key": step.key, "inputs": step.shown} for step in steps]
+    evidence: dict[str, Json] = {"runs": scope, "plan": plan, "why": ruling.rule}
+    count = "1 step" if len(steps) == 1 else f"{len(steps)} steps"
+    question = f"{state.terms.ask} {label_of(scope)}: run {count}?"
+    bound = digest([scope, state.target, [[step.key, step.shown, step.code] for step in steps]])
+    return Asked(
+        "confirm",
+        scope,
+        question,
+        bound,
+        evidence,
+        state.terms.electorate,
+        tuple(step.key for step in steps),
+    )
 
 
-def name_of(who: Who) -> str:
-    return who.claimed or who.user
+def _unfinished(state: RunState, steps: tuple[Ahead, ...]) -> tuple[Ahead, ...]:
+    return tuple(
+        step
+        for step in steps
+        if (seen := state.steps.get(step.key)) is None or not seen.is_finished
+    )

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from holdfast.engine import drift
 from holdfast.engine.effects import Program, look, now, record
-from holdfast.engine.hold import ask
-from holdfast.engine.permission import name_of
+from holdfast.engine.hold import Asked, ask
+from holdfast.engine.permission import refused
 from holdfast.engine.spec import Call
 from holdfast.errors import StepFailed
 from holdfast.model.codec import digest, encode
-from holdfast.model.facts import AttemptFailed, HoldAnswered, HoldKind, Spilled, StepSucceeded
+from holdfast.model.facts import HoldAnswered, HoldKind, Spilled, StepSucceeded
+from holdfast.model.hold_facts import OnExpiry
 from holdfast.model.json import Json
+from holdfast.model.state import RunState
+from holdfast.model.terms import Electorate
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: a yes, or a value of a type, perhaps one of `choices`."""
+    """What is asked: a yes, or a value of a type, perhaps one of `choices`.
+
+    Without `electorate` it is the target's. `expires_s` is counted from when it is asked.
+    """
 
     text: str
     kind: HoldKind
     type: object = str
     choices: tuple[object, ...] | None = None
     default: object = None
+    electorate: Electorate | None = None
+    expires_s: float | None = None
+    on_expiry: OnExpiry = "ask"
 
 
 def question(call: Call, asked: Question) -> Program[Json | Spilled]:
@@ -41,29 +49,37 @@ def question(call: Call, asked: Question) -> Program[Json | Spilled]:
         raise StepFailed(call.key, step.error_type, step.error, 1)
     if step is None:
         yield from drift.before_new(call)
-
-    evidence: dict[str, Json] = {
-        "type": getattr(asked.type, "__name__", str(asked.type)),
-        "choices": None if asked.choices is None else [encode(choice) for choice in asked.choices],
-        "default": encode(asked.default),
-    }
-    bound = digest([call.key, asked.text, state.target])
-    answer = yield from ask(asked.kind, call.key, asked.text, bound, evidence)
-    at = yield from now()
+    answer = yield from ask(_asked(call, asked, state))
     if answer.answer in ("reject", "skip"):
-        message = f"rejected by {name_of(answer.by)}: {answer.comment}".removesuffix(": ")
-        yield from record(AttemptFailed(at, call.key, 1, "Rejected", message))
-        raise StepFailed(call.key, "Rejected", message, 1)
-    result = _result(asked, answer, at)
+        yield from refused(call, answer)
+    at = yield from now()
+    result = _result(asked, answer, state)
     yield from record(StepSucceeded(at, call.key, result))
     return result
 
 
-def _result(asked: Question, answer: HoldAnswered, at: datetime) -> Json:
+def _asked(call: Call, asked: Question, state: RunState) -> Asked:
+    kind = getattr(asked.type, "__name__", str(asked.type))
+    choices: Json = None
+    if asked.choices is not None:
+        choices = [encode(choice) for choice in asked.choices]
+    return Asked(
+        asked.kind,
+        call.key,
+        asked.text,
+        digest([call.key, asked.text, kind, choices, state.target]),
+        {"type": kind, "choices": choices, "default": encode(asked.default)},
+        asked.electorate or state.terms.electorate,
+        expires_s=asked.expires_s,
+        on_expiry=asked.on_expiry,
+    )
+
+
+def _result(asked: Question, answer: HoldAnswered, state: RunState) -> Json:
     if asked.kind == "question":
         return answer.value
     return {
-        "by": name_of(answer.by),
+        "by": ", ".join(state.holds[answer.id].agreeing(answer)),
         "at": encode(answer.at),
         "comment": answer.comment,
     }

@@ -54,6 +54,20 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """One step that the plan made at the beginning of this life says will be asked about."""
+
+    key: str
+    shown: str
+    code: str
+
+
+def nothing_ahead(scope: str) -> tuple[Ahead, ...]:
+    """Return what is known of a scope's steps where no plan was made."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call of a step, ready to be decided.
 
@@ -61,7 +75,8 @@ class Call:
     `abort` kills the programs that the body started. `inputs` is the fingerprint of the
     arguments and `shown` what a person sees of them. `code` is evidence, never identity. `lane`
     is not 0 in a task beside the one that walks the scope; `redact` covers secrets in an error;
-    `edited` hears that the code of a finished step is not what was run.
+    `edited` hears that the code of a finished step is not what was run; `ahead` tells which
+    steps of a scope the plan knows.
     """
 
     key: str
@@ -81,3 +96,4 @@ class Call:
     redact: Callable[[str], str] = str
     edited: Callable[[str], object] = str
     types: Types = NO_TYPES
+    ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead

@@ -16,7 +16,7 @@ from holdfast.engine.effects import (
     record,
     record_at_boundary,
 )
-from holdfast.engine.hold import ask
+from holdfast.engine.hold import Asked, ask
 from holdfast.engine.spec import Call
 from holdfast.engine.step import described, location_of
 from holdfast.errors import StepFailed
@@ -119,11 +119,11 @@ def _fail(call: Call, error: Exception) -> Program[None]:
 def _ask_to_go_on(call: Call, deadline: datetime, limit: timedelta) -> Program[None]:
     question = f"{call.label}: not so by {deadline:%H:%M:%S} UTC; wait {limit} longer?"
     bound = f"{call.key}@{deadline.isoformat()}"
-    answer = yield from ask("confirm", call.key, question, bound, {"runs": call.label})
+    answer = yield from ask(Asked("confirm", call.key, question, bound, {"runs": call.label}))
     at = yield from now()
     if answer.answer == "approve":
         yield from record(_timer(call, at, at + limit))
         return
-    message = f"not so in time; {answer.by.claimed or answer.by.user} did not wait longer"
+    message = f"not so in time; {answer.by.name} did not wait longer"
     yield from record(AttemptFailed(at, call.key, 1, "TimeoutError", message))
     raise StepFailed(call.key, "TimeoutError", message, 1)

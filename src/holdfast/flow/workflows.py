@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, update_wrapper
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from holdfast.engine import doubt, drift
 from holdfast.engine.effects import NOW, Program, record_at_boundary
@@ -16,6 +16,7 @@ from holdfast.flow.scopes import in_scope, scope_key
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import RunSucceeded
 from holdfast.model.json import Json
+from holdfast.model.terms import MODES, Mode
 from holdfast.model.types import Types
 from holdfast.runtime.context import FRAME, in_workflow, outside
 from holdfast.runtime.driving import drive
@@ -23,8 +24,6 @@ from holdfast.runtime.life import Life
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Mode = Literal["auto", "confirm"]
-MODES: tuple[str, ...] = ("auto", "confirm")
 
 
 class Workflow(Generic[P, R]):

@@ -15,11 +15,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias, get_args
 
+from holdfast.model.hold_facts import Answer as Answer
+from holdfast.model.hold_facts import HoldAnswered as HoldAnswered
+from holdfast.model.hold_facts import HoldExpired as HoldExpired
+from holdfast.model.hold_facts import HoldKind as HoldKind
+from holdfast.model.hold_facts import HoldOpened as HoldOpened
+from holdfast.model.hold_facts import HoldVoided as HoldVoided
 from holdfast.model.json import Json
+from holdfast.model.parties import Owner as Owner
+from holdfast.model.parties import Who as Who
+from holdfast.model.terms import Terms
 
 ScopeKind: TypeAlias = Literal["stage", "branch", "workflow", "unit"]
-HoldKind: TypeAlias = Literal["confirm", "question", "in_doubt", "gate", "drift", "budget", "debt"]
-Answer: TypeAlias = Literal["approve", "reject", "skip", "done", "retry", "value"]
 StopKind: TypeAlias = Literal["verb", "signal", "time", "park", "pause", "timer"]
 
 
@@ -31,37 +38,16 @@ class Spilled:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """One process, so exactly named that a later one with the same pid is not mistaken for it.
-
-    `started` is the process's start in clock ticks since boot (Linux: /proc/PID/stat field 22)
-    and `boot` the boot id; both are empty where the platform does not tell.
-    """
-
-    host: str
-    pid: int
-    started: str
-    boot: str
-    user: str
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """Who did something: the operating system's user, from where, and a claimed name."""
-
-    user: str
-    host: str
-    tty: str = ""
-    claimed: str = ""
-
-
 # --- the run and its lives ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class RunCreated:
-    """A run exists. Its parameters are in the codec's tagged form."""
+    """A run exists. Its parameters are in the codec's tagged form.
+
+    `mode` is what the steps will go by at first; `given_mode` and `given_ask` were said for
+    this run (`--mode`, `--ask`), and are kept by later lives.
+    """
 
     at: datetime
     workflow: str
@@ -71,6 +57,8 @@ class RunCreated:
     by: Who
     target: str | None = None
     mode: str = ""
+    given_mode: str = ""
+    given_ask: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +66,8 @@ class LifeStarted:
     """A process took the run up. The first fact of each epoch, made durable before any other.
 
     `resumed` is True for a person's `resume`: it lifts a stop or pause and grants the failures
-    that ended the run their attempts anew.
+    that ended the run their attempts anew. `mode` was given for this life and those after it;
+    `terms` are what its steps go by.
     """
 
     at: datetime
@@ -90,6 +79,7 @@ class LifeStarted:
     file: str = ""
     took_over: str = ""
     mode: str = ""
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +134,16 @@ class RunCancelled:
     by: Who
     reason: str
     abandoned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LockStolen:
+    """Somebody took the target's lock from this run, for another: it can go on when it is free."""
+
+    at: datetime
+    by: Who
+    reason: str
+    run: str = ""
 
 
 # --- steps ----------------------------------------------------------------------------------
@@ -315,47 +315,10 @@ class DriftAccepted:
     new: str = ""
 
 
-# --- holds ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class HoldOpened:
-    """The run waits for a person. `digest` binds an answer to what was shown."""
-
-    at: datetime
-    id: str
-    kind: HoldKind
-    key: str
-    question: str
-    digest: str
-    evidence: dict[str, Json]
-
-
-@dataclass(frozen=True, slots=True)
-class HoldAnswered:
-    """A person answered an open hold; the first valid answer wins, later ones are kept too."""
-
-    at: datetime
-    id: str
-    by: Who
-    answer: Answer
-    value: Json = None
-    comment: str = ""
-    digest: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HoldVoided:
-    """What the hold asked about changed; it is asked again under a new id."""
-
-    at: datetime
-    id: str
-    why: str
-
-
 ControlFact: TypeAlias = (
     StopRequested
     | RunCancelled
+    | LockStolen
     | HoldAnswered
     | StepRearmed
     | StepSkipped
@@ -370,6 +333,7 @@ Fact: TypeAlias = (
     | RunStopped
     | StopRequested
     | RunCancelled
+    | LockStolen
     | StepStarted
     | StepSucceeded
     | StepFoundDone
@@ -387,5 +351,6 @@ Fact: TypeAlias = (
     | HoldOpened
     | HoldAnswered
     | HoldVoided
+    | HoldExpired
 )
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}

@@ -1,8 +1,10 @@
-"""Auto or confirm: whether a step needs a yes, and the rule that decided it."""
+"""Does a step proceed by itself, or is a person asked? And the rule that decided it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from holdfast.model.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,16 +15,22 @@ class Ruling:
     rule: str
 
 
-_AUTO = Ruling(False, "auto")
 _CONFIRM_STEP = Ruling(True, "confirm: the step says so")
-_CONFIRM_RUN = Ruling(True, "confirm: the run's mode")
 _READS = Ruling(False, "auto: only reads")
+_AUTO_REST = Ruling(False, "auto: said for the rest of this run")
 
 
-def decide(confirm: bool, reads: bool, mode: str, auto_rest: bool) -> Ruling:
-    """Return the ruling for one step: the step's own `confirm`, then the run's mode."""
+def decide(confirm: bool, reads: bool, terms: Terms, auto_rest: bool) -> Ruling:
+    """Return the ruling for one step: its own `confirm` first, then the terms of the life.
+
+    Nothing said at a prompt loosens a target that names its approvers.
+    """
     if confirm:
         return _CONFIRM_STEP
-    if mode != "confirm" or auto_rest:
-        return _AUTO
-    return _READS if reads else _CONFIRM_RUN
+    if terms.mode == "auto":
+        return Ruling(False, terms.rule)
+    if reads:
+        return _READS
+    if auto_rest and not terms.is_guarded:
+        return _AUTO_REST
+    return Ruling(True, terms.rule)

@@ -1,4 +1,4 @@
-"""Where one step, one scope and one hold of a run stand: what `RunState` is made of."""
+"""Where one step and one scope of a run stand: what `RunState` is made of."""
 
 from __future__ import annotations
 
@@ -63,17 +63,3 @@ class ScopeState:
     passed: dict[str, f.Who] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)
     overlapped: bool = False
-
-
-@dataclass(slots=True)
-class HoldState:
-    """A question to a person, and every answer it got. The first one decides."""
-
-    opened: f.HoldOpened
-    status: str = "open"
-    answers: list[f.HoldAnswered] = field(default_factory=list)
-    is_used: bool = False
-
-    @property
-    def answer(self) -> f.HoldAnswered | None:
-        return self.answers[0] if self.answers else None

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from itertools import count
 from typing import Any
 
 from holdfast.model import facts as f
+from holdfast.model.holds import Holds, HoldState
 from holdfast.model.json import Json
 from holdfast.model.keys import scope_of
-from holdfast.model.standing import HoldState, ScopeState, StepState
+from holdfast.model.standing import ScopeState, StepState
 from holdfast.model.status import FINISHED, RunStatus, StepStatus, glance
+from holdfast.model.terms import AUTO, Terms
 
 __all__ = ["AUTO_REST", "HoldState", "RunState", "ScopeState", "StepState"]
 
@@ -27,7 +28,9 @@ class RunState:
     def __init__(self) -> None:
         self.seq = 0
         self.epoch = 0
-        self.mode = ""
+        self.given_mode = ""
+        self.given_ask = ""
+        self.terms = AUTO
         self.target: str | None = None
         self.auto_rest = False
         self.status: RunStatus = "queued"
@@ -36,15 +39,14 @@ class RunState:
         self.steps: dict[str, StepState] = {}
         self.superseded: list[StepState] = []
         self.scopes: dict[str, ScopeState] = {}
-        self.holds: dict[str, HoldState] = {}
-        self.holds_about: dict[str, list[HoldState]] = {}
+        self.holds = Holds()
         self.stop: f.StopRequested | None = None
         self.cancelled: f.RunCancelled | None = None
+        self.stolen: f.LockStolen | None = None
         self.stopped: f.RunStopped | None = None
         self.failed: f.RunFailed | None = None
         self.result: Json | f.Spilled = None
         self.ended_at: datetime | None = None
-        self._hold_numbers = count(1)
 
     # --- questions ---
 
@@ -53,19 +55,27 @@ class RunState:
         return self.status in FINISHED
 
     @property
+    def mode(self) -> str:
+        return self.terms.mode
+
+    @property
     def open_holds(self) -> list[HoldState]:
-        return [hold for hold in self.holds.values() if hold.status == "open"]
+        return self.holds.open
 
-    def hold_for(self, key: str, kind: str) -> HoldState | None:
-        """Return the latest hold of this kind about `key` that was not voided."""
-        for hold in reversed(self.holds_about.get(key, ())):
-            if hold.opened.kind == kind and hold.status != "void":
-                return hold
-        return None
+    @property
+    def starters(self) -> list[f.Who]:
+        """Who started the run and who took it up since."""
+        created = [] if self.created is None else [self.created.by]
+        return [*created, *(life.by for life in self.lives)]
 
-    def new_hold_id(self) -> str:
-        """Return an id that no hold has, and no other thread of this process is given."""
-        return next(name for n in self._hold_numbers if (name := f"h{n}") not in self.holds)
+    def enclosing(self, key: str, *kinds: str) -> str:
+        """Return the innermost scope of one of these kinds around a step, or an empty text."""
+        while key:
+            key = scope_of(key)
+            found = self.scopes.get(key)
+            if key and found is not None and found.kind in kinds:
+                return key
+        return ""
 
     def scope(self, key: str) -> ScopeState:
         """Return the scope, making an empty one when the journal does not know it."""
@@ -102,12 +112,15 @@ class RunState:
 
     def _created(self, fact: f.RunCreated) -> None:
         self.created = fact
-        self.mode, self.target = fact.mode, fact.target
+        self.target = fact.target
+        self.given_mode, self.given_ask = fact.given_mode, fact.given_ask
+        self.terms = _terms_of(fact.mode)
 
     def _life_started(self, fact: f.LifeStarted) -> None:
         self.epoch = fact.epoch
         self.lives.append(fact)
-        self.mode = fact.mode or self.mode
+        self.given_mode = fact.mode or self.given_mode
+        self.terms = fact.terms or _terms_of(fact.mode or self.mode)
         self.stopped, self.ended_at = None, None
         for scope in self.scopes.values():
             scope.running.clear()
@@ -116,9 +129,7 @@ class RunState:
         if self.failed is not None:
             self._retry_what_failed(self.failed)
             self.failed = None
-            for hold in self.holds.values():
-                # A no ended the run; now it is asked again.
-                hold.is_used = hold.is_used or hold.status == "rejected"
+            self.holds.forget_noes()
 
     def _retry_what_failed(self, failed: f.RunFailed) -> None:
         for key in failed.failures:
@@ -153,8 +164,7 @@ class RunState:
 
     def _run_succeeded(self, fact: f.RunSucceeded) -> None:
         self.result, self.ended_at = fact.result, fact.at
-        for hold in self.open_holds:
-            hold.status = "void"
+        self.holds.void_open()
 
     def _run_failed(self, fact: f.RunFailed) -> None:
         self.failed, self.ended_at = fact, fact.at
@@ -167,8 +177,7 @@ class RunState:
 
     def _cancelled(self, fact: f.RunCancelled) -> None:
         self.cancelled, self.ended_at = fact, fact.at
-        for hold in self.open_holds:
-            hold.status = "void"
+        self.holds.void_open()
 
     def _step_started(self, fact: f.StepStarted) -> None:
         step = self.steps.get(fact.key)
@@ -188,7 +197,7 @@ class RunState:
         if scope.running:
             scope.overlapped = True
         scope.running.add(fact.key)
-        self._spend_holds(fact.key)
+        self.holds.spend(fact.key, self.epoch)
 
     def _begin_anew(self, step: StepState) -> None:
         """A finished step is to run again: its earlier execution counts no more."""
@@ -198,7 +207,7 @@ class RunState:
     def _step_ended(self, step: StepState, status: StepStatus, at: datetime) -> None:
         step.status, step.ended_at, step.ended_seq = status, at, self.seq
         step.next_at = None
-        self._spend_holds(step.key)
+        self.holds.spend(step.key, self.epoch)
         scope = self.scope(scope_of(step.key))
         scope.running.discard(step.key)
         if step.is_finished:
@@ -254,22 +263,14 @@ class RunState:
             self._begin_anew(step)
             self._forget_member(fact.key)
         step.status, step.forgiven, step.next_at = "waiting", step.attempts, None
-        self._spend_holds(fact.key)
+        self.holds.spend(fact.key, self.epoch)
 
     def _step_skipped(self, fact: f.StepSkipped) -> None:
         step = self.steps.get(fact.key) or self._unstarted(fact.key)
-        step.result, step.decided_by = None, f"skipped by {fact.by.claimed or fact.by.user}"
+        step.result, step.decided_by = None, f"skipped by {fact.by.name}"
         if fact.label:
             step.label, step.version = fact.label, fact.version
         self._step_ended(step, "skipped", fact.at)
-
-    def _spend_holds(self, key: str) -> None:
-        """An answer is good for one decision: what follows it is asked anew."""
-        for hold in self.holds_about.get(key, ()):
-            if hold.opened.kind == "in_doubt" and hold.status == "open":
-                hold.status = "answered"
-            if hold.status != "open":
-                hold.is_used = True
 
     def _step_renamed(self, fact: f.StepRenamed) -> None:
         step = self.steps.pop(fact.was, None)
@@ -277,7 +278,7 @@ class RunState:
             return
         step.key = fact.key
         self.steps[fact.key] = step
-        self.holds_about[fact.key] = self.holds_about.pop(fact.was, [])
+        self.holds.rename(fact.was, fact.key)
         self._forget_member(fact.was)
         if step.is_finished:
             self._note_member(fact.key)
@@ -298,7 +299,7 @@ class RunState:
             step.started_seq, step.epoch = self.seq, self.epoch
         step.status, step.next_at, step.label = "waiting", fact.until, fact.label or step.label
         step.inputs, step.shown, step.location = fact.inputs, fact.shown, fact.location
-        self._spend_holds(fact.key)
+        self.holds.spend(fact.key, self.epoch)
 
     def _scope_entered(self, fact: f.ScopeEntered) -> None:
         self.scope(fact.key).kind = fact.kind
@@ -318,30 +319,33 @@ class RunState:
             step = self.steps.get(key)
             if step is not None:
                 step.accepted_inputs += (inputs,)
-        self._spend_holds(fact.scope)
+        self.holds.spend(fact.scope, self.epoch)
 
     def _hold_opened(self, fact: f.HoldOpened) -> None:
-        hold = self.holds[fact.id] = HoldState(fact)
-        self.holds_about.setdefault(fact.key, []).append(hold)
+        self.holds.opened(fact)
 
     def _hold_answered(self, fact: f.HoldAnswered) -> None:
-        hold = self.holds.get(fact.id)
-        if hold is None:
-            return
-        hold.answers.append(fact)
-        if hold.status == "open":
-            hold.status = _ANSWERED.get(fact.answer, "answered")
-            self.auto_rest = self.auto_rest or fact.value == AUTO_REST
+        decided = self.holds.answered(fact, self.starters)
+        if decided is not None and fact.value == AUTO_REST:
+            self.auto_rest = True
 
     def _hold_voided(self, fact: f.HoldVoided) -> None:
-        hold = self.holds.get(fact.id)
-        if hold is not None:
-            hold.status = "void"
+        self.holds.voided(fact)
+
+    def _hold_expired(self, fact: f.HoldExpired) -> None:
+        self.holds.expired(fact)
+
+    def _lock_stolen(self, fact: f.LockStolen) -> None:
+        self.stolen = fact
+
+
+def _terms_of(mode: str) -> Terms:
+    """Return the terms of a life whose journal says no more than its mode."""
+    return Terms("confirm", "confirm: the run's mode") if mode == "confirm" else AUTO
 
 
 AUTO_REST = "auto for the rest of this run"
 """The value of an approval that also covers every later step of the run."""
-_ANSWERED = {"approve": "approved", "reject": "rejected"}
 _CHANGES_STATUS = frozenset(
     (f.RunCreated, f.LifeStarted, f.RunSucceeded, f.RunFailed, f.RunStopped, f.RunCancelled)
 )
@@ -370,4 +374,6 @@ _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     f.HoldOpened: RunState._hold_opened,
     f.HoldAnswered: RunState._hold_answered,
     f.HoldVoided: RunState._hold_voided,
+    f.HoldExpired: RunState._hold_expired,
+    f.LockStolen: RunState._lock_stolen,
 }

@@ -58,3 +58,6 @@ class Terms:
     risk: str = ""
     successes: int | None = SUCCESSES
     within_s: float = WITHIN_S
+
+
+AUTO: Final = Terms()

@@ -164,7 +164,7 @@ class Life:
             raise self._leave_at_request(state.stop)
 
     def _leave_at_request(self, stop: StopRequested) -> Leaving:
-        by = stop.by.claimed or stop.by.user
+        by = stop.by.name
         word, kind = ("paused", "pause") if stop.pause else ("stopped", "verb")
         return self.leave(f"{word} by {by}", 3, kind)
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from holdfast.errors import HoldfastError, RunLocked, UsageError
 from holdfast.model.facts import LifeStarted, Owner, Who
+from holdfast.model.terms import AUTO, Terms
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow
 from holdfast.runtime.journal import Journal
@@ -23,13 +24,14 @@ _SignOfLife: TypeAlias = tuple[Owner | None, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """How a process takes a run up."""
+    """How a process takes a run up: for whom, and on what terms."""
 
     by: Who
     version: str
     resumed: bool = False
     file: str = ""
     mode: str = ""
+    terms: Terms = AUTO
     lease_s: float = LEASE_S
 
 
@@ -99,6 +101,7 @@ def _claim(journal: Journal, row: RunRow, claim: Claim, clock: Clock, took_over:
         claim.file,
         took_over,
         claim.mode,
+        claim.terms,
     )
     seq = journal.state.seq
     if journal.store.claim(row.id, fact, after=seq, expected_epoch=row.epoch) is None:

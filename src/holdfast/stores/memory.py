@@ -71,7 +71,7 @@ class MemoryStore:
                 file=fact.file,
                 started_at=fact.at,
                 ended_at=None,
-                started_by=fact.by.claimed or fact.by.user,
+                started_by=fact.by.name,
                 due_at=None,
                 epoch=0,
                 owner=None,

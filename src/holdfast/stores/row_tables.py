@@ -22,6 +22,7 @@ from holdfast.errors import StoreCorrupt
 from holdfast.model.facts import Owner, Spilled, Who
 from holdfast.model.json import Json
 from holdfast.model.jsontext import dumps
+from holdfast.model.terms import Electorate, Terms
 
 NEWER: Final = "was it written by a newer holdfast?"
 
@@ -253,6 +254,12 @@ def _same(raw: Any) -> Any:
     return raw
 
 
+def _number(raw: Any) -> float:
+    if raw.__class__ not in (int, float):
+        raise TypeError(f"expected a number, found {raw!r}")
+    return float(raw)
+
+
 def nested(value: Any) -> str:
     table = TABLES.get(value.__class__) or table_for(value.__class__)
     parts = [
@@ -267,7 +274,7 @@ def _nests(cls: type[Any]) -> Shape:
     def decode(raw: Any) -> Any:
         if raw.__class__ is not dict:
             raise TypeError(f"expected an object, found {raw!r}")
-        return decoded(table_for(cls), raw)
+        return decoded(table_for(cls), dict(raw))
 
     return Shape(nested, decode)
 
@@ -313,6 +320,9 @@ _LEAVES: Final[dict[Any, Shape]] = {
     int: Shape(_whole, _expect(int)),
     bool: Shape(_truth, _expect(bool)),
     datetime: Shape(_quoted_time, load_time),
+    float: Shape(repr, _number),
     Owner: _nests(Owner),
     Who: _nests(Who),
+    Electorate: _nests(Electorate),
+    Terms: _nests(Terms),
 }

@@ -191,7 +191,7 @@ def insert_run(connection: sqlite3.Connection, run: str, fact: RunCreated) -> He
             _column(fact.mode),
             _column(fact.file),
             dump_time(fact.at),
-            _column(fact.by.claimed or fact.by.user),
+            _column(fact.by.name),
         ),
     )
     number = cursor.lastrowid

@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from holdfast.model.facts import KINDS, Fact, LifeStarted, Owner, RunCreated, Spilled, Who
+from holdfast.model.terms import Electorate, Terms
 
 AT: Final = datetime(2026, 11, 21, 4, 5, 6, 789_000, UTC)
 WHO: Final = Who("ada", "host", "pts/1", "Ada Lovelace")
 OWNER: Final = Owner("host", 4242, "123456", "boot", "ada")
+ELECTORATE: Final = Electorate(("ada", "ben"), 2, True, "os")
 
 JSON: Final[dict[str, Any]] = {
     "text": 'naïve 日本 \U0001f680 \x00 \u2028 "quoted" \\ \ud800',
@@ -65,6 +67,8 @@ def _sample(name: str, hint: Any) -> Any:
         Owner: OWNER,
         Who: WHO,
         Spilled: Spilled("0" * 64, 70_000),
+        Electorate: ELECTORATE,
+        Terms: Terms("confirm", "confirm: risk high", "stage", ELECTORATE, True, "high", None, 9.5),
     }
     if hint in known:
         return known[hint]
