@@ -9,7 +9,8 @@ HoldfastError
 ├── NotDone                 raised by a step's body: it had no effect             exit 1
 ├── CommandFailed           a program run by `sh` ended with a failure            exit 1
 ├── RunLocked               another process or run holds what this one needs      exit 5
-│   └── LostOwnership       another process took this run over                    exit 5
+│   ├── LostOwnership       another process took this run over                    exit 5
+│   └── TargetLocked        another run holds the target                          exit 5
 ├── StoreError              the journal cannot be read or written                 exit 74
 │   └── StoreCorrupt        what is stored does not decode; nothing is guessed    exit 74
 └── ConfigError             a store or configuration we must not touch            exit 78
@@ -92,6 +93,14 @@ class RunLocked(HoldfastError):
 
 class LostOwnership(RunLocked):
     """Another process took this run over; what we were about to write was refused."""
+
+
+class TargetLocked(RunLocked):
+    """Another unfinished run, `run`, holds the target; nothing was changed."""
+
+    def __init__(self, target: str, run: str, more: str = "") -> None:
+        super().__init__(f"target {target} is held by run {run}{more}")
+        self.target, self.run = target, run
 
 
 class StoreError(HoldfastError):

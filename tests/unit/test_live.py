@@ -36,7 +36,7 @@ class Told:
 
     def __init__(self, progress: Progress, stream: io.StringIO) -> None:
         self.progress, self.stream, self.state = progress, stream, RunState()
-        self.state.apply(run_created())
+        self.state.apply(run_created(target="db1"))
         self.state.apply(f.LifeStarted(AT, 1, OWNER, WHO, "0"))
 
     def __call__(self, *facts: f.Fact) -> str:

@@ -179,7 +179,10 @@ def cancel(store: Store, run: str, clock: Clock, by: Who, reason: str) -> Done:
             )
         return (RunCancelled(clock.now(), by, reason),), f"{row.id}: cancelled"
 
-    return decide(store, row.id, choose)
+    cancelled = decide(store, row.id, choose)
+    if row.owner is not None and liveness(row.owner) == "dead":
+        store.release(row.id, row.epoch)  # Its process cannot let go of the target any more.
+    return cancelled
 
 
 def mark_done(

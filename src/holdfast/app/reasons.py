@@ -186,7 +186,10 @@ def _failures(view: RunView) -> Iterator[Reason]:
 
 
 def _stops(view: RunView) -> Iterator[Reason]:
-    stop, stopped = view.state.stop, view.state.stopped
+    stop, stopped, stolen = view.state.stop, view.state.stopped, view.state.stolen
+    if stolen is not None:
+        text = f"target {view.row.target} was taken from it by {named(stolen.by)}"
+        yield Reason("stolen", text + _colon(stolen.reason), at=stolen.at)
     if stop is not None:
         word = "pause" if stop.pause else "stop"
         if view.is_alive:

@@ -10,6 +10,7 @@ from typing import Any
 
 from holdfast.app.finding import find_run
 from holdfast.app.loading import load_workflow
+from holdfast.app.targets import on_target
 from holdfast.app.terms import terms_for
 from holdfast.errors import RunLocked, UsageError
 from holdfast.flow.running import Outcome, live
@@ -64,13 +65,15 @@ def start(
     target: str | None = None,
     mode: str | None = None,
     ask: str | None = None,
+    steal: str | None = None,
 ) -> Outcome:
     """Run `workflow`, or go on with the run called `id`, and return how it stands then.
 
     The same `id` again resumes an unfinished run and reports a finished one; it never starts
     twice and never lifts a person's stop. Raises UsageError before anything is recorded for
     wrong parameters, or an `id` that is another workflow's or has other parameters; RunLocked
-    while another process owns it.
+    while another process owns it; TargetLocked while another unfinished run has the target,
+    unless `steal` gives the reason to take it from one that nobody works on.
     """
     _check("mode", mode, MODES)
     _check("ask", ask, ASKS)
@@ -90,19 +93,17 @@ def start(
         mode or "",
         ask or "",
     )
-    if id is None:
-        journal = Journal(setting.store, _create(setting.store, fact))
-        journal.refresh()
-        return _live(setting, workflow, journal, resumed=False)
-    journal = Journal(setting.store, check_run_id(id))
-    is_new = setting.store.create(id, fact)
+    run, is_new, stole = _created(setting, fact, id, steal)
+    journal = Journal(setting.store, run)
     journal.refresh()
     if not is_new:
-        _check_same(journal.state, fact, id)
+        _check_same(journal.state, fact, run)
         refused = _not_to_be_resumed(journal)
         if refused is not None:
             return refused
-    return _live(setting, workflow, journal, resumed=False, mode=mode or "")
+    return _live(
+        setting, workflow, journal, resumed=False, mode=mode or "", steal=steal, stole=stole
+    )
 
 
 def resume(
@@ -112,6 +113,7 @@ def resume(
     *,
     accept_drift: bool = False,
     mode: str | None = None,
+    steal: str | None = None,
 ) -> Outcome:
     """Go on with a run, also after a stop or pause, and return how it stands then.
 
@@ -133,7 +135,7 @@ def resume(
         )
     if accept_drift:
         _accept_drift(setting, journal)
-    return _live(setting, workflow, journal, resumed=True, mode=mode or "")
+    return _live(setting, workflow, journal, resumed=True, mode=mode or "", steal=steal)
 
 
 def _live(
@@ -143,12 +145,22 @@ def _live(
     *,
     resumed: bool,
     mode: str = "",
+    steal: str | None = None,
+    stole: str = "",
 ) -> Outcome:
     file = str(Path(workflow.file).resolve())
     state = journal.state
     terms = terms_for(workflow, state.target, mode or state.given_mode, state.given_ask)
-    claim = Claim(setting.by, VERSION, resumed, file, mode, terms, setting.lease_s)
-    take(journal, claim, setting.clock, setting.tell)
+    claim = Claim(setting.by, VERSION, resumed, file, mode, terms, stole, setting.lease_s)
+    if stole:
+        setting.tell(stole)
+
+    def taken() -> Journal:
+        return take(journal, claim, setting.clock, setting.tell)
+
+    _, freed = on_target(setting.store, setting.clock, setting.by, steal, taken)
+    if freed:
+        setting.tell(freed)
     setting.begins(journal.run, journal.state)
     created = journal.state.created
     assert created is not None
@@ -166,14 +178,29 @@ def _live(
     )
 
 
-def _create(store: Store, fact: RunCreated) -> str:
+def _created(
+    setting: Setting, fact: RunCreated, id: str | None, steal: str | None
+) -> tuple[str, bool, str]:
+    """Return the run that `fact` makes, or the one that has its `id` already, whether it is new,
+    and from whom its target was taken."""
+    store = setting.store
+    run = None if id is None else check_run_id(id)
+
+    def attempt() -> tuple[str, bool]:
+        return _named(store, fact) if run is None else (run, store.create(run, fact))
+
+    (made, is_new), stole = on_target(store, setting.clock, setting.by, steal, attempt)
+    return made, is_new, stole
+
+
+def _named(store: Store, fact: RunCreated) -> tuple[str, bool]:
     """Return the id of a new run: the workflow's name and a few letters."""
     stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in fact.workflow)[:40]
     for tries in range(ID_TRIES_MAX):
         letters = 4 if tries < ID_TRIES_MAX // 2 else 8
         run = f"{stem}-{''.join(ID_LETTERS[byte % len(ID_LETTERS)] for byte in urandom(letters))}"
         if store.create(run, fact):
-            return run
+            return run, True
     raise RunLocked("no free run id was found; give one with --id")
 
 

@@ -103,7 +103,29 @@ def parameter_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _starting_options(function: Callable[..., Any]) -> Callable[..., Any]:
     id = click.option("--id", metavar="ID", help="The run's id; the same again goes on with it.")
-    return parameter_options(id(function))
+    return parameter_options(id(steal_options(function)))
+
+
+def steal_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--steal` and its reason, passed as one `steal`: None, or the reason."""
+    import functools
+
+    @functools.wraps(function)
+    def gathered(*args: Any, steals: bool, comment: str, **rest: Any) -> None:
+        if comment and not steals:
+            raise click.UsageError("-m gives the reason of --steal")
+        if steals and not comment.strip():
+            raise click.UsageError("--steal needs a reason: add -m REASON")
+        function(*args, steal=comment if steals else None, **rest)
+
+    for option in (
+        click.option("-m", "comment", metavar="TEXT", default="", help="The reason of --steal."),
+        click.option(
+            "--steal", "steals", is_flag=True, help="Take the target from a run nobody works on."
+        ),
+    ):
+        gathered = option(gathered)
+    return gathered
 
 
 class _Script(click.Command):
@@ -160,6 +182,7 @@ def run_command(
     mode: str | None,
     ask: str | None,
     id: str | None,
+    steal: str | None,
     presence: Presence,
 ) -> None:
     """Start a workflow, or go on with the run of that --id.
@@ -182,6 +205,7 @@ def run_command(
 @click.argument("file", required=False, metavar="[FILE]")
 @click.option("--accept-drift", is_flag=True, help="Accept the difference that was shown.")
 @_MODE
+@steal_options
 @presence_options
 @store_options
 def resume_command(
@@ -190,6 +214,7 @@ def resume_command(
     file: str | None,
     accept_drift: bool,
     mode: str | None,
+    steal: str | None,
     presence: Presence,
 ) -> None:
     """Go on with a run, also after a stop, a failure or a crash.
@@ -199,7 +224,9 @@ def resume_command(
     live_through(
         common,
         presence,
-        lambda setting: resume(setting, run, file, accept_drift=accept_drift, mode=mode),
+        lambda setting: resume(
+            setting, run, file, accept_drift=accept_drift, mode=mode, steal=steal
+        ),
     )
 
 
@@ -223,6 +250,7 @@ def run_command_for(workflow: Workflow[..., Any]) -> NoReturn:
         mode: str | None,
         ask: str | None,
         id: str | None,
+        steal: str | None,
         presence: Presence,
     ) -> None:
         params = parameters_from(workflow, pairs, params_file)
@@ -230,7 +258,7 @@ def run_command_for(workflow: Workflow[..., Any]) -> NoReturn:
             common,
             presence,
             lambda setting: start(
-                setting, workflow, params, id=id, target=target, mode=mode, ask=ask
+                setting, workflow, params, id=id, target=target, mode=mode, ask=ask, steal=steal
             ),
         )
 

@@ -121,7 +121,7 @@ class RunState:
         self.lives.append(fact)
         self.given_mode = fact.mode or self.given_mode
         self.terms = fact.terms or _terms_of(fact.mode or self.mode)
-        self.stopped, self.ended_at = None, None
+        self.stopped, self.stolen, self.ended_at = None, None, None
         for scope in self.scopes.values():
             scope.running.clear()
         if fact.resumed:

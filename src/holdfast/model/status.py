@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 from holdfast.model.facts import (
     Fact,
     LifeStarted,
+    LockStolen,
     RunCancelled,
     RunCreated,
     RunFailed,
@@ -46,11 +47,16 @@ FINISHED: Final = frozenset({"succeeded", "rolled_back", "cancelled"})
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What one fact changes in its run's row; None leaves a column as it is."""
+    """What one fact changes in its run's row; None leaves a column as it is.
+
+    `frees` says whether the run lets go of its target: at once, or when nobody owns it any more,
+    because somebody else ended it and a step may still be running.
+    """
 
     status: RunStatus | None = None
     ended_at: datetime | None = None
     due_at: datetime | None = None
+    frees: Literal["no", "now", "unowned"] = "no"
 
 
 UNCHANGED: Final = Glance()
@@ -70,19 +76,21 @@ def glance(fact: Fact) -> Glance:
         case LifeStarted():
             return Glance("running")
         case RunSucceeded(at=at):
-            return Glance("succeeded", ended_at=at)
+            return Glance("succeeded", ended_at=at, frees="now")
         case RunFailed(at=at):
             return Glance("failed", ended_at=at)
         case RunStopped(at=at, kind=kind):
             return Glance(_STOPPED[kind], ended_at=at)
         case RunCancelled(at=at):
-            return Glance("cancelled", ended_at=at)
+            return Glance("cancelled", ended_at=at, frees="unowned")
+        case LockStolen():
+            return Glance(frees="now")
         case _:
             return UNCHANGED
 
 
 _GLANCED: Final = frozenset(
-    (RunCreated, LifeStarted, RunSucceeded, RunFailed, RunStopped, RunCancelled)
+    (RunCreated, LifeStarted, RunSucceeded, RunFailed, RunStopped, RunCancelled, LockStolen)
 )
 _STOPPED: Final[dict[str, RunStatus]] = {
     "verb": "stopped",

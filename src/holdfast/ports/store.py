@@ -91,7 +91,12 @@ class Store(Protocol):
 
     def create(self, run: str, fact: RunCreated) -> bool:
         """Make a new run with its first fact (number 1, epoch 0), durably. Return False,
-        writing nothing, when a run of this id exists."""
+        writing nothing, when a run of this id exists.
+
+        It takes its target's lock: raises TargetLocked, writing nothing, when another run has
+        it. A run keeps the lock until a fact frees it (`model.status.Glance`), however many
+        lives that takes.
+        """
 
     def append(
         self,
@@ -126,11 +131,13 @@ class Store(Protocol):
         Return None, writing nothing, when the run's epoch is no longer `expected_epoch` or its
         journal is longer than `after`: look again. Whether the present owner may be displaced
         is the caller's decision (`runtime.ownership`). `fact.epoch` is above `expected_epoch`.
-        The new owner has no heartbeat yet. Raises UsageError when there is no such run.
+        The new owner has no heartbeat yet. Raises UsageError when there is no such run;
+        TargetLocked, writing nothing, when the run's target was taken by another meanwhile.
         """
 
     def release(self, run: str, epoch: int) -> None:
-        """Forget the owner if the run's epoch is still `epoch`; the epoch stays."""
+        """Forget the owner if the run's epoch is still `epoch`; the epoch stays. A run that
+        somebody ended lets go of its target with that."""
 
     def beat(self, run: str, epoch: int, monotonic: float, at: datetime) -> bool:
         """Note that the owner is alive. Return False when `epoch` is no longer the run's.
@@ -158,6 +165,9 @@ class Store(Protocol):
         limit: int | None = None,
     ) -> Sequence[RunRow]:
         """Return matching runs, the one created last first; at most `limit` of them."""
+
+    def holder(self, target: str) -> str | None:
+        """Return the run that has the target's lock, or None."""
 
     def write_output(self, run: str, outputs: Iterable[Output]) -> None:
         """Keep output. It survives the process, not power loss; it never fails a run: what

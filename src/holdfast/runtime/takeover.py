@@ -24,7 +24,7 @@ _SignOfLife: TypeAlias = tuple[Owner | None, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """How a process takes a run up: for whom, and on what terms."""
+    """How a process takes a run up: for whom, on what terms, and from whom its target came."""
 
     by: Who
     version: str
@@ -32,6 +32,7 @@ class Claim:
     file: str = ""
     mode: str = ""
     terms: Terms = AUTO
+    stole: str = ""
     lease_s: float = LEASE_S
 
 
@@ -99,7 +100,7 @@ def _claim(journal: Journal, row: RunRow, claim: Claim, clock: Clock, took_over:
         claim.version,
         claim.resumed,
         claim.file,
-        took_over,
+        "; ".join(filter(None, (claim.stole, took_over))),
         claim.mode,
         claim.terms,
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from holdfast.errors import LostOwnership, StoreCorrupt, StoreError, UsageError
+from holdfast.errors import LostOwnership, StoreCorrupt, StoreError, TargetLocked, UsageError
 from holdfast.model.facts import Fact, LifeStarted, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.ports.store import Appended, Output, RunRow, Stored
@@ -45,6 +45,7 @@ class MemoryDisk:
         self.commits = 0
         self.runs: dict[str, _Run] = {}
         self.spilled: dict[str, bytes] = {}
+        self.locks: dict[str, str] = {}
 
 
 class MemoryStore:
@@ -79,6 +80,7 @@ class MemoryStore:
                 beat_at=None,
             )
             made = _Run(row)
+            self._lock(run, fact.target)
             self._extend(run, made, (fact,))
             disk.runs[run] = made
             return True
@@ -103,7 +105,8 @@ class MemoryStore:
             others = tuple(stored.fact for stored in _stored(run, found.journal, after))
             if others and (only_if_current or epoch is None):
                 return Appended(False, len(found.journal), others)
-            self._extend(run, found, facts)
+            is_owned = epoch is None and found.row.owner is not None
+            self._extend(run, found, facts, is_owned=is_owned)
             return Appended(True, len(found.journal), others)
 
     def claim(self, run: str, fact: LifeStarted, *, after: int, expected_epoch: int) -> int | None:
@@ -112,6 +115,7 @@ class MemoryStore:
             found = self._run(run, after)
             if found.row.epoch != expected_epoch or len(found.journal) > after:
                 return None
+            self._lock(run, found.row.target)
             found.row = replace(
                 found.row, epoch=fact.epoch, owner=fact.owner, beat_monotonic=None, beat_at=None
             )
@@ -123,6 +127,8 @@ class MemoryStore:
             found = disk.runs.get(run)
             if found is not None and found.row.epoch == epoch:
                 found.row = replace(found.row, owner=None, beat_monotonic=None, beat_at=None)
+                if found.row.status == "cancelled":
+                    self._unlock(run)
                 disk.commits += 1
 
     def beat(self, run: str, epoch: int, monotonic: float, at: datetime) -> bool:
@@ -137,6 +143,7 @@ class MemoryStore:
     def remove(self, run: str) -> None:
         with self._held() as disk:
             removed = disk.runs.pop(run, None)
+            self._unlock(run)
             if removed is not None:
                 kept = {digest for other in disk.runs.values() for digest in other.spilled}
                 for digest in removed.spilled - kept:
@@ -182,6 +189,10 @@ class MemoryStore:
             and target in (None, row.target)
             and workflow in (None, row.workflow)
         ][:limit]
+
+    def holder(self, target: str) -> str | None:
+        with self._held() as disk:
+            return disk.locks.get(target)
 
     def changes(self) -> int:
         with self._held() as disk:
@@ -230,7 +241,18 @@ class MemoryStore:
             )
         return found
 
-    def _extend(self, run: str, found: _Run, facts: Sequence[Fact]) -> None:
+    def _lock(self, run: str, target: str | None) -> None:
+        """Give a run its target's lock. Raises TargetLocked."""
+        if target is not None and self.disk.locks.setdefault(target, run) != run:
+            raise TargetLocked(target, self.disk.locks[target])
+
+    def _unlock(self, run: str) -> None:
+        for target in [target for target, held in self.disk.locks.items() if held == run]:
+            del self.disk.locks[target]
+
+    def _extend(
+        self, run: str, found: _Run, facts: Sequence[Fact], *, is_owned: bool = False
+    ) -> None:
         """Append facts as one unit: all are rows before the first is seen."""
         link = found.journal[-1].link if found.journal else rows.first_link(run)
         added, row, kept = [], found.row, set[str]()
@@ -249,6 +271,8 @@ class MemoryStore:
             added.append(_Row(row.epoch, kind, body, link))
             if changed := rows.row_changes(fact):
                 row = replace(row, **changed)
+            if rows.frees(fact, owned=is_owned):
+                self._unlock(run)
         found.journal += added
         found.spilled |= kept
         found.row = row

@@ -123,6 +123,13 @@ def row_changes(fact: Fact) -> dict[str, Any]:
     return changed
 
 
+def frees(fact: Fact, *, owned: bool) -> bool:
+    """Return whether a run lets go of its target with `fact`; `owned` says whether a process
+    other than the one that wrote it may still be at work."""
+    when = glance(fact).frees
+    return when == "now" or (when == "unowned" and not owned)
+
+
 def dump_owner(owner: Owner) -> str:
     """Return an owner as JSON text."""
     return nested(owner)

@@ -22,7 +22,7 @@ from holdfast.errors import LostOwnership, StoreError, UsageError
 from holdfast.model.facts import Fact, LifeStarted, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.ports.store import Appended, Output, RunRow, Stored
-from holdfast.stores import sqlite_health, sqlite_rows
+from holdfast.stores import sqlite_health, sqlite_locks, sqlite_rows
 from holdfast.stores.lockfile import OnBlocked, beside
 from holdfast.stores.outputs import OutputFiles
 from holdfast.stores.row_tables import dump_time
@@ -78,6 +78,7 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> Head | None:
             head = sqlite_rows.insert_run(connection, run, fact)
             if head is not None:
+                sqlite_locks.take(connection, head.number, fact.target)
                 sqlite_rows.insert_facts(connection, head, (fact,), self._keep)
             return head
 
@@ -149,7 +150,8 @@ class SqliteStore:
         others = sqlite_rows.facts_after(connection, run, head, after)
         if others and only_if_current:
             return Appended(False, head.seq, others), head
-        sqlite_rows.insert_facts(connection, head, facts, self._keep)
+        is_owned = epoch is None and sqlite_rows.is_owned(connection, head.number)
+        sqlite_rows.insert_facts(connection, head, facts, self._keep, is_owned=is_owned)
         return Appended(True, head.seq, others), head
 
     def claim(self, run: str, fact: LifeStarted, *, after: int, expected_epoch: int) -> int | None:
@@ -159,6 +161,7 @@ class SqliteStore:
             head = self._head(connection, run, after)
             if head.epoch != expected_epoch or head.seq > after:
                 return None
+            sqlite_locks.take(connection, head.number, sqlite_rows.target_of(connection, run))
             head.epoch = fact.epoch
             taken = {
                 "epoch": fact.epoch,
@@ -176,12 +179,7 @@ class SqliteStore:
     def release(self, run: str, epoch: int) -> None:
         # Not hardened: after a power cut the owner is dead by its boot id anyway.
         self._database.write(
-            lambda connection: connection.execute(
-                "UPDATE run SET owner = NULL, beat_monotonic = NULL, beat_at = NULL "
-                "WHERE id = ? AND epoch = ?",
-                (run, epoch),
-            ),
-            durable=False,
+            lambda connection: sqlite_rows.release_run(connection, run, epoch), durable=False
         )
 
     def beat(self, run: str, epoch: int, monotonic: float, at: datetime) -> bool:
@@ -242,6 +240,9 @@ class SqliteStore:
             lambda connection: connection.execute(statement, values).fetchall()
         )
         return [sqlite_rows.run_row(row) for row in found]
+
+    def holder(self, target: str) -> str | None:
+        return self._database.read(lambda connection: sqlite_locks.holder(connection, target))
 
     def changes(self) -> int:
         def work(connection: sqlite3.Connection) -> int:

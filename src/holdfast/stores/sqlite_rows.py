@@ -11,7 +11,7 @@ from typing import Any, Final
 from holdfast.errors import StoreCorrupt
 from holdfast.model.facts import Fact, Owner, RunCreated
 from holdfast.ports.store import RunRow, Stored
-from holdfast.stores import rows
+from holdfast.stores import rows, sqlite_locks
 from holdfast.stores.row_tables import dump_time, load_time
 from holdfast.stores.sqlite_schema import SEQ_BITS, SEQ_MASK
 
@@ -50,9 +50,15 @@ class Head:
 
 
 def insert_facts(
-    connection: sqlite3.Connection, head: Head, facts: Sequence[Fact], spill: rows.Spill
+    connection: sqlite3.Connection,
+    head: Head,
+    facts: Sequence[Fact],
+    spill: rows.Spill,
+    *,
+    is_owned: bool = False,
 ) -> None:
-    """Append facts at `head` and move it. The caller knows that nothing follows it."""
+    """Append facts at `head` and move it. The caller knows that nothing follows it, and whether
+    a process other than the caller may be at work on the run."""
     for fact in facts:
         kind, body = rows.dump(fact, spill)
         head.seq += 1
@@ -61,6 +67,8 @@ def insert_facts(
         connection.execute(_INSERT, (row_id, head.epoch, kind, body, head.link))
         if changed := rows.row_changes(fact):
             update_run(connection, head.number, changed)
+        if rows.frees(fact, owned=is_owned):
+            sqlite_locks.free(connection, head.number)
 
 
 def next_row(head: Head, fact: Fact) -> tuple[bytes, tuple[Any, ...]] | None:
@@ -68,7 +76,7 @@ def next_row(head: Head, fact: Fact) -> tuple[bytes, tuple[Any, ...]] | None:
 
     None for a fact that is more than its row: it changes the run's, or may have to be spilled.
     """
-    if rows.row_changes(fact):
+    if rows.row_changes(fact) or rows.frees(fact, owned=False):
         return None
     kind, body = rows.dump(fact)
     if len(body) > PLAIN_CHARS_MAX or rows.SPILLED in body:
@@ -204,6 +212,29 @@ def update_run(connection: sqlite3.Connection, number: int, changed: dict[str, A
     columns = ", ".join(f"{column} = ?" for column in changed)
     values = [_column(value) for value in changed.values()]
     connection.execute(f"UPDATE run SET {columns} WHERE number = ?", (*values, number))
+
+
+def release_run(connection: sqlite3.Connection, run: str, epoch: int) -> None:
+    """Forget the owner of a run whose epoch is still `epoch`, and the lock of a cancelled one."""
+    released = connection.execute(
+        "UPDATE run SET owner = NULL, beat_monotonic = NULL, beat_at = NULL "
+        "WHERE id = ? AND epoch = ?",
+        (run, epoch),
+    )
+    if released.rowcount:
+        sqlite_locks.free_if_cancelled(connection, run)
+
+
+def is_owned(connection: sqlite3.Connection, number: int) -> bool:
+    """Return whether a process owns the run, alive or not."""
+    (owner,) = connection.execute("SELECT owner FROM run WHERE number = ?", (number,)).fetchone()
+    return owner is not None
+
+
+def target_of(connection: sqlite3.Connection, run: str) -> str | None:
+    """Return what a run that exists acts on."""
+    (target,) = connection.execute("SELECT target FROM run WHERE id = ?", (run,)).fetchone()
+    return None if target is None else str(target)
 
 
 def select_runs(

@@ -66,7 +66,14 @@ CREATE VIEW journal AS
     ORDER BY fact.id;
 """
 
-MIGRATIONS: Final = (_FIRST,)
+_LOCKS: Final = """
+CREATE TABLE lock (
+    target TEXT NOT NULL PRIMARY KEY,
+    run INTEGER NOT NULL UNIQUE REFERENCES run (number) ON DELETE CASCADE
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = (_FIRST, _LOCKS)
 """Forward only. Number n takes the schema from version n to n + 1; none ever changes."""
 
 VERSION: Final = len(MIGRATIONS)

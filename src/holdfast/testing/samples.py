@@ -35,8 +35,8 @@ LOOKALIKES: Final[tuple[dict[str, Any], ...]] = (
 
 
 def run_created(workflow: str = "upgrade", **changed: Any) -> RunCreated:
-    """Return the first fact of a run."""
-    made = RunCreated(AT, workflow, "upgrade.py", {"n": 1}, "digest", WHO, "db1", "confirm")
+    """Return the first fact of a run, on no target unless one is given: a target has one run."""
+    made = RunCreated(AT, workflow, "upgrade.py", {"n": 1}, "digest", WHO, mode="confirm")
     return dataclasses.replace(made, **changed)
 
 

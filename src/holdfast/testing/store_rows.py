@@ -25,6 +25,7 @@ from holdfast.testing.samples import (
     life_started,
     run_created,
 )
+from holdfast.testing.store_locks import STOLEN
 from holdfast.testing.store_opening import (
     LARGE,
     Opens,
@@ -67,8 +68,8 @@ class Rows(Opens):
     def test_a_row_names_the_run(self, tmp_path: Path) -> None:
         """Workflow, target, mode, file, and who started it under which name, are in the row."""
         store = self.open(tmp_path)
-        store.create("r", run_created())
-        anonymous = run_created(by=dataclasses.replace(WHO, claimed=""), target=None)
+        store.create("r", run_created(target="db1"))
+        anonymous = run_created(by=dataclasses.replace(WHO, claimed=""))
         store.create("s", anonymous)
         one, two = store.row("r"), store.row("s")
 
@@ -89,7 +90,8 @@ class Rows(Opens):
         ):
             at = AT + timedelta(seconds=n)
             store.create(run, run_created(workflow, target=target, at=at))
-        store.claim("ab", life_started(1), after=1, expected_epoch=0)
+            store.append(run, [STOLEN], after=1, epoch=None)  # for the next one on its target
+        store.claim("ab", life_started(1), after=2, expected_epoch=0)
 
         def ids(**wanted: Any) -> list[str]:
             return [row.id for row in store.rows(**wanted)]

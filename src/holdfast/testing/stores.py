@@ -11,8 +11,9 @@ while the first store is open or after it was closed, must show the same runs.
 from __future__ import annotations
 
 from holdfast.testing.store_journals import Journals, Others
+from holdfast.testing.store_locks import Locks
 from holdfast.testing.store_rows import Outputs, Rows, Values
 
 
-class StoreSuite(Journals, Others, Rows, Values, Outputs):
+class StoreSuite(Journals, Others, Locks, Rows, Values, Outputs):
     """Every promise of `ports.store`; subclass it, say how to `open`, and run it with pytest."""
