@@ -51,11 +51,10 @@ if TYPE_CHECKING:
         token,
     )
     from holdfast.flow.parameters import Secret
+    from holdfast.flow.questions import ask, confirm
     from holdfast.flow.running import Outcome
     from holdfast.flow.scopes import flight, parallel, postflight, preflight, stage
     from holdfast.flow.verbs import (
-        ask,
-        confirm,
         do,
         require,
         sleep,
@@ -82,7 +81,8 @@ _HOMES = {
     "flow.running": ("Outcome",),
     "flow.scopes": ("flight", "parallel", "postflight", "preflight", "stage"),
     "flow.decorator": ("step",),
-    "flow.verbs": ("ask", "confirm", "do", "require", "sleep", "sleep_until", "wait_for"),
+    "flow.questions": ("ask", "confirm"),
+    "flow.verbs": ("do", "require", "sleep", "sleep_until", "wait_for"),
     "flow.workflows": ("workflow",),
     "model.retry": ("Retry",),
     "model.types": ("register",),

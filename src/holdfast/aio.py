@@ -7,17 +7,16 @@ program that its blocking namesake drives.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from holdfast.engine import waiting
 from holdfast.engine.effects import Program
-from holdfast.engine.question import Question, question
 from holdfast.engine.scope import side_by_side
 from holdfast.engine.spec import Rules
-from holdfast.flow import verbs
+from holdfast.flow import questions, verbs
 from holdfast.flow.awaited import (
     AsyncStage,
     AsyncStepFunction,
@@ -30,9 +29,10 @@ from holdfast.flow.awaited import (
 from holdfast.flow.decorator import make_rules
 from holdfast.flow.inside import attempt, here, progress, save, saved, secret, token
 from holdfast.flow.inside import sh as blocking_sh
+from holdfast.flow.questions import Answered, Asking
 from holdfast.flow.scopes import OnFailure, branches_of, joined, limit_of
 from holdfast.flow.steps import Duration, Options, value_of
-from holdfast.flow.verbs import Answered
+from holdfast.model.hold_facts import OnExpiry
 from holdfast.model.types import NO_TYPES, Types
 from holdfast.runtime.aio import AsyncPerformer, drive
 from holdfast.runtime.context import Frame
@@ -131,10 +131,19 @@ async def sleep_until(moment: datetime) -> None:
     await drive(verbs.sleep_until_program(frame, moment), AsyncPerformer(frame.life))
 
 
-async def confirm(text: str) -> Answered:
+async def confirm(
+    text: str,
+    *,
+    approvers: Sequence[str] | None = None,
+    quorum: int = 1,
+    expires: Duration | None = None,
+    on_expiry: OnExpiry = "ask",
+) -> Answered:
     """Hold until a person says yes; see `holdfast.confirm`."""
     frame = place("confirm")
-    return verbs.answered(await _asked(frame, verbs.confirm_program(frame, text), NO_TYPES))
+    asking = Asking.of(approvers, quorum, expires, on_expiry)
+    program = questions.confirm_program(frame, text, asking)
+    return questions.answered(await _asked(frame, program, NO_TYPES))
 
 
 async def ask(
@@ -146,8 +155,7 @@ async def ask(
 ) -> R:
     """Ask a person for a value; see `holdfast.ask`."""
     frame = place("ask")
-    asked = Question(text, "question", type, None if choices is None else tuple(choices), default)
-    program = question(verbs.plain_call(frame, f"ask {text}"), asked)
+    program = questions.ask_program(frame, text, type, choices, default)
     return cast(R, await _asked(frame, program, Types.of(type)))
 
 

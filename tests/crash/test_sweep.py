@@ -11,8 +11,9 @@ from holdfast.app.starting import Setting, start
 from holdfast.errors import StepFailed
 from holdfast.flow.decorator import step
 from holdfast.flow.inside import save, saved
+from holdfast.flow.questions import ask, confirm
 from holdfast.flow.scopes import parallel, stage
-from holdfast.flow.verbs import ask, confirm, do, require, sleep, wait_for
+from holdfast.flow.verbs import do, require, sleep, wait_for
 from holdfast.flow.workflows import workflow
 from holdfast.model.facts import StepStarted, StepSucceeded
 from holdfast.model.retry import Retry

@@ -14,14 +14,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from holdfast.app import commands
+from holdfast.app import commands, holds
 from holdfast.app.starting import Setting, resume, start
 from holdfast.errors import Leaving, StepFailed
 from holdfast.flow.decorator import step
 from holdfast.flow.inside import save, saved
+from holdfast.flow.questions import ask, confirm
 from holdfast.flow.running import Outcome
 from holdfast.flow.scopes import parallel, stage
-from holdfast.flow.verbs import ask, confirm, do, require, sleep, wait_for
+from holdfast.flow.verbs import do, require, sleep, wait_for
 from holdfast.flow.workflows import Workflow, workflow
 from holdfast.model.facts import (
     Fact,
@@ -138,7 +139,7 @@ def asked(scene: Scene) -> None:
         ("approve", None, "looks good"), ("value", 3, ""), ("approve", None, ""),
         ("skip", None, "not here"),
     ):  # fmt: skip
-        commands.answer(
+        holds.answer(
             scene.store,
             RUN,
             scene.clock,

@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from holdfast.app import commands
+from holdfast.app import commands, holds
 from holdfast.app.loading import load_workflow
 from holdfast.app.starting import Setting, resume, start
 from holdfast.flow.running import Outcome
@@ -126,7 +126,7 @@ class Runs:
         return [output for _, output in self.store.read_output("r")]
 
     def answer(self, given: Any, **more: Any) -> str:
-        return commands.answer(self.store, "r", self.clock, TESTER, given, **more).text
+        return holds.answer(self.store, "r", self.clock, TESTER, given, **more).text
 
     def done(self, step: str, output: Any = None) -> str:
         return commands.mark_done(self.store, "r", step, self.clock, TESTER, output, "seen").text

@@ -153,7 +153,7 @@ def test_what_was_typed_before_is_dropped():
 
 def test_a_question_of_the_script_is_not_skipped():
     """Only a step that asks offers skip and auto: for a plain question they mean nothing."""
-    assert "ynpd" == "".join(key.letter for key in keys_of(Desk().opened))
+    assert "ynpd" == "".join(key.letter for key in keys_of(Desk().opened, RunState()))
 
 
 def test_in_doubt_is_done_with_reason_and_result():

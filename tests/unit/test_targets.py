@@ -12,8 +12,9 @@ from holdfast.app import commands
 from holdfast.app.reasons import why
 from holdfast.app.views import named
 from holdfast.errors import TargetLocked, UsageError
+from holdfast.flow.questions import confirm
 from holdfast.flow.running import Outcome
-from holdfast.flow.verbs import confirm, do
+from holdfast.flow.verbs import do
 from holdfast.flow.workflows import workflow
 from holdfast.model.facts import LifeStarted, LockStolen
 from holdfast.runtime.ownership import this_process

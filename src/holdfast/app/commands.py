@@ -10,17 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from holdfast.app.finding import find_hold, find_run, find_step
+from holdfast.app.finding import find_run, find_step
 from holdfast.app.wording import stands
 from holdfast.errors import RunLocked, UsageError
 from holdfast.model.facts import (
-    Answer,
-    AttemptFailed,
     Fact,
-    HoldAnswered,
-    HoldOpened,
     RunCancelled,
-    RunFailed,
     StepFoundDone,
     StepRearmed,
     StepSkipped,
@@ -28,7 +23,7 @@ from holdfast.model.facts import (
     Who,
 )
 from holdfast.model.json import Json
-from holdfast.model.state import AUTO_REST, HoldState, RunState
+from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
@@ -61,92 +56,6 @@ def decide(store: Store, run: str, choose: Decide) -> Done:
         if not facts or journal.append(facts, only_if_current=True):
             return Done(run, text)
     raise RunLocked(f"run {run} moves too fast to be decided upon; try again")
-
-
-def answer(
-    store: Store,
-    run: str,
-    clock: Clock,
-    by: Who,
-    given: Answer,
-    *,
-    hold: str | None = None,
-    value: Json = None,
-    comment: str = "",
-    auto_rest: bool = False,
-) -> Done:
-    """Answer an open hold; the first valid answer wins. Repeating it changes nothing.
-
-    Raises UsageError when there is no such hold, it was answered otherwise, or the answer does
-    not fit it, and for a no without a comment.
-    """
-    row = find_run(store, run)
-    if given in ("reject", "skip") and not comment:
-        raise UsageError(f"{given} needs a reason: add -m REASON")
-
-    def choose(state: RunState) -> tuple[Sequence[Fact], str]:
-        found = find_hold(state, row.id, hold)
-        said = _already_said(found, given)
-        if said is not None:
-            return (), said
-        _check_fits(found, given)
-        opened = found.opened
-        fact = HoldAnswered(
-            clock.now(), opened.id, by, given, AUTO_REST if auto_rest else value, comment,
-            opened.digest,
-        )  # fmt: skip
-        facts: tuple[Fact, ...] = (fact,)
-        if given == "reject" and not _is_owned(store, row.id):
-            facts += _failing(state, fact, opened)
-        return facts, f"{opened.id} ({opened.key or 'the run'}): {_PAST[given]}"
-
-    return decide(store, row.id, choose)
-
-
-def _is_owned(store: Store, run: str) -> bool:
-    row = store.row(run)
-    return row is not None and row.owner is not None and liveness(row.owner) != "dead"
-
-
-def _failing(state: RunState, no: HoldAnswered, opened: HoldOpened) -> tuple[Fact, ...]:
-    """Return what a no makes of a run that nobody runs now: it has failed, and a `resume` asks
-    again."""
-    message = f"rejected by {no.by.name}: {no.comment}"
-    if opened.kind not in ("confirm", "question"):
-        return (RunFailed(no.at, "Rejected", message),)
-    failed = AttemptFailed(no.at, opened.key, 0, "Rejected", message)
-    return failed, RunFailed(no.at, "Rejected", message, (opened.key,))
-
-
-_PAST = {"approve": "approved", "reject": "rejected", "skip": "skipped", "value": "answered"}
-
-
-def _already_said(hold: HoldState, given: Answer) -> str | None:
-    first = hold.answer
-    if first is None:
-        if hold.status == "void":
-            raise UsageError(f"hold {hold.opened.id} is void: what it asked about changed")
-        return None
-    by = first.by.name
-    if first.answer != given:
-        raise UsageError(
-            f"hold {hold.opened.id} was already {_PAST.get(first.answer, first.answer)} by {by}"
-        )
-    return f"already {_PAST.get(given, given)} by {by}"
-
-
-def _check_fits(hold: HoldState, given: Answer) -> None:
-    kind = hold.opened.kind
-    if kind == "in_doubt":
-        raise UsageError(
-            f"hold {hold.opened.id} asks whether {hold.opened.key} took effect: say `done` "
-            "(it did) or `retry` (run it again)"
-        )
-    if given == "skip" and "inputs" not in hold.opened.evidence:
-        raise UsageError(f"hold {hold.opened.id} asks about no step: approve or reject it")
-    if (kind == "question") != (given == "value") and given != "reject":
-        wanted = "answer RUN VALUE" if kind == "question" else "approve or reject"
-        raise UsageError(f"hold {hold.opened.id} is a {kind}: use {wanted}")
 
 
 def stop(

@@ -14,11 +14,13 @@ Field: TypeAlias = tuple[str, str]
 """A name of at most nine letters, and what there is to say under it."""
 
 GONE_SHOWN_MAX: Final = 10
+PLAN_SHOWN_MAX: Final = 40
 
 
 def evidence_of(opened: HoldOpened) -> tuple[Field, ...]:
     """Return what a person should see beside the question; the text is as it was recorded."""
-    return tuple((name, text) for name, text in _fields(opened) if text)
+    fields = (*_fields(opened), *_rules(opened))
+    return tuple((name, text) for name, text in fields if text)
 
 
 def changed_key(opened: HoldOpened) -> str:
@@ -33,6 +35,7 @@ def _fields(opened: HoldOpened) -> Iterator[Field]:
         case "confirm":
             yield "runs", _placed(_text(seen, "runs"), seen)
             yield "inputs", _text(seen, "inputs")
+            yield from _plan(seen)
             yield "undo", _text(seen, "undo")
             yield "why", _text(seen, "why")
         case "question":
@@ -50,6 +53,32 @@ def _fields(opened: HoldOpened) -> Iterator[Field]:
         case _:
             for name in seen:
                 yield name, _text(seen, name)
+
+
+def _plan(seen: dict[str, Json]) -> Iterator[Field]:
+    """Yield the steps that one yes covers."""
+    plan = seen.get("plan")
+    steps = plan if isinstance(plan, list) else []
+    for number, step in enumerate(steps[:PLAN_SHOWN_MAX], 1):
+        if isinstance(step, dict):
+            inputs = _text(step, "inputs")
+            yield f"{number}.", _text(step, "key") + (f"  ({inputs})" if inputs else "")
+    if len(steps) > PLAN_SHOWN_MAX:
+        yield "plan", f"and {len(steps) - PLAN_SHOWN_MAX} more: all of them in `show --json`"
+
+
+def _rules(opened: HoldOpened) -> Iterator[Field]:
+    """Yield whose answers count, how many must agree, and until when."""
+    electorate, until = opened.electorate, opened.expires_at
+    names = ", ".join(electorate.approvers)
+    if electorate.quorum > 1:
+        names = f"{electorate.quorum} of {names}" if names else f"{electorate.quorum} people"
+    if electorate.separate:
+        names = f"{names or 'anybody'}, but nobody who started or resumed the run"
+    yield "from", names
+    if until is not None:
+        then = "then it is a no" if opened.on_expiry == "reject" else "then it is asked again"
+        yield "until", f"{until:%Y-%m-%d %H:%M:%S} UTC; {then}"
 
 
 def _drift(seen: dict[str, Json]) -> Iterator[Field]:

@@ -245,9 +245,11 @@ def _ways(view: RunView) -> Iterator[Next]:
 
 
 def hold_ways(run: str, hold: HoldState, *, is_only: bool) -> Iterator[Next]:
-    """Yield the commands that answer a hold, with `--hold` where there are several."""
+    """Yield the commands that answer a hold, with `--hold` where there are several, or where
+    only some people may."""
     opened = hold.opened
-    which = () if is_only else ("--hold", opened.id)
+    is_named = not is_only or opened.electorate.approvers
+    which = ("--hold", opened.id) if is_named else ()
     match opened.kind:
         case "question":
             default = opened.evidence.get("default")

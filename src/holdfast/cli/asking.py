@@ -14,7 +14,7 @@ from holdfast.model.state import RunState
 
 ATTEMPTS_FIELD = "before"
 
-Means = Literal["approve", "auto", "skip", "reject", "park", "details", "done", "retry"]
+Means = Literal["approve", "unit", "auto", "skip", "reject", "park", "details", "done", "retry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Key:
 
 
 _YES = Key("y", "yes", "approve")
+_UNIT = Key("u", "unit: all of it", "unit")
+_STAGE = Key("u", "until the stage ends", "unit")
 _AUTO = Key("a", "auto from here on", "auto")
 _SKIP = Key("s", "skip", "skip", needs_reason=True)
 _NO = Key("n", "no", "reject", needs_reason=True)
@@ -44,16 +46,39 @@ _IT_DID = Key("y", "yes, it is done", "done", needs_reason=True)
 _AGAIN = Key("r", "run it again", "retry")
 
 
-def keys_of(opened: HoldOpened) -> tuple[Key, ...]:
+def keys_of(opened: HoldOpened, state: RunState, *, has_answered: bool = False) -> tuple[Key, ...]:
     """Return the keys that answer a hold; none for a question, whose value is typed."""
+    if has_answered:
+        # The others must agree: there is nothing left to say here but to leave.
+        return (_PARK, _DETAILS)
     if opened.kind == "question":
         return ()
     if opened.kind == "in_doubt":
         return (_IT_DID, _AGAIN, _PARK, _DETAILS)
-    if opened.kind == "confirm" and "undo" in opened.evidence:
-        # A step asks: it may be skipped, and its mode be changed.
-        return (_YES, _AUTO, _SKIP, _NO, _PARK, _DETAILS)
+    if opened.kind == "confirm" and "inputs" in opened.evidence:
+        # A step asks: it may be skipped, and more than it be agreed to.
+        wider = () if state.terms.is_guarded else (*_whole(opened, state), _AUTO)
+        return (_YES, *wider, _SKIP, _NO, _PARK, _DETAILS)
     return (_YES, _NO, _PARK, _DETAILS)
+
+
+def _whole(opened: HoldOpened, state: RunState) -> tuple[Key, ...]:
+    """Return the key that says yes to all of the unit or stage that the step is in."""
+    scope = scope_meant(opened, state)
+    if not scope:
+        return ()
+    return (_UNIT,) if state.scope(scope).kind == "unit" else (_STAGE,)
+
+
+def scope_meant(opened: HoldOpened, state: RunState) -> str:
+    """Return the unit around the step that asks, else its stage, or nothing."""
+    return state.enclosing(opened.key, "unit") or state.enclosing(opened.key, "stage")
+
+
+def name_to_type(opened: HoldOpened) -> str:
+    """Return what a person must type to say yes, where there is no way back; mostly nothing."""
+    name = opened.evidence.get("type_to_confirm")
+    return name if isinstance(name, str) else ""
 
 
 def question_lines(state: RunState, opened: HoldOpened, columns: int) -> list[str]:

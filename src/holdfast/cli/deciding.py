@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from holdfast.app import commands
+from holdfast.app import commands, holds
 from holdfast.app.answering import typed_answer
 from holdfast.app.commands import Done
 from holdfast.app.finding import find_hold, find_run
@@ -106,9 +106,9 @@ def _answer(
     row = find_run(desk.store, run)
     opened = find_hold(commands.state_of(desk.store, row), row.id, hold).opened
     click.echo(safe(f"{opened.id}: {opened.question}"), err=True)
-    done = commands.answer(
+    done = holds.answer(
         desk.store, row.id, desk.clock, desk.by, given,
-        hold=opened.id, comment=comment, value=value,
+        hold=hold, comment=comment, value=value,
     )  # fmt: skip
     desk.tell(done)
 
@@ -128,7 +128,7 @@ def answer(common: Common, run: str, value: str, hold: str | None, comment: str)
         row = find_run(desk.store, run)
         opened = find_hold(commands.state_of(desk.store, row), row.id, hold).opened
         given = typed_answer(opened, value) if opened.kind == "question" else value
-        _answer(desk, row.id, "value", opened.id, comment, given)
+        _answer(desk, row.id, "value", hold, comment, given)
 
 
 # --- steps ------------------------------------------------------------------------------------

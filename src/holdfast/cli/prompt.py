@@ -10,16 +10,25 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from holdfast.app.answering import typed_answer
 from holdfast.app.commands import mark_done, rearm
-from holdfast.cli.asking import Key, details, keys_of, question_lines
+from holdfast.app.holds import check_counts
+from holdfast.cli.asking import (
+    Key,
+    details,
+    keys_of,
+    name_to_type,
+    question_lines,
+    scope_meant,
+)
 from holdfast.cli.lines import Sink
 from holdfast.cli.live import Progress
 from holdfast.errors import HoldfastError, Leaving, StoreError, UsageError
-from holdfast.model.facts import Answer, HoldAnswered, Who
+from holdfast.model.facts import Answer, HoldAnswered, HoldOpened, Who
+from holdfast.model.holds import voter
 from holdfast.model.json import Json
 from holdfast.model.jsontext import loads
 from holdfast.model.state import AUTO_REST, HoldState, RunState
@@ -223,12 +232,20 @@ class Prompt:
     def _open(self, run: str, state: RunState, hold: HoldState) -> Dialog:
         opened = hold.opened
         self._ask.progress.pause(opened.id, opened.key)
-        dialog = self._dialog = Dialog(hold, keys_of(opened))
+        has_answered = self._has_answered(hold)
+        dialog = self._dialog = Dialog(hold, keys_of(opened, state, has_answered=has_answered))
         self._lines.forget()
         text = "\n".join(question_lines(state, opened, self._lines.columns))
         self._lines.write(f"{text}\n")
+        if has_answered:
+            self._lines.write("your answer is recorded; waiting for the others\n")
         self._show_keys(dialog)
         return dialog
+
+    def _has_answered(self, hold: HoldState) -> bool:
+        electorate = hold.opened.electorate
+        me = voter(self._ask.by, electorate)
+        return me in [voter(given.by, electorate) for given in hold.counted]
 
     def _show_keys(self, dialog: Dialog) -> None:
         if dialog.keys:
@@ -239,10 +256,10 @@ class Prompt:
     # --- one line ---
 
     def _take(self, run: str, state: RunState, dialog: Dialog, line: str) -> HoldAnswered | None:
-        if dialog.hold.opened.kind == "question":
-            return self._value(dialog, line)
+        if not dialog.keys:
+            return self._value(state, dialog, line)
         if dialog.chosen is not None:
-            return self._explained(run, dialog, dialog.chosen, line)
+            return self._explained(run, state, dialog, dialog.chosen, line)
         wanted = line.lower()
         key = next((key for key in dialog.keys if wanted in (key.letter, key.word)), None)
         if key is None:
@@ -265,19 +282,27 @@ class Prompt:
                 self._over()
                 rearm(self._ask.store, run, dialog.hold.opened.key, self._ask.clock, self._ask.by)
                 return None
-        if key.needs_reason:
+        name = name_to_type(dialog.hold.opened) if key.means == "approve" else ""
+        if key.needs_reason or name:
             dialog.chosen = key
-            self._lines.write("why? ")
+            self._lines.write(f"there is no way back: type {name} to go on: " if name else "why? ")
             return None
-        return self._answered(dialog, key)
+        return self._answered(state, dialog, key)
 
-    def _explained(self, run: str, dialog: Dialog, key: Key, line: str) -> HoldAnswered | None:
-        """Take the line that follows a choice: its reason, and for `done` the result."""
+    def _explained(
+        self, run: str, state: RunState, dialog: Dialog, key: Key, line: str
+    ) -> HoldAnswered | None:
+        """Take the line that follows a choice: its reason, the name that a way without return
+        asks for, and for `done` the result."""
+        if key.means == "approve":
+            if line != name_to_type(dialog.hold.opened):
+                raise UsageError("nothing was decided: that is not the name")
+            return self._answered(state, dialog, key)
         if not dialog.reason:
             if not line:
                 raise UsageError("nothing was decided: a reason is needed")
             if key.means != "done":
-                return self._answered(dialog, key, line)
+                return self._answered(state, dialog, key, line)
             dialog.reason = line
             self._lines.write("its result, as JSON (Enter: none): ")
             return None
@@ -288,23 +313,34 @@ class Prompt:
         mark_done(ask.store, run, opened.key, ask.clock, ask.by, output, reason)
         return None
 
-    def _value(self, dialog: Dialog, line: str) -> HoldAnswered | None:
+    def _value(self, state: RunState, dialog: Dialog, line: str) -> HoldAnswered | None:
         opened = dialog.hold.opened
         if not line:
             self._lines.write("type a value; Ctrl-D parks the run\n> ")
             return None
-        value = typed_answer(opened, line)
-        self._over()
-        return self._fact(dialog.hold, "value", value)
+        return self._checked(state, dialog, self._fact(opened, "value", typed_answer(opened, line)))
 
-    def _answered(self, dialog: Dialog, key: Key, comment: str = "") -> HoldAnswered:
-        self._over()
+    def _answered(
+        self, state: RunState, dialog: Dialog, key: Key, comment: str = ""
+    ) -> HoldAnswered:
+        opened = dialog.hold.opened
         given: Answer = {"skip": "skip", "reject": "reject"}.get(key.means, "approve")  # type: ignore[assignment]
         value = AUTO_REST if key.means == "auto" else None
-        return self._fact(dialog.hold, given, value, comment)
+        fact = self._fact(opened, given, value, comment)
+        if key.means == "unit":
+            fact = replace(fact, scope=scope_meant(opened, state))
+        return self._checked(state, dialog, fact)
 
-    def _fact(self, hold: HoldState, given: Answer, value: Json, comment: str = "") -> HoldAnswered:
-        opened, ask = hold.opened, self._ask
+    def _checked(self, state: RunState, dialog: Dialog, fact: HoldAnswered) -> HoldAnswered:
+        """Return an answer that counts. Raises UsageError, to be shown, for any other."""
+        check_counts(state, dialog.hold, fact)
+        self._over()
+        return fact
+
+    def _fact(
+        self, opened: HoldOpened, given: Answer, value: Json, comment: str = ""
+    ) -> HoldAnswered:
+        ask = self._ask
         return HoldAnswered(
             ask.clock.now(), opened.id, ask.by, given, value, comment, opened.digest
         )

@@ -1,4 +1,4 @@
-"""The verbs of a workflow that are steps of their own: do, require, waiting, questions.
+"""The verbs of a workflow that are steps of their own: do, require, waiting.
 
 Each verb builds a program; a blocking workflow drives it here, an async one in `holdfast.aio`.
 """
@@ -9,11 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import wraps
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from holdfast.engine import waiting
 from holdfast.engine.effects import Program
-from holdfast.engine.question import Question, question
 from holdfast.engine.spec import Call
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.decorator import is_async, make_rules
@@ -25,7 +24,6 @@ from holdfast.flow.steps import (
     value_of,
 )
 from holdfast.model.durations import seconds, show
-from holdfast.model.types import NO_TYPES, Types
 from holdfast.runtime.context import Frame, in_workflow
 from holdfast.runtime.driving import drive
 
@@ -34,14 +32,6 @@ R = TypeVar("R")
 
 class RequirementFailed(HoldfastError):
     """What a `require` asked for is not so."""
-
-
-class Answered(NamedTuple):
-    """Who said yes, when, and what they added."""
-
-    by: str
-    at: datetime
-    comment: str
 
 
 def do(label: str, fn: Callable[..., R], *args: Any, **options: Any) -> R:
@@ -169,41 +159,3 @@ def plain_call(frame: Frame, label: str) -> Call:
 
 def _nothing() -> None:
     return None
-
-
-# --- questions ---
-
-
-def confirm(text: str) -> Answered:
-    """Hold until a person says yes; return who, when and their comment.
-
-    Raises StepFailed when the answer is no; `resume` asks again.
-    """
-    frame = in_workflow("confirm")
-    found = drive(confirm_program(frame, text), frame.life.performer())
-    return answered(value_of(frame.life.journal.load(found), NO_TYPES))
-
-
-def confirm_program(frame: Frame, text: str) -> Program[Any]:
-    return question(plain_call(frame, f"confirm {text}"), Question(text, "confirm"))
-
-
-def answered(value: Any) -> Answered:
-    return Answered(value["by"], value["at"], value["comment"])
-
-
-def ask(
-    text: str,
-    type: type[R] = str,  # type: ignore[assignment]
-    *,
-    choices: list[R] | None = None,
-    default: R | None = None,
-) -> R:
-    """Ask a person for a value and return it, typed; the run holds until it is given.
-
-    A default is offered and never taken by itself.
-    """
-    frame = in_workflow("ask")
-    asked = Question(text, "question", type, None if choices is None else tuple(choices), default)
-    found = drive(question(plain_call(frame, f"ask {text}"), asked), frame.life.performer())
-    return value_of(frame.life.journal.load(found), Types.of(type))  # type: ignore[return-value]

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from holdfast.engine.effects import Call, Effect, Outcome, Record
-from holdfast.errors import Leaving, LostOwnership, StoreError
+from holdfast.errors import Leaving, LostOwnership, StoreError, UsageError
 from holdfast.model.facts import Fact, HoldVoided, RunFailed, RunStopped, StopKind, StopRequested
 from holdfast.model.state import HoldState, RunState
 from holdfast.ports.clock import Clock
@@ -84,6 +84,7 @@ class Life:
         self.in_body = False
         self.afterwards = Afterwards()
         self.params: Mapping[str, object] = {}
+        self.people: Callable[[Sequence[str]], tuple[str, ...]] = names_alone
         self._edited: set[str] = set()
         self._main = threading.get_ident()
         self._deadline = None if budget_s is None else clock.monotonic() + budget_s
@@ -295,6 +296,14 @@ class Life:
         except (StoreError, LostOwnership):
             # The next life finds this process gone, or the store's own error explains it.
             pass
+
+
+def names_alone(names: Sequence[str]) -> tuple[str, ...]:
+    """Return approvers as they are; there is no inventory, so nobody is in a group."""
+    for name in names:
+        if name.startswith("@"):
+            raise UsageError(f"approvers: there is no group {name!r}, for there is no inventory")
+    return tuple(names)
 
 
 def exit_code_of(holds: list[HoldState]) -> int:

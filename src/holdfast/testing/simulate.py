@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, cast
 
-from holdfast.app import commands
+from holdfast.app import commands, holds
 from holdfast.app.starting import Setting, resume, start
 from holdfast.engine.effects import Effect, Record
 from holdfast.engine.spec import Check
 from holdfast.errors import Leaving, NotDone, StepFailed, UsageError
 from holdfast.flow.decorator import step
 from holdfast.flow.inside import save, saved
+from holdfast.flow.questions import ask, confirm
 from holdfast.flow.running import Outcome
 from holdfast.flow.scopes import parallel, stage
-from holdfast.flow.verbs import ask, confirm, sleep
+from holdfast.flow.verbs import sleep
 from holdfast.flow.workflows import Workflow, workflow
 from holdfast.model.codec import encode
 from holdfast.model.facts import (
@@ -233,7 +234,7 @@ class World:
         for hold in state.open_holds:
             given = {"confirm": "approve", "question": "value"}.get(hold.opened.kind)
             if given is not None and self.dice.random() < 0.8:
-                commands.answer(
+                holds.answer(
                     self.store, RUN, self.clock, TESTER, cast(Any, given),
                     hold=hold.opened.id,
                 )  # fmt: skip

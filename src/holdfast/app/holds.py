@@ -1,0 +1,164 @@
+"""Answer a hold: the first valid answer decides, and every answer that came is kept.
+
+Two people may answer at once. One of them decides; the other's answer is recorded beside it,
+without effect, and they are told who was first. Nothing is recorded of an answer that never
+could have counted: from somebody who may not decide, or after the hold expired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from holdfast.app.commands import Done, decide
+from holdfast.app.finding import find_hold, find_run
+from holdfast.errors import HoldfastError, UsageError
+from holdfast.model.facts import (
+    Answer,
+    AttemptFailed,
+    Fact,
+    HoldAnswered,
+    HoldOpened,
+    RunFailed,
+    Who,
+)
+from holdfast.model.holds import HoldState, refusal, voter
+from holdfast.model.json import Json
+from holdfast.model.state import AUTO_REST, RunState
+from holdfast.ports.clock import Clock
+from holdfast.ports.store import Store
+from holdfast.runtime.ownership import liveness
+
+_PAST = {"approve": "approved", "reject": "rejected", "skip": "skipped", "value": "answered"}
+
+
+class TooLate(UsageError):
+    """Somebody else had decided; this answer is kept, and changes nothing."""
+
+
+def answer(
+    store: Store,
+    run: str,
+    clock: Clock,
+    by: Who,
+    given: Answer,
+    *,
+    hold: str | None = None,
+    value: Json = None,
+    comment: str = "",
+    auto_rest: bool = False,
+) -> Done:
+    """Answer an open hold. Repeating an answer changes nothing.
+
+    Durable on return. Raises UsageError, recording nothing, when there is no such hold, the
+    answer does not fit it or does not count, a no has no comment, or `hold` is not named where
+    the target has approvers; TooLate when it was decided otherwise before.
+    """
+    row = find_run(store, run)
+    if given in ("reject", "skip") and not comment:
+        raise UsageError(f"{given} needs a reason: add -m REASON")
+    refused: list[HoldfastError] = []
+
+    def choose(state: RunState) -> tuple[Sequence[Fact], str]:
+        refused.clear()
+        found = find_hold(state, row.id, hold)
+        opened = found.opened
+        if hold is None and opened.electorate.approvers:
+            raise UsageError(
+                f"{row.target or row.id} has approvers: say what you answer with --hold "
+                f"{opened.id} ({opened.question})"
+            )
+        fact = HoldAnswered(
+            clock.now(), opened.id, by, given, AUTO_REST if auto_rest else value, comment,
+            opened.digest,
+        )  # fmt: skip
+        if found.status != "open":
+            return _after_the_fact(state, found, fact, refused)
+        check_fits(found, given)
+        check_counts(state, found, fact)
+        facts: tuple[Fact, ...] = (fact,)
+        if given == "reject" and not _is_owned(store, row.id):
+            facts += _failing(state, fact, opened)
+        return facts, f"{opened.id} ({opened.key or 'the run'}): {said(found, fact)}"
+
+    done = decide(store, row.id, choose)
+    if refused:
+        raise refused[0]
+    return done
+
+
+def said(hold: HoldState, fact: HoldAnswered) -> str:
+    """Return what an answer that counts makes of an open hold, and who else must agree."""
+    past, electorate = _PAST[fact.answer], hold.opened.electorate
+    so_far = dict.fromkeys([*hold.agreeing(fact), voter(fact.by, electorate)])
+    if fact.answer == "reject" or len(so_far) >= electorate.quorum:
+        return past
+    left = [name for name in electorate.approvers if name not in so_far]
+    whom = f" of {', '.join(left)}" if left else ""
+    more = electorate.quorum - len(so_far)
+    return f"{past} by {len(so_far)} of {electorate.quorum}; {more} more{whom} must agree"
+
+
+def check_counts(state: RunState, hold: HoldState, fact: HoldAnswered) -> None:
+    """Raise UsageError when an answer would not count: whose it is, or when it comes."""
+    why = refusal(hold.opened, fact, state.starters)
+    if why:
+        name = f"hold {hold.opened.id} cannot be {_PAST[fact.answer]} by {fact.by.name}"
+        raise UsageError(f"{name}: {why}")
+    if fact.value == AUTO_REST and state.terms.is_guarded:
+        raise UsageError("the target names its approvers: each step asks for itself")
+
+
+def check_fits(hold: HoldState, given: Answer) -> None:
+    """Raise UsageError when this kind of hold cannot be answered so."""
+    kind, id = hold.opened.kind, hold.opened.id
+    if kind == "in_doubt":
+        raise UsageError(
+            f"hold {id} asks whether {hold.opened.key} took effect: say `done` (it did) or "
+            "`retry` (run it again)"
+        )
+    if given == "skip" and "inputs" not in hold.opened.evidence:
+        raise UsageError(f"hold {id} asks about no single step: approve or reject it")
+    if (kind == "question") != (given == "value") and given != "reject":
+        wanted = "answer RUN VALUE" if kind == "question" else "approve or reject"
+        raise UsageError(f"hold {id} is a {kind}: use {wanted}")
+
+
+def _after_the_fact(
+    state: RunState, hold: HoldState, fact: HoldAnswered, refused: list[HoldfastError]
+) -> tuple[Sequence[Fact], str]:
+    """Return what is recorded of an answer to a hold that is decided, and what to say."""
+    opened, first = hold.opened, hold.answer
+    if hold.status == "void":
+        raise UsageError(f"hold {opened.id} is void: what it asked about changed")
+    if first is None:
+        why = refusal(opened, fact, ()) or "nobody answered in time"
+        raise UsageError(f"hold {opened.id} has expired: {why}; `resume` asks again")
+    already = f"already {_PAST.get(first.answer, first.answer)} by {first.by.name}"
+    has_said_so = any(
+        (known.by.name, known.answer) == (fact.by.name, fact.answer) for known in hold.answers
+    )
+    if fact.answer == first.answer:
+        if has_said_so or state.is_finished:
+            return (), already
+        return (fact,), f"{already}; your answer is recorded beside it"
+    if has_said_so or state.is_finished or first.by.name == fact.by.name:
+        raise TooLate(f"hold {opened.id} was {already}")
+    refused.append(
+        TooLate(f"hold {opened.id} was {already}; yours is recorded, and changes nothing")
+    )
+    return (fact,), ""
+
+
+def _is_owned(store: Store, run: str) -> bool:
+    row = store.row(run)
+    return row is not None and row.owner is not None and liveness(row.owner) != "dead"
+
+
+def _failing(state: RunState, no: HoldAnswered, opened: HoldOpened) -> tuple[Fact, ...]:
+    """Return what a no makes of a run that nobody runs now: it has failed, and a `resume` asks
+    again."""
+    message = f"rejected by {no.by.name}: {no.comment}"
+    if opened.kind not in ("confirm", "question") or opened.covers:
+        return (RunFailed(no.at, "Rejected", message),)
+    failed = AttemptFailed(no.at, opened.key, 0, "Rejected", message)
+    return failed, RunFailed(no.at, "Rejected", message, (opened.key,))
