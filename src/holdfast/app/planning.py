@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import Any, Literal
 
+from holdfast.engine.spec import Ahead
 from holdfast.engine.step import location_of
 from holdfast.engine.trace import Trace
 from holdfast.errors import HoldfastError, Leaving, StepFailed
@@ -24,6 +27,7 @@ from holdfast.model.facts import (
     TimerSet,
     Who,
 )
+from holdfast.model.holds import Holds
 from holdfast.model.json import Json
 from holdfast.model.state import RunState
 from holdfast.model.terms import AUTO, Terms
@@ -47,6 +51,7 @@ class Planned:
     location: str = ""
     marks: tuple[str, ...] = ()
     says: str = ""
+    code: str = ""
 
 
 @dataclass(slots=True)
@@ -61,6 +66,7 @@ class Plan:
     file: str
     params: dict[str, Json]
     recorded: int
+    terms: Terms = AUTO
     steps: list[Planned] = field(default_factory=list)
     depends_on: str = ""
     fails: str = ""
@@ -73,6 +79,9 @@ class Plan:
             "file": self.file,
             "params": self.params,
             "recorded": self.recorded,
+            "mode": self.terms.mode,
+            "rule": self.terms.rule,
+            "ask": self.terms.ask,
             "steps": [
                 {
                     "key": line.key,
@@ -99,9 +108,11 @@ def plan(
     run: str | None = None,
     target: str | None = None,
     terms: Terms = AUTO,
+    unanswered: bool = False,
 ) -> Plan:
     """Walk `workflow` and return what it would do on `terms`; with `run`, what is left of it.
 
+    With `unanswered` it is as if nobody had answered any hold of the run yet.
     Nothing is written, and no step is called but those with `reads=True` and checks. The code
     between the steps does run, as it does at every resume. Raises UsageError for wrong
     parameters, and what the script raises there.
@@ -116,12 +127,40 @@ def plan(
         )  # fmt: skip
         journal.append((created,))
     journal.state.terms = terms
+    if unanswered:
+        journal.state.holds = Holds()
     finished = sum(step.is_finished for step in journal.state.steps.values())
-    found = Plan(workflow.name, workflow.file, recorded, finished)
+    found = Plan(workflow.name, workflow.file, recorded, finished, terms)
     journal.observers.append(_Writer(found).fact)
     life = DryLife(journal, clock)
     _walk(workflow, checked, life, found)
     return found
+
+
+def steps_ahead(
+    workflow: Workflow[..., Any],
+    params: Mapping[str, object],
+    clock: Clock,
+    *,
+    store: Store,
+    run: str,
+    terms: Terms,
+) -> Callable[[str], tuple[Ahead, ...]]:
+    """Return what tells, by scope, which steps of a run will be asked about, as far as a plan
+    made now can name them. What the script prints meanwhile is dropped: it will print it again.
+    """
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        found = plan(workflow, params, clock, store=store, run=run, terms=terms, unanswered=True)
+    asked = [
+        Ahead(line.key, line.shown, line.code)
+        for line in found.steps
+        if line.will == "ask and run" and line.rule == terms.rule
+    ]
+
+    def ahead(scope: str) -> tuple[Ahead, ...]:
+        return tuple(step for step in asked if step.key.startswith(f"{scope}/"))
+
+    return ahead
 
 
 def _journal(store: Store | None, run: str | None) -> DryJournal:
@@ -198,7 +237,7 @@ class _Writer:
         marks = ("once",) if fact.once else ()
         rule = fact.decided_by if asked is None else asked
         shown = re.sub(r"(Unknown|Eventually)\(of='([^']*)'\)", r"<\2>", fact.shown)
-        self._add(Planned(fact.key, will, rule, shown, fact.location, marks))
+        self._add(Planned(fact.key, will, rule, shown, fact.location, marks, code=fact.code))
 
     def _add(self, line: Planned) -> None:
         if line.key not in self._lines:

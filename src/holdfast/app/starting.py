@@ -10,8 +10,10 @@ from typing import Any
 
 from holdfast.app.finding import find_run
 from holdfast.app.loading import load_workflow
+from holdfast.app.planning import steps_ahead
 from holdfast.app.targets import on_target
 from holdfast.app.terms import terms_for
+from holdfast.engine.spec import Ahead, nothing_ahead
 from holdfast.errors import RunLocked, UsageError
 from holdfast.flow.running import Outcome, live
 from holdfast.flow.workflows import Workflow
@@ -165,6 +167,11 @@ def _live(
     created = journal.state.created
     assert created is not None
     params = {name: decode(value, workflow.types) for name, value in created.params.items()}
+    ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead
+    if terms.ask != "step" and terms.mode != "auto":
+        ahead = steps_ahead(
+            workflow, params, setting.clock, store=setting.store, run=journal.run, terms=terms
+        )
     return live(
         workflow,
         params,
@@ -175,6 +182,7 @@ def _live(
         budget_s=setting.budget_s,
         lease_s=setting.lease_s,
         performers=setting.performers,
+        ahead=ahead,
     )
 
 

@@ -77,6 +77,8 @@ def lines_of(found: Plan) -> Iterator[str]:
 
         shown = {name: decode(value, NO_TYPES) for name, value in found.params.items()}
         yield f"Parameters: {safe(fingerprint(shown)[1])}"
+    per = "" if found.terms.ask == "step" else f"; one yes covers a whole {found.terms.ask}"
+    yield f"Mode: {safe(found.terms.rule)}{per}"
     will = sum(line.will in ("run", "ask and run") for line in found.steps)
     asks = sum(line.will in ("ask and run", "hold") for line in found.steps)
     done = f", {found.recorded} recorded already" if found.recorded else ""

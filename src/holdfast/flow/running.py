@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast.engine.spec import Ahead, nothing_ahead
 from holdfast.engine.step import location_of
 from holdfast.engine.trace import Trace
 from holdfast.errors import (
@@ -57,6 +58,7 @@ def live(
     budget_s: float | None = None,
     lease_s: float = LEASE_S,
     performers: Performers = Performer,
+    ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead,
 ) -> Outcome:
     """Walk the workflow once, under the ownership that `journal` has, and return how it ended.
 
@@ -64,7 +66,7 @@ def live(
     On return the run is given back, and everything it says is durable.
     """
     life = Life(journal, clock, person, performers, budget_s=budget_s)
-    life.params = params
+    life.params, life.ahead = params, ahead
     if listeners:
         life.listeners.extend(listeners)
         journal.observers.append(_telling(life))

@@ -240,6 +240,7 @@ def _call(
         redact=frame.life.redactor,
         edited=frame.life.note_edited,
         types=step.types,
+        ahead=frame.life.ahead,
     )
     if options.check is not None:
         check = _helper(frame, options.check, arguments)

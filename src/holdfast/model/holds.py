@@ -76,10 +76,10 @@ class Holds(dict[str, HoldState]):
         return None
 
     def covering(self, key: str, epoch: int) -> HoldState | None:
-        """Return a hold whose yes covers the step `key` in the life `epoch`: a yes to a stage or
-        a unit is good for the life that first acts upon it."""
+        """Return a hold whose yes covers the step `key` in the life `epoch`, which has acted upon
+        it before: a yes to a stage or a unit is good for one life."""
         for hold in reversed(self._wide):
-            if hold.used_in in (None, epoch) and hold.covers(key):
+            if hold.used_in == epoch and hold.covers(key):
                 return hold
         return None
 

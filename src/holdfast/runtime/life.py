@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Protocol
 
 from holdfast.engine.effects import Call, Effect, Outcome, Record
+from holdfast.engine.spec import Ahead, nothing_ahead
 from holdfast.errors import Leaving, LostOwnership, StoreError, UsageError
 from holdfast.model.facts import Fact, HoldVoided, RunFailed, RunStopped, StopKind, StopRequested
 from holdfast.model.state import HoldState, RunState
@@ -84,6 +85,7 @@ class Life:
         self.in_body = False
         self.afterwards = Afterwards()
         self.params: Mapping[str, object] = {}
+        self.ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead
         self.people: Callable[[Sequence[str]], tuple[str, ...]] = names_alone
         self._edited: set[str] = set()
         self._main = threading.get_ident()
