@@ -66,6 +66,15 @@ def test_a_no_that_comes_too_late_is_recorded(runs: Runs) -> None:
     assert "approved" == runs.state.holds["h1"].status
 
 
+def test_who_may_not_decide_is_not_recorded_afterwards_either(runs: Runs) -> None:
+    """They are told how it was decided, and nothing more."""
+    runs.start(asks(approvers=["ana"]))
+    says(runs, ANA)
+
+    assert "already approved by ana" == says(runs, CLEO)
+    assert 1 == len(runs.facts(f.HoldAnswered))
+
+
 def test_a_repeated_answer_is_recorded_once(runs: Runs) -> None:
     """Saying it again changes nothing, and is no error."""
     runs.start(asks())

@@ -8,6 +8,7 @@ could have counted: from somebody who may not decide, or after the hold expired.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from holdfast.app.commands import Done, decide
 from holdfast.app.finding import find_hold, find_run
@@ -133,15 +134,16 @@ def _after_the_fact(
     if first is None:
         why = refusal(opened, fact, ()) or "nobody answered in time"
         raise UsageError(f"hold {opened.id} has expired: {why}; `resume` asks again")
+    why = refusal(replace(opened, expires_at=None), fact, state.starters)
     already = f"already {_PAST.get(first.answer, first.answer)} by {first.by.name}"
     has_said_so = any(
         (known.by.name, known.answer) == (fact.by.name, fact.answer) for known in hold.answers
     )
     if fact.answer == first.answer:
-        if has_said_so or state.is_finished:
+        if has_said_so or why or state.is_finished:
             return (), already
         return (fact,), f"{already}; your answer is recorded beside it"
-    if has_said_so or state.is_finished or first.by.name == fact.by.name:
+    if has_said_so or why or state.is_finished or first.by.name == fact.by.name:
         raise TooLate(f"hold {opened.id} was {already}")
     refused.append(
         TooLate(f"hold {opened.id} was {already}; yours is recorded, and changes nothing")

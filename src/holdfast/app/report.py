@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+from holdfast.app.decisions import decisions
 from holdfast.app.reasons import Why, why_of
 from holdfast.app.sentences import sentence
 from holdfast.app.timeline import fact_event, subject_of
@@ -38,6 +39,7 @@ def export_markdown(store: Store, run: str) -> str:
         *_steps(store, view),
         *_failures(view),
         *_holds(view),
+        *_decisions(store, view),
         *_events(store, view),
         *_output(store, view),
     ]
@@ -54,7 +56,7 @@ def _header(view: RunView, reason: Why) -> Iterator[str]:
     yield ""
     facts = {
         "Script": _cell(row.file),
-        "Mode": state.mode or "auto",
+        "Mode": _cell(_mode(state)),
         "Started": f"{_when(row.started_at)} by {_cell(named(state.created.by))}",
         "Ended": _ended(row),
         "Lives": str(len(state.lives)),
@@ -62,6 +64,12 @@ def _header(view: RunView, reason: Why) -> Iterator[str]:
     yield from _table(("", ""), [(f"**{name}**", value) for name, value in facts.items()])
     if len(state.lives) > 1:
         yield from _lives(state)
+
+
+def _mode(state: RunState) -> str:
+    terms = state.terms
+    asks = "" if terms.ask == "step" else f"; one yes covers a whole {terms.ask}"
+    return f"{terms.mode} ({terms.rule}{asks})"
 
 
 def _ended(row: RunRow) -> str:
@@ -161,6 +169,24 @@ def _hold_rows(hold: HoldState) -> Iterator[tuple[str, ...]]:
     for answer in hold.answers:
         said = answer.answer if answer.value is None else f"{answer.answer} {_value(answer.value)}"
         yield (*asked, said, _cell(named(answer.by)), _when(answer.at), _cell(answer.comment))
+
+
+def _decisions(store: Store, view: RunView) -> Iterator[str]:
+    """Everything that people decided, also what came too late to have an effect."""
+    rows = [
+        (
+            str(decision.seq),
+            _when(decision.at),
+            _cell(named(decision.by)),
+            _cell(decision.place),
+            _cell(decision.what, SENTENCE_CHARS_MAX),
+            _cell(decision.digest[:12]),
+        )
+        for decision in decisions(store, view.id)
+    ]
+    yield "## Decisions"
+    yield ""
+    yield from _table(("#", "at", "by", "from", "what", "bound to"), rows)
 
 
 def _events(store: Store, view: RunView) -> Iterator[str]:

@@ -113,8 +113,8 @@ def head_lines(view: RunView, paper: Paper, now: datetime) -> Iterator[str]:
     if len(state.lives) > 1:
         last = state.lives[-1]
         lines["lives"] = f"{len(state.lives)}, the last since {when(last.at)} by {named(last.by)}"
-    if state.mode:
-        lines["mode"] = state.mode
+    per = "" if state.terms.ask == "step" else f"; one yes covers a whole {state.terms.ask}"
+    lines["mode"] = f"{state.terms.rule}{per}"
     lines["script"] = row.file
     if state.created.params:
         shown = (f"{name}={dumps(value)}" for name, value in state.created.params.items())

@@ -8,6 +8,7 @@ of steps that declare `reads=True`, and checks, which look at the world and chan
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from holdfast.engine.effects import (
@@ -19,8 +20,10 @@ from holdfast.engine.effects import (
     Submit,
     Wait,
 )
+from holdfast.errors import Leaving
 from holdfast.model.encoding import encode
 from holdfast.model.facts import Fact, HoldAnswered, StepStarted, TimerSet, Who
+from holdfast.model.holds import refusal
 from holdfast.model.keys import label_of
 from holdfast.model.state import HoldState, RunState
 from holdfast.model.unknown import DependsOnUnknown, Eventually, Unknown
@@ -64,15 +67,21 @@ class DryLife(Life):
 
 
 class _Everybody:
-    """Says yes to everything, so that the plan can show what comes after."""
+    """Says yes to everything, as whoever may, so that the plan can show what comes after."""
 
     def attend(self, run: str, state: RunState, holds: Sequence[HoldState]) -> HoldAnswered | None:
-        opened = holds[-1].opened
-        at = opened.at
+        hold = holds[-1]
+        opened = hold.opened
+        answer = HoldAnswered(opened.at, opened.id, PLANNER, "approve", digest=opened.digest)
         if opened.kind == "question":
             value = encode(Unknown(f"the answer to {opened.question!r}"))
-            return HoldAnswered(at, opened.id, PLANNER, "value", value, digest=opened.digest)
-        return HoldAnswered(at, opened.id, PLANNER, "approve", digest=opened.digest)
+            answer = replace(answer, answer="value", value=value)
+        for name in opened.electorate.approvers or (f"{PLANNER.user} {len(hold.counted)}",):
+            given = replace(answer, by=Who(name, ""))
+            counts = not refusal(opened, given, state.starters)
+            if counts and name not in hold.agreeing(given):
+                return given
+        raise Leaving(f"nobody may say yes to {opened.question!r}", 3, "park")
 
 
 class DryPerformer(Performer):
