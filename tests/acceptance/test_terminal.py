@@ -131,7 +131,8 @@ def test_yes_is_typed(shell: Shell):
     for node in ("n1", "n2", "n3"):
         seen = terminal.until("> $")
         assert f"drain {node}?" in seen
-        assert "[y]es  [a]uto from here on  [s]kip  [n]o  [p]ark  [d]etails" in seen
+        keys = "[y]es  [u]ntil the stage ends  [a]uto from here on  [s]kip  [n]o  [p]ark  [d]etails"
+        assert keys in seen
         terminal.type("y\n")
     code, _ = terminal.end()
 

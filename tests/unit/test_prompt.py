@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from holdfast.app.answering import typed_answer
-from holdfast.cli.asking import keys_of, question_lines
+from holdfast.cli.asking import key_lines, keys_of, question_lines
 from holdfast.cli.lines import Lines as LogLines
 from holdfast.cli.prompt import POLL_S, Ask, Parking, Prompt, Waiting
 from holdfast.errors import Leaving, UsageError
 from holdfast.model import facts as f
 from holdfast.model.codec import encode
 from holdfast.model.state import AUTO_REST, HoldState, RunState
+from holdfast.model.terms import Electorate, Terms
 from holdfast.runtime.journal import Journal
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.samples import OWNER, WHO, run_created
@@ -189,6 +191,87 @@ def test_a_result_that_is_no_json_decides_nothing():
 def _doubt(desk: Desk) -> None:
     desk.journal.append((f.StepStarted(AT, "drain n7", 1, once=True),), only_if_current=True)
     desk.journal.append((f.StepDoubted(AT, "drain n7", 1, "killed"),), only_if_current=True)
+
+
+# --- more than one step, more than one person, no way back ---
+
+
+def _in(desk: Desk, kind: str, scope: str) -> None:
+    desk.journal.append((f.ScopeEntered(AT, scope, kind),), only_if_current=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["stage", "unit"])
+def test_a_yes_to_the_whole_of_it(kind: str):
+    """`u` says yes to the unit or stage around the step, and records which."""
+    desk = Desk(**STEP)
+    _in(desk, kind, "flight")
+    desk.opened = replace(desk.opened, key="flight/drain n7")
+    given, shown = desk.attend("u")
+
+    assert given is not None
+    assert ("approve", "flight") == (given.answer, given.scope)
+    assert "[u]n" in shown
+
+
+def test_a_target_with_approvers_is_not_loosened_at_the_prompt():
+    """Neither a whole stage nor the rest of the run is offered."""
+    desk = Desk(**STEP)
+    desk.journal.append(
+        (f.LifeStarted(AT, 1, OWNER, WHO, "0", terms=Terms("confirm", is_guarded=True)),),
+        only_if_current=True,
+    )
+    _in(desk, "stage", "flight")
+    desk.opened = replace(desk.opened, key="flight/drain n7")
+    given, shown = desk.attend("a", "u", None)
+
+    assert given is None
+    assert "[y]es  [s]kip  [n]o  [p]ark  [d]etails" in shown
+
+
+def test_who_may_not_approve_is_told_so():
+    """The answer is not recorded, and the prompt stays for a no, or to park."""
+    desk = Desk(**STEP)
+    desk.opened = replace(desk.opened, electorate=Electorate(("ben",)))
+    given, shown = desk.attend("y", None)
+
+    assert given is None
+    assert "Ada Lovelace is none of its approvers: ben" in shown
+    assert "from       ben" in shown
+
+
+def test_one_of_a_quorum_waits_for_the_others():
+    """Who has said yes is not asked again: the prompt says so, and lets the run be parked."""
+    desk = Desk(**STEP)
+    desk.opened = replace(desk.opened, electorate=Electorate(("Ada Lovelace", "ben"), 2))
+    keyboard = Keyboard([None])
+    hold = HoldState(desk.opened)
+    hold.counted.append(f.HoldAnswered(AT, "h1", WHO, "approve"))
+    Prompt(Ask(desk.store, Clock(), WHO, Quiet()), keyboard).attend(RUN, RunState(), [hold])
+
+    assert "your answer is recorded; waiting for the others" in keyboard.shown
+    assert keyboard.shown.endswith("[p]ark  [d]etails\n> ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_yes"), [(["y", "db"], True), (["y", "yes"], False), (["y", ""], False)]
+)
+def test_where_there_is_no_way_back_the_name_is_typed(typed: list[str], is_yes: bool):
+    """A yes alone is not enough: the target's name says that it is meant."""
+    given, shown = Desk(type_to_confirm="db", **STEP).attend(*typed)
+
+    assert is_yes == (given is not None)
+    assert "there is no way back: type db to go on: " in shown
+
+
+@pytest.mark.parametrize("columns", [60, 120])
+def test_the_keys_fit(columns: int):
+    """However narrow the terminal is."""
+    state = RunState()
+    state.apply(run_created())
+    state.apply(f.ScopeEntered(AT, "flight", "stage"))
+    opened = replace(Desk(**STEP).opened, key="flight/drain n7")
+
+    assert max(map(len, key_lines(keys_of(opened, state), columns))) <= columns
 
 
 # --- values ---

@@ -62,6 +62,17 @@ def keys_of(opened: HoldOpened, state: RunState, *, has_answered: bool = False) 
     return (_YES, _NO, _PARK, _DETAILS)
 
 
+def key_lines(keys: tuple[Key, ...], columns: int) -> list[str]:
+    """Return the keys side by side, in as many lines as they need."""
+    lines: list[str] = []
+    for key in keys:
+        if lines and len(lines[-1]) + 2 + len(key.shown) <= columns:
+            lines[-1] += f"  {key.shown}"
+        else:
+            lines.append(key.shown)
+    return lines
+
+
 def _whole(opened: HoldOpened, state: RunState) -> tuple[Key, ...]:
     """Return the key that says yes to all of the unit or stage that the step is in."""
     scope = scope_meant(opened, state)

@@ -19,6 +19,7 @@ from holdfast.app.holds import check_counts
 from holdfast.cli.asking import (
     Key,
     details,
+    key_lines,
     keys_of,
     name_to_type,
     question_lines,
@@ -249,8 +250,8 @@ class Prompt:
 
     def _show_keys(self, dialog: Dialog) -> None:
         if dialog.keys:
-            shown = "  ".join(key.shown for key in dialog.keys)
-            self._lines.write(f"{shown}\n")
+            for line in key_lines(dialog.keys, self._lines.columns):
+                self._lines.write(f"{line}\n")
         self._lines.write("> ")
 
     # --- one line ---
