@@ -56,12 +56,17 @@ def step(label: Any = None, **options: Any) -> Any:
 
 
 def workflow(
-    fn: Any = None, *, name: str | None = None, mode: Any = None, target: str | None = None
+    fn: Any = None,
+    *,
+    name: str | None = None,
+    mode: Any = None,
+    ask: Any = "step",
+    target: str | None = None,
 ) -> Any:
     """Make an `async def` a workflow; see `holdfast.workflow`."""
     if fn is not None:
         return AsyncWorkflow(fn)
-    return lambda function: AsyncWorkflow(function, name, mode, target)
+    return lambda function: AsyncWorkflow(function, name, mode, target, ask)
 
 
 def stage(name: str, *, on_failure: OnFailure = "stop") -> AsyncStage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from holdfast.app.inventory_file import load_inventory
 from holdfast.app.starting import Setting, start
 from holdfast.errors import Leaving
 from holdfast.flow.running import Outcome
@@ -13,8 +14,8 @@ from holdfast.model.facts import HoldAnswered
 from holdfast.model.state import HoldState, RunState
 from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
-from holdfast.runtime.ownership import this_person
-from holdfast.wiring import open_store
+from holdfast.runtime.ownership import LEASE_S, this_person
+from holdfast.wiring import open_store, store_url
 
 
 class Nobody:
@@ -37,12 +38,20 @@ def run(
     """Start a run of `workflow`, or go on with the run called `id`, in this process.
 
     Returns how the run stands then, with the workflow's result when it succeeded; a hold parks
-    it (`on_hold`). Everything the outcome says is durable. Raises UsageError before anything is
-    recorded for wrong parameters, RunLocked while another process owns the run, StoreError and
-    ConfigError when the store cannot be used.
+    it (`on_hold`). Everything the outcome says is durable. What the nearest `holdfast.toml` says
+    of the target holds. Raises UsageError before anything is recorded for wrong parameters or an
+    unknown target, RunLocked while another process owns the run, StoreError and ConfigError when
+    the store or the inventory cannot be used.
     """
-    opened = open_store(store) if store is None or isinstance(store, str) else store
-    setting = Setting(opened, SystemClock(), Nobody(), this_person())
+    inventory = load_inventory()
+    lease_s = inventory.lease_s or LEASE_S
+    if store is None or isinstance(store, str):
+        opened = open_store(store_url(store, inventory), lease_s=lease_s)
+    else:
+        opened = store
+    setting = Setting(
+        opened, SystemClock(), Nobody(), this_person(), lease_s=lease_s, inventory=inventory
+    )
     try:
         return start(setting, workflow, params or {}, id=id, target=target, mode=mode)
     finally:

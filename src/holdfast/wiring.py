@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigError
+from holdfast.model.inventory import NO_INVENTORY, Inventory
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.ownership import LEASE_S, end_stopped_holder
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from holdfast.stores.sqlite_health import Health as Health
 
 
-def store_url(given: str | None = None) -> str:
-    """Return the store to use: given, else HOLDFAST_STORE, else the user's own state folder."""
-    chosen = given or os.environ.get("HOLDFAST_STORE")
+def store_url(given: str | None = None, inventory: Inventory = NO_INVENTORY) -> str:
+    """Return the store to use: given, else HOLDFAST_STORE, else the inventory's, else the user's
+    own state folder."""
+    chosen = given or os.environ.get("HOLDFAST_STORE") or _filed(inventory)
     if chosen:
         return chosen
     state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
@@ -47,6 +49,14 @@ def open_store(
         return end_stopped_holder(pid, lambda: _running(path), SystemClock().monotonic(), lease_s)
 
     return SqliteStore(path, create=create, read_only=read_only, on_blocked=end_stopped)
+
+
+def _filed(inventory: Inventory) -> str:
+    """Return the inventory's store; a relative path begins at the file's folder."""
+    url = inventory.store
+    if not url or ("://" in url and not url.startswith("sqlite:")):
+        return url
+    return f"sqlite://{Path(inventory.file).parent / sqlite_path(url)}"
 
 
 def _running(path: Path) -> Sequence[RunRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from typing import Any, Literal
 
@@ -28,9 +28,10 @@ from holdfast.model.facts import (
     Who,
 )
 from holdfast.model.holds import Holds
+from holdfast.model.inventory import NO_INVENTORY, Inventory
 from holdfast.model.json import Json
 from holdfast.model.state import RunState
-from holdfast.model.terms import AUTO, Terms
+from holdfast.model.terms import ANYBODY, AUTO, Terms
 from holdfast.model.unknown import DependsOnUnknown
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
@@ -109,6 +110,7 @@ def plan(
     target: str | None = None,
     terms: Terms = AUTO,
     unanswered: bool = False,
+    inventory: Inventory = NO_INVENTORY,
 ) -> Plan:
     """Walk `workflow` and return what it would do on `terms`; with `run`, what is left of it.
 
@@ -126,13 +128,15 @@ def plan(
             target, terms.mode,
         )  # fmt: skip
         journal.append((created,))
-    journal.state.terms = terms
     if unanswered:
         journal.state.holds = Holds()
+    # Whoever plans says yes to all, to see what comes after: here anybody's answer counts.
+    journal.state.terms = replace(terms, electorate=ANYBODY)
     finished = sum(step.is_finished for step in journal.state.steps.values())
     found = Plan(workflow.name, workflow.file, recorded, finished, terms)
     journal.observers.append(_Writer(found).fact)
     life = DryLife(journal, clock)
+    life.params, life.inventory = checked, inventory
     _walk(workflow, checked, life, found)
     return found
 
@@ -145,12 +149,16 @@ def steps_ahead(
     store: Store,
     run: str,
     terms: Terms,
+    inventory: Inventory,
 ) -> Callable[[str], tuple[Ahead, ...]]:
     """Return what tells, by scope, which steps of a run will be asked about, as far as a plan
     made now can name them. What the script prints meanwhile is dropped: it will print it again.
     """
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        found = plan(workflow, params, clock, store=store, run=run, terms=terms, unanswered=True)
+        found = plan(
+            workflow, params, clock,
+            store=store, run=run, terms=terms, unanswered=True, inventory=inventory,
+        )  # fmt: skip
     asked = [
         Ahead(line.key, line.shown, line.code)
         for line in found.steps

@@ -12,13 +12,14 @@ from holdfast.app.finding import find_run
 from holdfast.app.loading import load_workflow
 from holdfast.app.planning import steps_ahead
 from holdfast.app.targets import on_target
-from holdfast.app.terms import terms_for
+from holdfast.app.terms import check_guard, target_params, terms_for
 from holdfast.engine.spec import Ahead, nothing_ahead
 from holdfast.errors import RunLocked, UsageError
 from holdfast.flow.running import Outcome, live
 from holdfast.flow.workflows import Workflow
 from holdfast.model.codec import decode, digest, encode
 from holdfast.model.facts import HoldAnswered, RunCreated, Who
+from holdfast.model.inventory import NO_INVENTORY, Inventory
 from holdfast.model.json import Json
 from holdfast.model.keys import check_run_id
 from holdfast.model.state import RunState
@@ -56,6 +57,7 @@ class Setting:
     budget_s: float | None = None
     lease_s: float = LEASE_S
     performers: Performers = Performer
+    inventory: Inventory = NO_INVENTORY
 
 
 def start(
@@ -79,9 +81,9 @@ def start(
     """
     _check("mode", mode, MODES)
     _check("ask", ask, ASKS)
-    if workflow.target == "required" and target is None:
-        raise UsageError(f"workflow {workflow.name} needs a target: add --target NAME")
-    checked = workflow.parameters.check(params)
+    inventory = setting.inventory
+    terms = terms_for(inventory, workflow, target, mode or "", ask or "")
+    checked = workflow.parameters.check(target_params(inventory, workflow, target, params))
     recorded: dict[str, Json] = {name: encode(value) for name, value in checked.items()}
     fact = RunCreated(
         setting.clock.now(),
@@ -91,7 +93,7 @@ def start(
         digest(recorded),
         setting.by,
         target,
-        terms_for(workflow, target, mode or "", ask or "").mode,
+        terms.mode,
         mode or "",
         ask or "",
     )
@@ -152,7 +154,10 @@ def _live(
 ) -> Outcome:
     file = str(Path(workflow.file).resolve())
     state = journal.state
-    terms = terms_for(workflow, state.target, mode or state.given_mode, state.given_ask)
+    check_guard(setting.inventory, journal.run, state)
+    terms = terms_for(
+        setting.inventory, workflow, state.target, mode or state.given_mode, state.given_ask
+    )
     claim = Claim(setting.by, VERSION, resumed, file, mode, terms, stole, setting.lease_s)
     if stole:
         setting.tell(stole)
@@ -170,8 +175,9 @@ def _live(
     ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead
     if terms.ask != "step" and terms.mode != "auto":
         ahead = steps_ahead(
-            workflow, params, setting.clock, store=setting.store, run=journal.run, terms=terms
-        )
+            workflow, params, setting.clock,
+            store=setting.store, run=journal.run, terms=terms, inventory=setting.inventory,
+        )  # fmt: skip
     return live(
         workflow,
         params,
@@ -183,6 +189,7 @@ def _live(
         lease_s=setting.lease_s,
         performers=setting.performers,
         ahead=ahead,
+        inventory=setting.inventory,
     )
 
 

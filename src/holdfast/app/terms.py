@@ -2,19 +2,86 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any, Final
 
+from holdfast.app.inventory_file import FILE_NAME, place_in
+from holdfast.errors import UsageError
 from holdfast.flow.workflows import Workflow
-from holdfast.model.terms import Ask, Mode, Terms
+from holdfast.model.inventory import Inventory, resolve
+from holdfast.model.state import RunState
+from holdfast.model.terms import Terms
+
+TARGETS_SHOWN_MAX: Final = 5
 
 
 def terms_for(
-    workflow: Workflow[..., Any], target: str | None, given_mode: str = "", given_ask: str = ""
+    inventory: Inventory,
+    workflow: Workflow[..., Any],
+    target: str | None,
+    given_mode: str = "",
+    given_ask: str = "",
 ) -> Terms:
-    """Return the terms of a life that starts now; what was given for the run comes first."""
-    ask = cast(Ask, given_ask or "step")
-    if given_mode:
-        return Terms(cast(Mode, given_mode), f"{given_mode}: --mode", ask)
-    if workflow.mode:
-        return Terms(cast(Mode, workflow.mode), f"{workflow.mode}: the workflow", ask)
-    return Terms(rule="auto: the default", ask=ask)
+    """Return the terms of a life that starts now; what was given for the run comes first.
+
+    Raises UsageError, with the names that are near, for a target that the inventory has not.
+    """
+    check_target(inventory, workflow, target)
+    return resolve(inventory, target, given_mode, given_ask, workflow.mode, workflow.ask)
+
+
+def check_target(inventory: Inventory, workflow: Workflow[..., Any], target: str | None) -> None:
+    """Raise UsageError where a target is needed, or is none of an inventory that has some."""
+    known = inventory.targets
+    if target is None and workflow.target == "required":
+        there = f"; {inventory.file} has {_some(list(known))}" if known else ""
+        raise UsageError(f"workflow {workflow.name} needs a target: add --target NAME{there}")
+    if target is None or target in known or not known:
+        return
+    from difflib import get_close_matches  # Here alone: a target that is there needs none.
+
+    near = get_close_matches(target, known, 3, 0.4)
+    guess = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise UsageError(
+        f"{inventory.file} has no target {target!r}; {guess}it has {_some(list(known))}; "
+        "`holdfast targets` shows them"
+    )
+
+
+def check_guard(inventory: Inventory, run: str, state: RunState) -> None:
+    """Raise UsageError where a run's guarded target is unknown only because no inventory is here.
+
+    Whoever resumes in another folder must not loosen by that what its target's terms were.
+    """
+    if not state.terms.is_guarded or state.target in inventory.targets:
+        return
+    seen = f"{inventory.file} has no targets" if inventory.file else f"there is no {FILE_NAME} here"
+    raise UsageError(
+        f"run {run} acts on {state.target}, which names approvers, but {seen}: go on in the "
+        f"folder of its {FILE_NAME}, or give --config PATH"
+    )
+
+
+def target_params(
+    inventory: Inventory, workflow: Workflow[..., Any], target: str | None, given: Mapping[str, Any]
+) -> dict[str, object]:
+    """Return the parameters of a run: those given, and the target's that the workflow has.
+
+    One inventory serves many workflows, so what this one does not declare is left out. Raises
+    UsageError, with the inventory's line, for a value that is not what is declared.
+    """
+    params = dict(given)
+    for name, value in inventory.target(target).params.items():
+        if name not in workflow.parameters.names or name in given:
+            continue
+        try:
+            params[name] = workflow.parameters.fit(name, value)
+        except UsageError as error:
+            place = place_in(inventory, "targets", str(target), "params", name)
+            raise UsageError(f"{place}: {error}") from error
+    return params
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - TARGETS_SHOWN_MAX} more" if len(names) > TARGETS_SHOWN_MAX else ""
+    return ", ".join(names[:TARGETS_SHOWN_MAX]) + more

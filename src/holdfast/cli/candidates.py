@@ -27,15 +27,17 @@ def candidates(error: click.MissingParameter) -> str:
     """
     from holdfast.errors import HoldfastError
     from holdfast.ports.store import StoreAbsent
-    from holdfast.wiring import open_store
 
     context, missing = error.ctx, error.param
     if context is None or missing is None or missing.name != "run":
         return ""
     outer = context.find_object(Common) or Common()
-    given = context.params.get("store") or outer.store
+    common = Common(
+        context.params.get("store") or outer.store,
+        config=context.params.get("config") or outer.config,
+    )
     try:
-        store = open_store(given, create=False, read_only=True)
+        store = common.open(create=False, read_only=True)
     except StoreAbsent:
         return "there are no runs here yet"
     except HoldfastError:

@@ -26,7 +26,6 @@ from holdfast.model.jsontext import loads
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.ownership import liveness, this_person
-from holdfast.wiring import open_store
 
 
 class Desk:
@@ -52,7 +51,7 @@ def _is_owned(row: RunRow) -> bool:
 @contextmanager
 def _desk(common: Common) -> Iterator[Desk]:
     """Open the store, which must be there already."""
-    store = open_store(common.store, create=False)
+    store = common.open(create=False)
     try:
         yield Desk(store, common)
     finally:

@@ -80,7 +80,7 @@ def _way(way: Next, common: Common, columns: int | None) -> list[str]:
 
 def options(common: Common) -> tuple[str, ...]:
     """Return what the next command needs to find the same store."""
-    return ("--store", common.store) if common.store else ()
+    return common.repeated
 
 
 def next_command(common: Common, *words: str) -> str:

@@ -18,7 +18,6 @@ from holdfast.model import durations
 from holdfast.model.json import Json
 from holdfast.model.status import RunStatus
 from holdfast.ports.store import Store, StoreAbsent
-from holdfast.wiring import open_store
 
 EXIT_UNHEALTHY = 74
 OLDER_THAN = "30d"
@@ -35,7 +34,7 @@ def plain_option(function: Callable[..., None]) -> Callable[..., None]:
 def reading(common: Common, run: str | None = None) -> Iterator[Store]:
     """Open the store to read. Raises UsageError, naming the run, when there is no store."""
     try:
-        store = open_store(common.store, create=False, read_only=True)
+        store = common.open(create=False, read_only=True)
     except StoreAbsent as absent:
         if run is None:
             raise
@@ -249,7 +248,7 @@ def gc(common: Common, older_than: str, keep: int, dry_run: bool, as_json: bool)
     word = "would remove" if dry_run else "removed"
     removed: list[Json] = []
     try:
-        store = open_store(common.store, create=False, read_only=dry_run)
+        store = common.open(create=False, read_only=dry_run)
     except StoreAbsent:
         store = None
     if store is not None:
@@ -279,7 +278,7 @@ def doctor(common: Common, as_json: bool) -> None:
     from holdfast.cli.doctor import diagnose, doctor_json, doctor_lines
 
     paper()
-    found = diagnose(common.store)
+    found = diagnose(common.url)
     if as_json:
         click.echo(json_text(doctor_json(found)))
     else:
@@ -293,7 +292,7 @@ def doctor(common: Common, as_json: bool) -> None:
 
 def command_options(common: Common) -> tuple[str, ...]:
     """Return the options that a command to type next has to repeat."""
-    return ("--store", common.store) if common.store else ()
+    return common.repeated
 
 
 @contextmanager

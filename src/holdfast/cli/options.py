@@ -6,23 +6,72 @@ import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from holdfast.model.inventory import Inventory
+    from holdfast.ports.store import Store
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Common:
-    """Which store a command uses, and under what name a person acts."""
+    """Which store and inventory a command uses, and under what name a person acts."""
 
     store: str | None = None
     claimed: str = ""
+    config: str | None = None
+
+    @functools.cached_property
+    def inventory(self) -> Inventory:
+        """What `--config`, or else the nearest inventory, says; read once, when it is needed.
+
+        Raises ConfigError for a file that is not to be trusted, or wrong.
+        """
+        from holdfast.app.inventory_file import load_inventory
+
+        return load_inventory(self.config)
+
+    def read_inventory(self) -> None:
+        """Read the inventory now: a script that is loaded may go to another folder."""
+        _ = self.inventory
+
+    @functools.cached_property
+    def url(self) -> str:
+        """The store to use. The inventory is read only where nothing nearer says it."""
+        from holdfast.wiring import store_url
+
+        if self.store or os.environ.get("HOLDFAST_STORE"):
+            return store_url(self.store)
+        return store_url(None, self.inventory)
+
+    @property
+    def lease_s(self) -> float:
+        """How long an owner may be silent."""
+        from holdfast.runtime.ownership import LEASE_S
+
+        return self.inventory.lease_s or LEASE_S
+
+    def open(self, *, create: bool = True, read_only: bool = False) -> Store:
+        """Open the store. Raises what `wiring.open_store` raises."""
+        from holdfast.wiring import open_store
+
+        if read_only:
+            return open_store(self.url, create=create, read_only=True)
+        return open_store(self.url, create=create, lease_s=self.lease_s)
+
+    @property
+    def repeated(self) -> tuple[str, ...]:
+        """The options that a command to type next needs, to find the same store and inventory."""
+        store = ("--store", self.store) if self.store else ()
+        return (*store, *(("--config", self.config) if self.config else ()))
 
 
 def store_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command, or the group, `--store` and `--as`.
+    """Give a command, or the group, `--store`, `--config` and `--as`.
 
     The function gets a `Common` as its first argument. What stands after the command wins over
     what stands before it; `HOLDFAST_USER` comes last.
@@ -32,6 +81,7 @@ def store_options(function: Callable[..., None]) -> Callable[..., None]:
     def merged(
         *arguments: object,
         store: str | None,
+        config: str | None,
         claimed: str | None,
         **rest: object,
     ) -> None:
@@ -40,15 +90,19 @@ def store_options(function: Callable[..., None]) -> Callable[..., None]:
         context.obj = Common(
             store or outer.store,
             claimed or outer.claimed or os.environ.get("HOLDFAST_USER", ""),
+            config or outer.config,
         )
         function(context.obj, *arguments, **rest)
 
-    for option in (_AS, _STORE):
+    for option in (_AS, _CONFIG, _STORE):
         merged = option(merged)
     return merged
 
 
 _STORE = click.option("--store", metavar="URL", help="The store; else HOLDFAST_STORE.")
+_CONFIG = click.option(
+    "--config", metavar="FILE", help="The inventory; else the nearest holdfast.toml upward."
+)
 _AS = click.option("--as", "claimed", metavar="NAME", help="Act under this name.")
 
 

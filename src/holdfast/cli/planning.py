@@ -9,7 +9,7 @@ import click
 from holdfast.app.finding import find_run
 from holdfast.app.loading import load_workflow
 from holdfast.app.planning import Plan, Planned, plan
-from holdfast.app.terms import terms_for
+from holdfast.app.terms import target_params, terms_for
 from holdfast.cli.options import Common, json_option, store_options
 from holdfast.cli.running import parameter_options, parameters_from
 from holdfast.cli.text import json_text, safe
@@ -19,7 +19,6 @@ from holdfast.model.types import NO_TYPES
 from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
-from holdfast.wiring import open_store
 
 
 @click.command("plan")
@@ -45,10 +44,11 @@ def plan_command(
     declare reads=True are asked. What stands between the steps does run, as at every resume.
     Nothing is written. Where the rest depends on a result, the plan ends and says so.
     """
+    common.read_inventory()
     workflow = load_workflow(file)
     store: Store | None = None
     if run is not None:
-        store = open_store(common.store, create=False, read_only=True)
+        store = common.open(create=False, read_only=True)
         run = find_run(store, run).id
         state = Journal(store, run).refresh()
         created = state.created
@@ -56,12 +56,14 @@ def plan_command(
         target, mode, ask = state.target, mode or state.given_mode, ask or state.given_ask
         params = {name: decode(value, workflow.types) for name, value in created.params.items()}
     else:
-        params = parameters_from(workflow, pairs, params_file)
+        given = parameters_from(workflow, pairs, params_file)
+        params = target_params(common.inventory, workflow, target, given)
     try:
-        terms = terms_for(workflow, target, mode or "", ask or "")
+        terms = terms_for(common.inventory, workflow, target, mode or "", ask or "")
         found = plan(
-            workflow, params, SystemClock(), store=store, run=run, target=target, terms=terms
-        )
+            workflow, params, SystemClock(), store=store, run=run, target=target, terms=terms,
+            inventory=common.inventory,
+        )  # fmt: skip
     finally:
         if store is not None:
             store.close()

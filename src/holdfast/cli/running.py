@@ -34,7 +34,6 @@ from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import this_person
-from holdfast.wiring import open_store
 
 PARAMS_FILE_BYTES_MAX = 64 * 1024 * 1024
 
@@ -190,13 +189,16 @@ def run_command(
     A run that finished under that --id is reported; a stop or pause by a person is not lifted.
     `holdfast run FILE --help` shows the workflow's parameters. The result is printed as JSON.
     """
+    common.read_inventory()
     with _stdout_for_the_result():
         workflow = load_workflow(file)
     params = parameters_from(workflow, pairs, params_file)
     live_through(
         common,
         presence,
-        lambda setting: start(setting, workflow, params, id=id, target=target, mode=mode, ask=ask),
+        lambda setting: start(
+            setting, workflow, params, id=id, target=target, mode=mode, ask=ask, steal=steal
+        ),
     )
 
 
@@ -308,7 +310,7 @@ class _Begun:
 def live_through(common: Common, presence: Presence, go: Callable[[Setting], Outcome]) -> NoReturn:
     """Go through one life of a run and exit with its code: progress and how it ended on stderr,
     the result on stdout."""
-    store = open_store(common.store)
+    store = common.open()
     try:
         outcome = _lived(store, common, presence, go)
     finally:
@@ -325,8 +327,9 @@ def _lived(
     clock, by = SystemClock(), this_person(common.claimed)
     person = person_for(Ask(store, clock, by, progress), prompts=prompts, wait=presence.wait)
     setting = Setting(
-        store, clock, person, by, (progress,), progress.note, begun, presence.budget_s
-    )
+        store, clock, person, by, (progress,), progress.note, begun, presence.budget_s,
+        common.lease_s, inventory=common.inventory,
+    )  # fmt: skip
     try:
         with _stdout_for_the_result():
             outcome = go(setting)

@@ -10,13 +10,15 @@ from typing import Any, TypeVar, overload
 
 from holdfast.engine.effects import NOW, Program, record
 from holdfast.errors import UsageError
-from holdfast.flow.parameters import find_secret
+from holdfast.flow.parameters import Secret, find_secret
 from holdfast.flow.steps import refuse_secrets, value_of
 from holdfast.model.codec import encode
 from holdfast.model.facts import CursorSaved, StepLeft
+from holdfast.model.inventory_secrets import is_reference
 from holdfast.runtime.capture import current_step
 from holdfast.runtime.context import FRAME, frame, in_step
 from holdfast.runtime.driving import drive
+from holdfast.runtime.life import Life
 from holdfast.runtime.processes import Done, Groups, run_program
 
 T = TypeVar("T")
@@ -40,8 +42,8 @@ def here() -> Here:
     state = life.journal.state
     created = state.created
     assert created is not None
-    mode = state.mode or "auto"
-    return Here(life.run, created.workflow, created.target, {}, dict(life.params), mode)
+    labels, params = dict(life.target.labels), dict(life.params)
+    return Here(life.run, created.workflow, created.target, labels, params, state.mode)
 
 
 def progress(done: float, total: float | None = None, note: str = "") -> None:
@@ -131,11 +133,13 @@ def sh(
     """Run a program, without a shell, and return its output and exit code.
 
     What it prints goes to the step's log while it runs. It has a process group of its own, which
-    is killed, grandchildren too, when the step times out or this process dies in any way.
+    is killed, grandchildren too, when the step times out or this process dies in any way. In a
+    run, the target's `env` of the inventory is laid over our environment, and `env` over both.
     Raises CommandFailed, with the last lines, unless `check=False`.
     """
     words = [str(word) for word in argv]
     found = FRAME.get()
+    env = env if found is None else {**target_env(found.life), **(env or {})}
     if found is None or found.step is None:
         return run_program(
             words, input=input, env=env, cwd=cwd, check=check, sink=_ignore, group=_LOOSE
@@ -151,6 +155,18 @@ def sh(
         words, input=input, env=env, cwd=cwd, check=check, sink=sink,
         group=life.groups_of(step.key),
     )  # fmt: skip
+
+
+def target_env(life: Life) -> dict[str, str]:
+    """Return the variables that the run's target gives to programs, secrets revealed.
+
+    A secret is looked up each time and replaced wherever output shows it. Raises UsageError,
+    naming its reference, when it is not there.
+    """
+    return {
+        name: Secret.parse(text).reveal() if is_reference(text) else text
+        for name, text in life.target.env.items()
+    }
 
 
 def _ignore(stream: str, text: str) -> None:

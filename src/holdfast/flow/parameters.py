@@ -149,16 +149,22 @@ class Parameters:
         extra = [name for name in values if name not in self._named]
         checked: dict[str, object] = {}
         for name in [*self._named, *extra]:
-            parameter = self._parameter(name)
-            try:
-                given = name in values
-                checked[name] = parameter.fit(values[name]) if given else parameter.fitted_default()
-            except Mismatch as refusal:
-                sample = json.dumps({name: example(parameter.hint)}, ensure_ascii=False)
-                raise _wrong(parameter, refusal, sample) from None
-            except RecursionError:
-                raise UsageError(f"parameter {name} is nested too deeply") from None
+            if name in values:
+                checked[name] = self.fit(name, values[name])
+            else:
+                checked[name] = self._parameter(name).fitted_default()
         return checked
+
+    def fit(self, name: str, value: object) -> object:
+        """Return a value for the parameter `name`, typed. Raises UsageError as `check` does."""
+        parameter = self._parameter(name)
+        try:
+            return parameter.fit(value)
+        except Mismatch as refusal:
+            sample = json.dumps({name: example(parameter.hint)}, ensure_ascii=False)
+            raise _wrong(parameter, refusal, sample) from None
+        except RecursionError:
+            raise UsageError(f"parameter {name} is nested too deeply") from None
 
     # --- the signature ------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from holdfast.errors import (
 )
 from holdfast.flow.workflows import Workflow
 from holdfast.model.facts import Fact, RunFailed
+from holdfast.model.inventory import NO_INVENTORY, Inventory
 from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
@@ -59,6 +60,7 @@ def live(
     lease_s: float = LEASE_S,
     performers: Performers = Performer,
     ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead,
+    inventory: Inventory = NO_INVENTORY,
 ) -> Outcome:
     """Walk the workflow once, under the ownership that `journal` has, and return how it ended.
 
@@ -66,7 +68,7 @@ def live(
     On return the run is given back, and everything it says is durable.
     """
     life = Life(journal, clock, person, performers, budget_s=budget_s)
-    life.params, life.ahead = params, ahead
+    life.params, life.ahead, life.inventory = params, ahead, inventory
     if listeners:
         life.listeners.extend(listeners)
         journal.observers.append(_telling(life))

@@ -16,7 +16,7 @@ from holdfast.flow.scopes import in_scope, scope_key
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import RunSucceeded
 from holdfast.model.json import Json
-from holdfast.model.terms import MODES, Mode
+from holdfast.model.terms import ASKS, MODES, Ask, Mode
 from holdfast.model.types import Types
 from holdfast.runtime.context import FRAME, in_workflow, outside
 from holdfast.runtime.driving import drive
@@ -35,12 +35,15 @@ class Workflow(Generic[P, R]):
         name: str | None = None,
         mode: str | None = None,
         target: str | None = None,
+        ask: str = "step",
     ) -> None:
         if mode is not None and mode not in MODES:
             raise UsageError(f"mode={mode!r}: choose one of {', '.join(MODES)}")
+        if ask not in ASKS:
+            raise UsageError(f"ask={ask!r}: choose one of {', '.join(ASKS)}")
         self.function = function
         self.name = name or function.__name__
-        self.mode, self.target = mode, target
+        self.mode, self.target, self.ask = mode, target, ask
         update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -104,26 +107,33 @@ def workflow(
     *,
     name: str | None = None,
     mode: Mode | None = None,
+    ask: Ask = "step",
     target: str | None = None,
 ) -> Callable[[Callable[P, R]], Workflow[P, R]]: ...
 
 
 def workflow(
-    fn: Any = None, *, name: str | None = None, mode: Any = None, target: str | None = None
+    fn: Any = None,
+    *,
+    name: str | None = None,
+    mode: Any = None,
+    ask: Any = "step",
+    target: str | None = None,
 ) -> Any:
     """Make a function a workflow.
 
     Its parameters are typed by their annotations. Code between its steps runs anew at every
     resume, so whatever changes the world belongs into a step. Called inside a run it is nested
     as a scope; called directly it raises: start it with `holdfast.run` or `holdfast run FILE`.
+    `mode` and `ask` say whether its steps ask and how much one yes covers, where neither the
+    command nor the target says it; `target="required"` refuses to start without one.
     """
     if fn is not None:
-        return _blocking(fn, None, None, None)
-    return lambda function: _blocking(function, name, mode, target)
+        refuse_async(fn, "workflow")
+        return Workflow(fn)
 
+    def made(function: Callable[..., Any]) -> Workflow[..., Any]:
+        refuse_async(function, "workflow")
+        return Workflow(function, name, mode, target, ask)
 
-def _blocking(
-    function: Callable[..., Any], name: str | None, mode: str | None, target: str | None
-) -> Workflow[..., Any]:
-    refuse_async(function, "workflow")
-    return Workflow(function, name, mode, target)
+    return made

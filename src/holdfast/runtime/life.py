@@ -17,6 +17,7 @@ from holdfast.engine.effects import Call, Effect, Outcome, Record
 from holdfast.engine.spec import Ahead, nothing_ahead
 from holdfast.errors import Leaving, LostOwnership, StoreError, UsageError
 from holdfast.model.facts import Fact, HoldVoided, RunFailed, RunStopped, StopKind, StopRequested
+from holdfast.model.inventory import NO_INVENTORY, Target, expanded
 from holdfast.model.state import HoldState, RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
@@ -86,7 +87,7 @@ class Life:
         self.afterwards = Afterwards()
         self.params: Mapping[str, object] = {}
         self.ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead
-        self.people: Callable[[Sequence[str]], tuple[str, ...]] = names_alone
+        self.inventory = NO_INVENTORY
         self._edited: set[str] = set()
         self._main = threading.get_ident()
         self._deadline = None if budget_s is None else clock.monotonic() + budget_s
@@ -95,6 +96,22 @@ class Life:
     @property
     def run(self) -> str:
         return self.journal.run
+
+    @property
+    def target(self) -> Target:
+        """What the run acts on, as the inventory of this life knows it."""
+        return self.inventory.target(self.journal.state.target)
+
+    def people(self, approvers: Sequence[str]) -> tuple[str, ...]:
+        """Return approvers with the inventory's groups resolved. Raises UsageError for a group
+        that is not there."""
+        groups = self.inventory.groups
+        try:
+            return expanded(groups, tuple(approvers))
+        except KeyError as missing:
+            known = f"the inventory has {', '.join(groups)}" if groups else "the inventory has none"
+            known = known if self.inventory.file else "there is no inventory"
+            raise UsageError(f"approvers: there is no group {missing}: {known}") from None
 
     @property
     def store(self) -> Store:
@@ -298,14 +315,6 @@ class Life:
         except (StoreError, LostOwnership):
             # The next life finds this process gone, or the store's own error explains it.
             pass
-
-
-def names_alone(names: Sequence[str]) -> tuple[str, ...]:
-    """Return approvers as they are; there is no inventory, so nobody is in a group."""
-    for name in names:
-        if name.startswith("@"):
-            raise UsageError(f"approvers: there is no group {name!r}, for there is no inventory")
-    return tuple(names)
 
 
 def exit_code_of(holds: list[HoldState]) -> int:
