@@ -12,7 +12,7 @@ import pytest
 from tests.unit.runs import Runs, touch
 
 import holdfast
-from holdfast import Secret, UsageError, do, here, sh, workflow
+from holdfast import Secret, UsageError, confirm, do, here, sh, workflow
 from holdfast.aio import do as do_async
 from holdfast.aio import workflow as async_workflow
 from holdfast.app.inventory_file import load_inventory
@@ -160,6 +160,36 @@ def test_a_plan_names_the_rule(inventory: Inventory) -> None:
     found = plan(stepping, {}, JumpClock(), target="prod", terms=terms, inventory=inventory)
 
     assert [("ask and run", "confirm: risk high")] == [(s.will, s.rule) for s in found.steps]
+
+
+def test_a_plan_answers_for_everybody(inventory: Inventory) -> None:
+    """It goes on behind a question that two approvers have to answer, of whom none is here."""
+
+    @workflow
+    def signed() -> None:
+        confirm("sure?", approvers=["ana", "ben"], quorum=2)
+        do("act", touch, "act")
+
+    quiet = replace(inventory, groups={"all": ("ana", "ben")})
+    found = plan(signed, {}, JumpClock(), terms=terms_for(quiet, signed, None), inventory=quiet)
+
+    assert ["hold", "run"] == [step.will for step in found.steps]
+
+
+def test_groups_of_the_inventory_approve(runs: Runs) -> None:
+    """`confirm(approvers=)` may name a group; one that is not there is a mistake of the script."""
+
+    @workflow
+    def signed(group: str) -> None:
+        confirm("sure?", approvers=[group])
+
+    inventory = Inventory("holdfast.toml", groups={"db": ("ana", "ben")})
+    runs.setting = replace(runs.setting, inventory=inventory)
+    outcome = runs.start(signed, {"group": "@dba"}, id="s")
+    runs.start(signed, {"group": "@db"})
+
+    assert ("ana", "ben") == runs.hold().opened.electorate.approvers
+    assert "approvers: there is no group '@dba': the inventory has db" == outcome.reason
 
 
 # --- parameters -------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ from holdfast.model.holds import Holds
 from holdfast.model.inventory import NO_INVENTORY, Inventory
 from holdfast.model.json import Json
 from holdfast.model.state import RunState
-from holdfast.model.terms import ANYBODY, AUTO, Terms
+from holdfast.model.terms import AUTO, Terms
 from holdfast.model.unknown import DependsOnUnknown
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
@@ -130,8 +130,7 @@ def plan(
         journal.append((created,))
     if unanswered:
         journal.state.holds = Holds()
-    # Whoever plans says yes to all, to see what comes after: here anybody's answer counts.
-    journal.state.terms = replace(terms, electorate=ANYBODY)
+    journal.state.terms = terms
     finished = sum(step.is_finished for step in journal.state.steps.values())
     found = Plan(workflow.name, workflow.file, recorded, finished, terms)
     journal.observers.append(_Writer(found).fact)

@@ -111,7 +111,8 @@ class Life:
         except KeyError as missing:
             known = f"the inventory has {', '.join(groups)}" if groups else "the inventory has none"
             known = known if self.inventory.file else "there is no inventory"
-            raise UsageError(f"approvers: there is no group {missing}: {known}") from None
+            group = f"@{missing.args[0]}"
+            raise UsageError(f"approvers: there is no group {group!r}: {known}") from None
 
     @property
     def store(self) -> Store:
