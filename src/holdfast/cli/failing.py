@@ -1,4 +1,4 @@
-"""What a person sees when a command fails: one line on stderr, never a traceback."""
+"""What a person sees when a command fails: a line on stderr, never a traceback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from holdfast.cli.text import safe
-from holdfast.errors import HoldfastError, Leaving
+from holdfast.errors import ConfigError, HoldfastError, Leaving
 
 EXIT_UNEXPECTED = 1
 EXIT_USAGE = 2
@@ -38,8 +38,7 @@ def guarded(command: click.Command, args: Sequence[str] | None, name: str) -> in
     except click.ClickException as error:
         return _refused(error, name)
     except (HoldfastError, Leaving) as error:
-        say(str(error) or type(error).__name__)
-        return error.exit_code
+        return _failed(error)
     except BrokenPipeError:
         _forget_stdout()
         return EXIT_BROKEN_PIPE
@@ -50,6 +49,14 @@ def guarded(command: click.Command, args: Sequence[str] | None, name: str) -> in
         return _unexpected(error, words)
     except Exception as error:
         return _unexpected(error, words)
+
+
+def _failed(error: HoldfastError | Leaving) -> int:
+    """Say what happened, in one line, but of a file in one for each mistake."""
+    text = str(error) or type(error).__name__
+    for line in text.splitlines() if isinstance(error, ConfigError) else [text]:
+        say(line)
+    return error.exit_code
 
 
 def _flushed(status: int) -> int:

@@ -23,6 +23,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "show": ("inspecting", "Where a run stands: steps, holds, errors."),
         "log": ("inspecting", "What the steps of a run printed."),
         "watch": ("inspecting", "Follow a run while it moves."),
+        "targets": ("targets", "What runs may act on, on what terms, and which run has it."),
         "why": ("inspecting", "Why a run waits, stopped or failed, and what to do."),
         "export": ("inspecting", "Everything a run recorded, to keep elsewhere."),
     },

@@ -19,6 +19,7 @@ from holdfast.app.views import (
     tree_of,
 )
 from holdfast.cli.paper import STATUS_COLOURS, Paper
+from holdfast.cli.table import table_lines
 from holdfast.cli.text import ago, field_lines, fit, pad, safe, since, took, when, width_of
 from holdfast.model.codec import dumps
 from holdfast.model.facts import Spilled
@@ -56,26 +57,14 @@ def list_lines(rows: Sequence[RunRow], paper: Paper, now: datetime) -> Iterator[
         for row in rows
     ]
     heads = ("RUN", "STATUS", "WORKFLOW", "TARGET", "STARTED", "BY")
-    wide = [max(width_of(line[at]) for line in (heads, *cells)) for at in range(len(heads))]
-    wide = _narrowed(wide, paper.columns)
-    for at, line in enumerate((heads, *cells)):
-        padded = [pad(fit(text, wide[i]), wide[i]) for i, text in enumerate(line) if wide[i]]
-        if at:
-            padded[1] = paper.paint(padded[1], STATUS_COLOURS.get(status_of(rows[at - 1]), ""))
-        yield "  ".join(padded).rstrip()
 
+    def painted(row: int, column: int, text: str) -> str:
+        colour = STATUS_COLOURS.get(status_of(rows[row]), "") if column == 1 else ""
+        return paper.paint(text, colour)
 
-def _narrowed(wide: list[int], columns: int | None) -> list[int]:
-    """Return widths that fit: by, target and workflow give way, in this order."""
-    if columns is None:
-        return wide
-    for at, least in ((5, 0), (3, 6), (2, 8), (4, 0), (3, 0)):
-        over = sum(wide) + 2 * (sum(1 for part in wide if part) - 1) - columns
-        if over <= 0:
-            break
-        left = wide[at] - over
-        wide[at] = left if left >= max(least, 4) else least
-    return wide
+    # By, target and workflow give way, in this order.
+    give_way = ((5, 0), (3, 6), (2, 8), (4, 0), (3, 0))
+    yield from table_lines(heads, cells, paper, give_way, painted)
 
 
 # --- one run ----------------------------------------------------------------------------------
