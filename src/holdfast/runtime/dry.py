@@ -44,10 +44,6 @@ class DryJournal(Journal):
     ) -> bool:
         for fact in facts:
             self._fold(fact)
-            if isinstance(fact, HoldAnswered) and fact.by == PLANNER:
-                # For everybody whose answer is needed: the plan goes on with what comes after.
-                hold = self.state.holds[fact.id]
-                hold.answer, hold.status = fact, "approved"
         return True
 
 
