@@ -101,6 +101,7 @@ def mark_done(
     row = find_run(store, run)
 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
+        _refuse_if_over(row, state)
         key = find_step(state, step)
         seen = state.steps[key]
         if seen.is_finished:
@@ -118,6 +119,7 @@ def rearm(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str 
     row = find_run(store, run)
 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
+        _refuse_if_over(row, state)
         key = find_step(state, step)
         if state.steps[key].is_finished and not _has_changed(state, key):
             raise UsageError(
@@ -128,6 +130,14 @@ def rearm(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str 
 
     _refuse_while_owned(row, state_of(store, row), step)
     return decide(store, row.id, choose)
+
+
+def _refuse_if_over(row: RunRow, state: RunState) -> None:
+    if state.is_finished:
+        raise UsageError(
+            f"run {row.id} {stands(state.status)}: no step of it is decided any more; "
+            f"see what it did: holdfast show {row.id}"
+        )
 
 
 def _has_changed(state: RunState, key: str) -> bool:
@@ -143,6 +153,7 @@ def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) 
     row = find_run(store, run)
 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
+        _refuse_if_over(row, state)
         key = find_step(state, step)
         status = state.steps[key].status
         if state.steps[key].is_finished:

@@ -72,6 +72,9 @@ class _Everybody:
     def attend(self, run: str, state: RunState, holds: Sequence[HoldState]) -> HoldAnswered | None:
         hold = holds[-1]
         opened = hold.opened
+        if opened.kind == "in_doubt":
+            # A yes decides nothing there: only a person knows whether it took effect.
+            raise Leaving(f"{opened.question}: say `done` or `retry` first", 6, "park")
         answer = HoldAnswered(opened.at, opened.id, PLANNER, "approve", digest=opened.digest)
         if opened.kind == "question":
             value = encode(Unknown(f"the answer to {opened.question!r}"))
