@@ -351,11 +351,12 @@ def test_gc_with_a_number_to_keep_leaves_young_runs_too(shop):
     assert [] == shop.json("gc", "--keep", "1")["removed"]
 
 
-def test_an_inventory_is_not_asked_for_while_nothing_reads_it(shop):
-    """`--config` is refused instead of being taken without effect."""
+def test_a_given_inventory_is_read_even_where_nothing_needs_it(shop):
+    """`--config` is never taken without effect: a file that is not there is refused."""
     done = shop.full("list", "--config", "holdfast.toml")
 
-    assert "--config" in _refused(done)
+    assert 78 == done.returncode
+    assert f"{shop.folder}/holdfast.toml: cannot be read: No such file" in done.stderr
 
 
 def test_doctor_clears_the_mark_of_a_failed_disk(shop):

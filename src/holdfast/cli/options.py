@@ -41,9 +41,12 @@ class Common:
 
     @functools.cached_property
     def url(self) -> str:
-        """The store to use. The inventory is read only where nothing nearer says it."""
+        """The store to use. An inventory that was not given is read only when nothing nearer
+        says the store."""
         from holdfast.wiring import store_url
 
+        if self.config is not None:
+            self.read_inventory()
         if self.store or os.environ.get("HOLDFAST_STORE"):
             return store_url(self.store)
         return store_url(None, self.inventory)
