@@ -18,7 +18,7 @@ from holdfast.cli.main import holdfast as program
 from holdfast.model import facts
 
 NOTICE = "<!-- Made by `python3 dev docs`; edit the code, not this page. -->"
-COMMON = ("--store", "--as", "--help")
+COMMON = ("--store", "--config", "--as", "--help")
 """Options that every command takes; the page says them once."""
 
 # --- reference/cli.md -------------------------------------------------------------------------

@@ -41,8 +41,8 @@ def targets_command(common: Common, is_plain: bool, as_json: bool) -> None:
     elif views:
         for line in target_lines(views, paper(is_plain=is_plain)):
             click.echo(line, color=True)
-    if not views:
-        click.echo(_nothing(common), err=True)
+    for note in _notes(common, views):
+        click.echo(note, err=True)
 
 
 def _views(common: Common) -> list[TargetView]:
@@ -55,6 +55,15 @@ def _views(common: Common) -> list[TargetView]:
         finally:
             store.close()
     return view_targets(common.inventory, None)
+
+
+def _notes(common: Common, views: Sequence[TargetView]) -> Iterator[str]:
+    if not views:
+        yield _nothing(common)
+    for view in views:
+        if view.terms.is_guarded and view.terms.mode == "auto":
+            name = safe(view.target.name)
+            yield f"{name} names approvers, but its steps do not ask ({view.terms.rule})"
 
 
 def _nothing(common: Common) -> str:
