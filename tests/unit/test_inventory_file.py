@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from datetime import date, time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import dedent
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.app.inventory_file import PROBLEMS_SHOWN_MAX, load_inventory
 from holdfast.errors import ConfigError
-from holdfast.model.inventory import NO_INVENTORY, Earned, Inventory, Policy, Target
+from holdfast.model.inventory import NO_INVENTORY, Earned, Inventory, Policy, Target, resolve
+from holdfast.model.inventory_checks import check
+from holdfast.model.inventory_keys import TABLES
 from holdfast.model.notice import Notify
 
 WHOLE = """
@@ -238,6 +246,11 @@ def test_all_mistakes_are_told_at_once(folder: Path) -> None:
         ("[targets.a]\napprovers = []", "2: targets.a.approvers: takes a list of names; given an"),
         ('[targets.a]\napprovers = "b"', "2: targets.a.approvers: takes a list of names; given t"),
         ("[targets.a]\nquorum = 2", "2: targets.a.quorum: needs approvers"),
+        (
+            f"[targets.a]\nquorum = 0x{'f' * 9999}",
+            "2: targets.a.quorum: takes a whole number from 1",
+        ),
+        (f"lease = 0x{'f' * 9999}", "1: lease: takes a duration"),
         ("[targets.a]\nquorum = true", "2: targets.a.quorum: takes a whole number from 1"),
         ("[targets.a]\nseparate = true", "2: targets.a.separate: needs approvers"),
         ("[targets.a]\nseparate = 1", "2: targets.a.separate: takes true or false; given 1"),
@@ -324,3 +337,40 @@ def test_what_tells_where_a_secret_is_may_stand_there(folder: Path) -> None:
     )
 
     assert ["token-service"] == [*load_inventory().targets]
+
+
+# --- whatever it says -------------------------------------------------------------------------
+
+KEYS = sorted({key for keys in TABLES.values() for key in keys} | {"a", "@a", "", "token", "low"})
+SCALARS = (
+    "", "a", "@a", "@env:A", "@file:", "high", "confirm", "never", "os", "\x00", "x://a:b@c",
+    0, 1, 2, True, 1.5, float("nan"), float("inf"), date(2026, 1, 1), time(1), 2**63,
+)  # fmt: skip
+anything = st.recursive(
+    st.sampled_from(SCALARS),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), anything, max_size=6))
+def test_whatever_a_file_says_is_judged(document: dict[str, Any]) -> None:
+    """Any document is either an inventory, on whose targets runs have terms, or has problems."""
+    inventory, problems = check(document, "holdfast.toml")
+
+    assert all(problem.text for problem in problems)
+    if not problems:
+        assert all(resolve(inventory, name, "", "", None, None) for name in inventory.targets)
+
+
+@given(st.binary(max_size=60) | st.text(st.sampled_from("a=[]{}\"'.\n#\\,1 "), max_size=30))
+def test_whatever_a_file_is_nobody_sees_a_traceback(content: bytes | str) -> None:
+    """Any bytes are an inventory, or a ConfigError."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "holdfast.toml"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        path.chmod(0o600)
+        with suppress(ConfigError):
+            load_inventory(str(path))

@@ -22,6 +22,7 @@ LEASE_S_MIN: Final = 3.0
 """A heartbeat comes three times a lease, and a busy machine may be late by a second."""
 LEASE_S_MAX: Final = 86_400.0
 NAME_CHARS_MAX: Final = 200
+COUNT_MAX: Final = 1_000_000
 
 Read: TypeAlias = Callable[[Any], Any]
 """Return the value as it is meant, or raise Refused."""
@@ -55,6 +56,8 @@ def shown(value: object) -> str:
         return "an array"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, int) and value.bit_length() > 128:
+        return "a number of that size"  # Python may refuse to write it in decimal.
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:59] + "…"
 
@@ -101,9 +104,9 @@ def flag(value: object) -> bool:
 
 
 def count(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= COUNT_MAX:
         return value
-    raise Refused(f"takes a whole number from 1; given {shown(value)}")
+    raise Refused(f"takes a whole number from 1 to {COUNT_MAX}; given {shown(value)}")
 
 
 def name(value: object) -> str:
@@ -226,9 +229,10 @@ def _earning(value: object) -> int | dict[str, int | None]:
     takes = 'takes a whole number from 1, or a table by risk, { low = 1, critical = "never" }'
     if isinstance(value, Mapping):
         return _entries_read(value, one_of(*RISKS), _times)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return value
-    raise Refused(f"{takes}; given {shown(value)}")
+    try:
+        return count(value)
+    except Refused:
+        raise Refused(f"{takes}; given {shown(value)}") from None
 
 
 def _times(value: object) -> int | None:
