@@ -70,7 +70,7 @@ class Common:
     def repeated(self) -> tuple[str, ...]:
         """The options that a command to type next needs, to find the same store and inventory."""
         store = ("--store", self.store) if self.store else ()
-        return (*store, *(("--config", self.config) if self.config else ()))
+        return store if self.config is None else (*store, "--config", self.config)
 
 
 def store_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -93,7 +93,7 @@ def store_options(function: Callable[..., None]) -> Callable[..., None]:
         context.obj = Common(
             store or outer.store,
             claimed or outer.claimed or os.environ.get("HOLDFAST_USER", ""),
-            config or outer.config,
+            outer.config if config is None else config,
         )
         function(context.obj, *arguments, **rest)
 
