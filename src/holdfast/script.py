@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,12 @@ from holdfast.model.state import HoldState, RunState
 from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.ownership import LEASE_S, this_person
-from holdfast.wiring import open_store, store_url
+from holdfast.wiring import open_store, open_telling, store_url
+
+
+def _say(text: str) -> None:
+    """Show on stderr what is no fact of the run: why somebody is not told of it."""
+    print(f"holdfast: {text}", file=sys.stderr)
 
 
 class Nobody:
@@ -49,12 +55,16 @@ def run(
         opened = open_store(store_url(store, inventory), lease_s=lease_s)
     else:
         opened = store
+    telling = open_telling(inventory.notify, opened.url, _say)
     setting = Setting(
-        opened, SystemClock(), Nobody(), this_person(), lease_s=lease_s, inventory=inventory
-    )
+        opened, SystemClock(), Nobody(), this_person(),
+        lease_s=lease_s, inventory=inventory, telling=telling,
+    )  # fmt: skip
     try:
         return start(setting, workflow, params or {}, id=id, target=target, mode=mode)
     finally:
+        if telling is not None:
+            telling.close()
         if opened is not store:
             opened.close()
 

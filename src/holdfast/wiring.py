@@ -1,20 +1,25 @@
-"""Which store a URL means; the only place that names every adapter."""
+"""Which store a URL means, and what notifies; the only place that names every adapter."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.errors import ConfigError
+from holdfast.errors import ConfigError, UsageError
 from holdfast.model.inventory import NO_INVENTORY, Inventory
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.ownership import LEASE_S, end_stopped_holder
 
 if TYPE_CHECKING:
+    from holdfast.app.notifying import Telling
+    from holdfast.integrations.spool import Undelivered as Undelivered
+    from holdfast.model.notice import Notify
+    from holdfast.ports.notifier import Notifier
     from holdfast.stores.sqlite_health import Health as Health
 
 
@@ -92,6 +97,72 @@ def newest_schema() -> int:
     from holdfast.stores.sqlite_schema import VERSION
 
     return VERSION
+
+
+def open_notifier(
+    notify: Notify, url: str | None = None, tell: Callable[[str], None] = lambda text: None
+) -> Notifier | None:
+    """Return what delivers the notices of the runs in the store of `url`; None when nobody is
+    to be told. `tell` hears why notices are not delivered, where that is known here: a secret
+    that is missing, or apprise, fails no run."""
+    if not (notify.urls or notify.command) or not notify.on:
+        return None
+    from holdfast.integrations import notify as integration
+
+    revealed = replace(notify, urls=tuple(_revealed(notify.urls, tell)))
+    return integration.open_notifier(revealed, _notices(url), tell)
+
+
+def _revealed(urls: Sequence[str], tell: Callable[[str], None]) -> Iterator[str]:
+    """Yield each URL, also where a reference says where it is kept."""
+    from holdfast.flow.secret import Secret
+
+    for url in urls:
+        try:
+            yield Secret.parse(url).reveal() if url.startswith("@") else url
+        except UsageError as missing:
+            tell(f"notices to a URL are not sent: {missing}")
+
+
+def open_telling(
+    notify: Notify | None,
+    url: str | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+    *,
+    options: tuple[str, ...] = (),
+) -> Telling | None:
+    """Return what tells of a run's life as an inventory says; None when nobody is to be told.
+
+    `options` are what the commands in a notice need besides the store. Close it after the life.
+    """
+    notifier = None if notify is None else open_notifier(notify, url, tell)
+    if notify is None or notifier is None:
+        return None
+    from holdfast.app.notifying import Telling
+
+    return Telling(notifier, SystemClock(), tell, _watched_s(notify), (*finds_store(url), *options))
+
+
+def _watched_s(notify: Notify) -> float | None:
+    return notify.stalled_after_s if "stalled" in notify.on else None
+
+
+def undelivered(url: str | None = None) -> Undelivered:
+    """Return which notices of the runs in the store of `url` were not delivered."""
+    from holdfast.integrations.errand import Limits
+    from holdfast.integrations.spool import undelivered
+
+    return undelivered(_notices(url), working_s=2 * Limits().total_s)
+
+
+def _notices(url: str | None) -> Path:
+    path = sqlite_path(store_url(url))
+    return path.with_name(path.name + ".notices")
+
+
+def finds_store(url: str | None = None) -> tuple[str, ...]:
+    """Return the options with which a command finds the store from any shell of this user."""
+    return ("--store", str(sqlite_path(store_url(url)).absolute()))
 
 
 def sqlite_path(url: str) -> Path:

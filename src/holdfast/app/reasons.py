@@ -236,7 +236,7 @@ def _ways(view: RunView) -> Iterator[Next]:
         yield from hold_ways(run, hold, is_only=len(view.state.open_holds) == 1)
     for step in view.steps:
         if step.status == "in_doubt":
-            yield from _doubt_ways(run, step)
+            yield from doubt_ways(run, step.key)
     if view.is_alive:
         yield Next(("watch", run), "see it go on")
         yield Next(("stop", run), "stop it after the step in hand")
@@ -282,9 +282,10 @@ def _wanted(opened: HoldOpened) -> str:
     return f"give the value ({opened.evidence.get('type') or 'str'})"
 
 
-def _doubt_ways(run: str, step: StepView) -> Iterator[Next]:
-    yield Next(("done", run, step.key, "-m", "REASON"), "it took effect: record it as done")
-    yield Next(("retry", run, step.key), "it did not: run it again")
+def doubt_ways(run: str, key: str) -> Iterator[Next]:
+    """Yield the commands that decide a step in doubt."""
+    yield Next(("done", run, key, "-m", "REASON"), "it took effect: record it as done")
+    yield Next(("retry", run, key), "it did not: run it again")
 
 
 def _resting_ways(view: RunView) -> Iterator[Next]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from os import urandom
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.app.finding import find_run
 from holdfast.app.loading import load_workflow
@@ -34,6 +35,9 @@ from holdfast.runtime.ownership import LEASE_S
 from holdfast.runtime.takeover import Claim, take
 from holdfast.version import VERSION
 
+if TYPE_CHECKING:
+    from holdfast.app.notifying import Telling
+
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without the letters and digits that are mistaken for one another."""
 ID_TRIES_MAX = 100
@@ -45,6 +49,7 @@ class Setting:
 
     `tell` hears what a person should know that is no fact of the run. `begins` is told the run's
     id and state when this process owns it, before anything of it runs. `budget_s` is `--for`.
+    `telling` tells people who are not there; None tells nobody, and costs nothing.
     """
 
     store: Store
@@ -58,6 +63,7 @@ class Setting:
     lease_s: float = LEASE_S
     performers: Performers = Performer
     inventory: Inventory = NO_INVENTORY
+    telling: Telling | None = None
 
 
 def start(
@@ -178,19 +184,21 @@ def _live(
             workflow, params, setting.clock,
             store=setting.store, run=journal.run, terms=terms, inventory=setting.inventory,
         )  # fmt: skip
-    return live(
-        workflow,
-        params,
-        journal,
-        setting.clock,
-        setting.person,
-        setting.listeners,
-        budget_s=setting.budget_s,
-        lease_s=setting.lease_s,
-        performers=setting.performers,
-        ahead=ahead,
-        inventory=setting.inventory,
-    )
+    with setting.telling.told(journal) if setting.telling else nullcontext(()) as listeners:
+        return live(
+            workflow,
+            params,
+            journal,
+            setting.clock,
+            setting.person,
+            # Whoever is told elsewhere does not wait for a terminal that is held up.
+            (*listeners, *setting.listeners),
+            budget_s=setting.budget_s,
+            lease_s=setting.lease_s,
+            performers=setting.performers,
+            ahead=ahead,
+            inventory=setting.inventory,
+        )
 
 
 def _created(

@@ -8,13 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from holdfast.app.views import VERSION
+from holdfast.cli.lines import count
 from holdfast.errors import StoreError
 from holdfast.model.json import Json
 from holdfast.ports.store import StoreAbsent
-from holdfast.wiring import clear_suspect, inspect_store, newest_schema, sqlite_path, store_url
+from holdfast.wiring import (
+    clear_suspect,
+    inspect_store,
+    newest_schema,
+    sqlite_path,
+    store_url,
+    undelivered,
+)
 
 if TYPE_CHECKING:
-    from holdfast.wiring import Health
+    from holdfast.wiring import Health, Undelivered
 
 FREE_BYTES_MIN: Final = 100 * 1024 * 1024
 OTHERS: Final = 0o077
@@ -56,7 +64,8 @@ def diagnose(url: str | None) -> Diagnosis:
             cleared = True
         except StoreError as problem:
             wrong.append(str(problem))
-    return Diagnosis(path, health, tuple(wrong), tuple(_mind(health)), cleared)
+    mind = (*_mind(health), *_not_delivered(undelivered(url)))
+    return Diagnosis(path, health, tuple(wrong), mind, cleared)
 
 
 def _wrong(health: Health) -> Iterator[str]:
@@ -80,6 +89,20 @@ def _mind(health: Health) -> Iterator[str]:
     for place, mode in health.modes.items():
         if mode & OTHERS:
             yield f"others may use {place} (mode {mode:04o}): chmod go= {place}"
+
+
+def _not_delivered(found: Undelivered) -> Iterator[str]:
+    if found.failed:
+        notices = count(found.failed, "notice")
+        yield (
+            f"{notices} could not be delivered, the last {found.last} "
+            f"(each is a line in {found.folder}/failed.ndjson: remove it when read)"
+        )
+    if found.waiting:
+        yield (
+            f"{count(found.waiting, 'notice')} in {found.folder} nobody delivers now; the next "
+            "run with the same receivers does, or drops what is over a day old"
+        )
 
 
 def doctor_json(found: Diagnosis) -> dict[str, Json]:

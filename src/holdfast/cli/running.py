@@ -34,6 +34,7 @@ from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import this_person
+from holdfast.wiring import open_telling
 
 PARAMS_FILE_BYTES_MAX = 64 * 1024 * 1024
 
@@ -326,9 +327,11 @@ def _lived(
     begun = _Begun(progress)
     clock, by = SystemClock(), this_person(common.claimed)
     person = person_for(Ask(store, clock, by, progress), prompts=prompts, wait=presence.wait)
+    config = ("--config", common.config) if common.config else ()
+    telling = open_telling(common.inventory.notify, common.url, progress.note, options=config)
     setting = Setting(
         store, clock, person, by, (progress,), progress.note, begun, presence.budget_s,
-        common.lease_s, inventory=common.inventory,
+        common.lease_s, inventory=common.inventory, telling=telling,
     )  # fmt: skip
     try:
         with _stdout_for_the_result():
@@ -336,6 +339,8 @@ def _lived(
     finally:
         person.close()
         progress.close()
+        if telling is not None:
+            telling.close()
     _report(store, common, outcome, begun.state)
     if outcome.status == "succeeded" and outcome.result is not None:
         click.echo(json_text(encode(outcome.result)))

@@ -11,46 +11,18 @@ from typing import Final
 
 from holdfast.model import durations
 from holdfast.model.json import Json
+from holdfast.model.shown import UNSAFE
+from holdfast.model.shown import safe as safe
+from holdfast.model.shown import safe_lines as safe_lines
 
 NAME_COLUMNS: Final = 10
 """Of a field's name, before its text."""
-
-_UNSAFE: Final = (
-    "\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b\u200e\u200f\u2028-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
-)
-"""Controls, line separators, what turns the direction of text or is invisible, and surrogates.
-The joiners U+200C and U+200D stay: whole languages, and emoji, are written with them."""
-
-_ONE: Final = re.compile(f"[{_UNSAFE}]")
-_NAMES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def safe(text: str) -> str:
-    """Return text as one line in which every control and bidirectional character is escaped."""
-    return text if text.isascii() and text.isprintable() else _ONE.sub(_escaped, text)
-
-
-def safe_lines(text: str) -> list[str]:
-    """Return the lines of a longer text, each safe; tabs stay, for columns depend on them."""
-    lines = text.removesuffix("\n").split("\n")
-    return ["\t".join(map(safe, line.removesuffix("\r").split("\t"))) for line in lines]
-
-
-def _escaped(match: re.Match[str]) -> str:
-    character = match[0]
-    if character in _NAMES:
-        return _NAMES[character]
-    code = ord(character)
-    if code > 0xFFFF:
-        return f"\\U{code:08x}"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def json_text(tree: Json) -> str:
     """Return a value as one line of JSON; what is unsafe to show is escaped there too."""
     text = json.dumps(tree, ensure_ascii=False, separators=(", ", ": "))
-    return text if text.isascii() and text.isprintable() else _ONE.sub(_escaped_in_json, text)
+    return text if text.isascii() and text.isprintable() else UNSAFE.sub(_escaped_in_json, text)
 
 
 def _escaped_in_json(match: re.Match[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.testing.notifiers import NotifierSuite
 from holdfast.testing.stores import StoreSuite
 
-__all__ = ["StoreSuite"]
+__all__ = ["NotifierSuite", "StoreSuite"]

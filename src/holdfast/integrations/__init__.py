@@ -1,0 +1,1 @@
+"""Adapters to other programs and services. None is imported before it is configured."""
