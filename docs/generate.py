@@ -229,14 +229,14 @@ def _awaited() -> Iterator[str]:
 SECTIONS = {
     "The run and its lives": (
         "RunCreated", "LifeStarted", "RunSucceeded", "RunFailed", "RunStopped", "StopRequested",
-        "RunCancelled",
+        "RunCancelled", "LockStolen",
     ),
     "Steps": (
         "StepStarted", "StepSucceeded", "StepFoundDone", "AttemptFailed", "StepDoubted",
         "StepRearmed", "StepSkipped", "StepRenamed", "CursorSaved", "StepLeft", "TimerSet",
     ),
     "Scopes": ("ScopeEntered", "ScopeClosed", "DriftAccepted"),
-    "Holds": ("HoldOpened", "HoldAnswered", "HoldVoided"),
+    "Holds": ("HoldOpened", "HoldAnswered", "HoldVoided", "HoldExpired"),
     "Values within facts": ("Who", "Owner", "Spilled"),
 }  # fmt: skip
 

@@ -235,8 +235,27 @@ def guarded(scene: Scene) -> None:
     )  # fmt: skip
 
 
+def earned(scene: Scene) -> None:
+    """Steps that earn and one that never does; a yes, a no, a skip and a retry."""
+    tries: list[int] = []
+
+    @workflow(name="earned", mode="earned")
+    def main() -> str:
+        for node in ("n1", "n2", "n3"):
+            step("drain {node}")(lambda node: node)(node)
+        do("flaky", lambda: tries.append(1) or 1 // (len(tries) - 1), retry=2)
+        do("careful", lambda: None, confirm=True)
+        return "earned"
+
+    scene.start(main)
+    for given in ("approve", "reject", "approve", "skip", "approve", "approve"):
+        holds.answer(scene.store, RUN, scene.clock, BEN, given, comment="seen")  # type: ignore[arg-type]
+        scene.resume(main)
+
+
 RUNS: dict[str, Callable[[Scene], None]] = {
-    scene.__name__: scene for scene in (plain, large, asked, doubted, stopped, edited, guarded)
+    scene.__name__: scene
+    for scene in (plain, large, asked, doubted, stopped, edited, guarded, earned)
 }
 
 

@@ -312,3 +312,11 @@ def test_an_unknown_time_zone_is_named():
 
     with pytest.raises(Undecodable, match=r"'Moon/Base'.*tzdata"):
         decode(tree)
+
+
+def test_a_type_that_speaks_of_itself_is_walked_once():
+    """An alias that is written as a text, and is in itself, ends the search like any other."""
+    names: dict[str, object] = {"Tangled": "str | list[Tangled] | dict[str, Tangled]"}
+
+    with pytest.raises(Undecodable, match="no class of that name"):
+        Types.of("Tangled", namespace=names).resolve("elsewhere:Nope")

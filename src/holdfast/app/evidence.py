@@ -38,6 +38,7 @@ def _fields(opened: HoldOpened) -> Iterator[Field]:
             yield from _plan(seen)
             yield "undo", _text(seen, "undo")
             yield "why", _text(seen, "why")
+            yield "history", _text(seen, "history")
         case "question":
             yield "type", _text(seen, "type")
             yield "choices", ", ".join(map(choice_text, choices_of(opened)))

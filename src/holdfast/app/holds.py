@@ -162,5 +162,6 @@ def _failing(state: RunState, no: HoldAnswered, opened: HoldOpened) -> tuple[Fac
     message = f"rejected by {no.by.name}: {no.comment}"
     if opened.kind not in ("confirm", "question") or opened.covers:
         return (RunFailed(no.at, "Rejected", message),)
-    failed = AttemptFailed(no.at, opened.key, 0, "Rejected", message)
+    name = str(opened.evidence.get("name", ""))
+    failed = AttemptFailed(no.at, opened.key, 0, "Rejected", message, name=name)
     return failed, RunFailed(no.at, "Rejected", message, (opened.key,))

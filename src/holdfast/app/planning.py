@@ -32,6 +32,7 @@ from holdfast.model.inventory import NO_INVENTORY, Inventory
 from holdfast.model.json import Json
 from holdfast.model.state import RunState
 from holdfast.model.terms import AUTO, Terms
+from holdfast.model.trials import Trial
 from holdfast.model.unknown import DependsOnUnknown
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
@@ -172,7 +173,7 @@ def steps_ahead(
 
 def _journal(store: Store | None, run: str | None) -> DryJournal:
     if store is None or run is None:
-        return DryJournal(_NoStore(), run or "plan", 0)  # type: ignore[arg-type]
+        return DryJournal(store or _NoStore(), "plan", 0)  # type: ignore[arg-type]
     journal = DryJournal(store, run, 0)
     journal.refresh()
     return journal
@@ -182,6 +183,9 @@ class _NoStore:
     """Stands where a plan of a new run has no store to read from."""
 
     url = ""
+
+    def trials(self, workflow: str, step: str, limit: int) -> tuple[Trial, ...]:
+        return ()
 
 
 def _walk(

@@ -24,6 +24,8 @@ from holdfast.model.status import FINISHED
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
 
+TRIALS_KEPT = timedelta(days=800)
+
 
 @dataclass(frozen=True, slots=True)
 class Removed:
@@ -48,9 +50,12 @@ def gc(
 
     Only runs that succeeded, were rolled back or cancelled, that ended more than `older_than`
     ago, and that are not among the `keep_last` newest finished ones of their workflow. A run
-    whose owner may still be alive stays.
+    whose owner may still be alive stays. Steps that nothing was heard of for `TRIALS_KEPT` have
+    earned nothing any more: they are forgotten whole.
     """
     limit = None if older_than is None else clock.now() - older_than
+    if not dry_run:
+        store.forget_trials(clock.now() - TRIALS_KEPT)
     for row in _removable(store, limit, keep_last):
         if not dry_run:
             store.remove(row.id)

@@ -200,7 +200,8 @@ def stop_note(fact: f.StopRequested) -> str:
 
 def _started(fact: f.StepStarted, state: RunState) -> str:
     again = f" (attempt {fact.attempt})" if fact.attempt > 1 else ""
-    return f"step started {shown(fact.key)}{again}"
+    earned = f" ({clean(fact.decided_by)})" if fact.decided_by.startswith("earned") else ""
+    return f"step started {shown(fact.key)}{again}{earned}"
 
 
 def _succeeded(fact: f.StepSucceeded, state: RunState) -> str:

@@ -26,6 +26,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "targets": ("targets", "What runs may act on, on what terms, and which run has it."),
         "why": ("inspecting", "Why a run waits, stopped or failed, and what to do."),
         "export": ("inspecting", "Everything a run recorded, to keep elsewhere."),
+        "trust": ("trusting", "What steps have earned, by which runs; --revoke takes it back."),
     },
     "Decide": {
         "approve": ("deciding", "Say yes to what a run asks."),

@@ -16,7 +16,7 @@ from holdfast.cli.text import json_text, safe
 from holdfast.model.codec import decode
 from holdfast.model.keys import label_of, scope_of
 from holdfast.model.types import NO_TYPES
-from holdfast.ports.store import Store
+from holdfast.ports.store import Store, StoreAbsent
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
 
@@ -58,8 +58,10 @@ def plan_command(
     else:
         given = parameters_from(workflow, pairs, params_file)
         params = target_params(common.inventory, workflow, target, given)
+    terms = terms_for(common.inventory, workflow, target, mode or "", ask or "")
+    if store is None and terms.mode == "earned":
+        store = _where_trials_are(common)
     try:
-        terms = terms_for(common.inventory, workflow, target, mode or "", ask or "")
         found = plan(
             workflow, params, SystemClock(), store=store, run=run, target=target, terms=terms,
             inventory=common.inventory,
@@ -68,6 +70,14 @@ def plan_command(
         if store is not None:
             store.close()
     click.echo(json_text(found.as_json()) if as_json else "\n".join(lines_of(found)))
+
+
+def _where_trials_are(common: Common) -> Store | None:
+    """Return the store, which tells what steps have earned, also when the run is a new one."""
+    try:
+        return common.open(create=False, read_only=True)
+    except StoreAbsent:
+        return None
 
 
 def lines_of(found: Plan) -> Iterator[str]:

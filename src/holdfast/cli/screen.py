@@ -359,7 +359,7 @@ def _tail_line(text: str, width: int) -> Text:
 def _decision(step: StepState) -> str:
     """Return what is worth saying about a step that succeeded."""
     notes = [f"attempt {step.attempts}"] if step.attempts > 1 else []
-    if step.decided_by.startswith("approved"):
+    if step.decided_by.startswith(("approved", "earned")):
         notes.append(clean(step.decided_by))
     return ", ".join(notes)
 

@@ -120,4 +120,6 @@ def invoke(ticket: str, call: Call, place: Place = "here") -> Program[Outcome]:
     """Return what came of `call`."""
     yield Submit(ticket, call, place)
     landed = cast(Landed, (yield WAIT))
+    while ticket not in landed:
+        landed = cast(Landed, (yield WAIT))  # A check that was given up on has ended at last.
     return landed[ticket]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from holdfast.engine.trace import Trace
 from holdfast.model.retry import Retry
+from holdfast.model.trials import Trial
 from holdfast.model.types import NO_TYPES, Types
 
 
@@ -67,6 +68,11 @@ def nothing_ahead(scope: str) -> tuple[Ahead, ...]:
     return ()
 
 
+def no_trials(limit: int) -> Sequence[Trial]:
+    """Return what is known of a step of which nothing is."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call of a step, ready to be decided.
@@ -76,7 +82,8 @@ class Call:
     arguments and `shown` what a person sees of them. `code` is evidence, never identity. `lane`
     is not 0 in a task beside the one that walks the scope; `redact` covers secrets in an error;
     `edited` hears that the code of a finished step is not what was run; `ahead` tells which
-    steps of a scope the plan knows.
+    steps of a scope the plan knows. `name` is what all calls of the step are called, `trials`
+    reads what became of the newest so many of them, in every run, newest first.
     """
 
     key: str
@@ -97,3 +104,5 @@ class Call:
     edited: Callable[[str], object] = str
     types: Types = NO_TYPES
     ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead
+    name: str = ""
+    trials: Callable[[int], Sequence[Trial]] = no_trials

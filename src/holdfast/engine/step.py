@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 
 from holdfast.engine import drift
 from holdfast.engine.doubt import decided_again
+from holdfast.engine.earning import can_earn, name_of
 from holdfast.engine.effects import (
     LOOK,
     NOW,
@@ -155,7 +156,7 @@ def _is_doubtful(call: Call, seen: StepState) -> bool:
 
 def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> StepStarted:
     """Return the fact that says what is about to run."""
-    seen, rules = state.steps.get(call.key), call.rules
+    seen, rules, name = state.steps.get(call.key), call.rules, name_of(call, state)
     return StepStarted(
         at,
         call.key,
@@ -169,6 +170,8 @@ def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> Step
         decided_by,
         rules.version,
         call.location,
+        name,
+        name != "" and can_earn(call),
     )
 
 

@@ -216,8 +216,8 @@ def _call(
     inputs: str,
     shown: str,
 ) -> Call:
-    trace = frame.trace
-    options = step.options
+    trace, options = frame.trace, step.options
+    name = options.label or step.name
     if options.undo is not None or options.owes is not None:
         frame.life.tell_once(
             f"step {step.name!r} has undo= or owes=: this release records neither undos nor "
@@ -241,6 +241,8 @@ def _call(
         edited=frame.life.note_edited,
         types=step.types,
         ahead=frame.life.ahead,
+        name=name,
+        trials=lambda limit: frame.life.trials_of(name, limit),
     )
     if options.check is not None:
         check = _helper(frame, options.check, arguments)

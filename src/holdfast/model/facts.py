@@ -151,7 +151,11 @@ class LockStolen:
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """An attempt is about to run; whether it took effect is unknown until an outcome follows."""
+    """An attempt is about to run; whether it took effect is unknown until an outcome follows.
+
+    `name` is what all calls of the step are called, where their outcome counts for trust; with
+    `earns` a clean one counts, too.
+    """
 
     at: datetime
     key: str
@@ -165,6 +169,8 @@ class StepStarted:
     decided_by: str = "auto"
     version: str = ""
     location: str = ""
+    name: str = ""
+    earns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +200,10 @@ class StepFoundDone:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """One attempt raised. `next_at` is when the next one is due; None means none follows."""
+    """One attempt raised. `next_at` is when the next one is due; None means none follows.
+
+    Attempt 0 is a person's no. `name` is the step's, as in `StepStarted`, when it never was.
+    """
 
     at: datetime
     key: str
@@ -203,6 +212,7 @@ class AttemptFailed:
     message: str
     next_at: datetime | None = None
     location: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +237,7 @@ class StepRearmed:
 
 @dataclass(frozen=True, slots=True)
 class StepSkipped:
-    """A person said to go on without the step; its result is None."""
+    """A person said to go on without the step; its result is None. `name` as in `StepStarted`."""
 
     at: datetime
     key: str
@@ -235,6 +245,7 @@ class StepSkipped:
     reason: str
     label: str = ""
     version: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from holdfast.model.status import StepStatus
 
 @dataclass(slots=True)
 class StepState:
-    """Where one step stands. `forgiven` attempts were granted anew and no longer count."""
+    """Where one step stands. `forgiven` attempts were granted anew and no longer count. `name` is
+    empty where its outcome does not count for trust, and only what `earns` counts when clean."""
 
     key: str
     label: str = ""
@@ -33,6 +34,8 @@ class StepState:
     reads: bool = False
     decided_by: str = ""
     location: str = ""
+    name: str = ""
+    earns: bool = False
     error_type: str = ""
     error: str = ""
     result: Json | f.Spilled = None

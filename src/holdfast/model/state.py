@@ -193,6 +193,7 @@ class RunState:
         )  # fmt: skip
         step.once, step.reads, step.version = fact.once, fact.reads, fact.version
         step.decided_by, step.location = fact.decided_by, fact.location
+        step.name, step.earns = fact.name, fact.earns
         scope = self.scope(scope_of(fact.key))
         if scope.running:
             scope.overlapped = True
@@ -245,6 +246,7 @@ class RunState:
     def _attempt_failed(self, fact: f.AttemptFailed) -> None:
         step = self.steps.get(fact.key) or self._unstarted(fact.key)
         step.error_type, step.error = fact.type, fact.message
+        step.name = fact.name or step.name
         self._step_ended(step, "failed" if fact.next_at is None else "waiting", fact.at)
         step.next_at = fact.next_at
         if fact.location:

@@ -167,11 +167,13 @@ def _walk(
     `heirs`: a step annotated with a base class may return any class derived from it.
     """
     todo = list(roots)  # Grows while it is walked.
-    visited: dict[int, object] = {}
+    visited: dict[int | str, object] = {}
     for item in todo:
-        if id(item) in visited:
+        # A text that speaks of itself gives new objects each time it is evaluated.
+        known = item if isinstance(item, str) else getattr(item, "__forward_arg__", id(item))
+        if known in visited:
             continue
-        visited[id(item)] = item  # Keeps it alive, so that its id stays its own.
+        visited[known] = item  # Keeps it alive, so that its id stays its own.
         if isinstance(item, type) and get_origin(item) is None:
             if is_recordable(item):
                 yield item

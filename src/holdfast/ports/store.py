@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 from holdfast.errors import UsageError
 from holdfast.model.facts import Fact, LifeStarted, Owner, RunCreated, Spilled
 from holdfast.model.json import Json
+from holdfast.model.trials import KEPT_MAX, Trial
 
 
 class StoreAbsent(UsageError):
@@ -107,8 +108,9 @@ class Store(Protocol):
         epoch: int | None,
         durable: bool = True,
         only_if_current: bool = False,
+        trials: Sequence[Trial] = (),
     ) -> Appended:
-        """Append `facts` as one unit at the end of the journal.
+        """Append `facts` as one unit at the end of the journal, and keep `trials` with them.
 
         With `durable` they survive power loss on return; without, they survive the death of
         every process and are hardened by the next durable append. `after` is the last sequence
@@ -124,10 +126,19 @@ class Store(Protocol):
         row: what is read back is a `Spilled`. Nothing else about a fact changes.
         """
 
-    def claim(self, run: str, fact: LifeStarted, *, after: int, expected_epoch: int) -> int | None:
+    def claim(
+        self,
+        run: str,
+        fact: LifeStarted,
+        *,
+        after: int,
+        expected_epoch: int,
+        trials: Sequence[Trial] = (),
+    ) -> int | None:
         """Make the process named in `fact` the run's owner under the epoch `fact.epoch`.
 
-        The fact is appended, durably, in the same unit, and its sequence number returned.
+        The fact is appended, durably, in the same unit, with `trials`, and its sequence number
+        returned.
         Return None, writing nothing, when the run's epoch is no longer `expected_epoch` or its
         journal is longer than `after`: look again. Whether the present owner may be displaced
         is the caller's decision (`runtime.ownership`). `fact.epoch` is above `expected_epoch`.
@@ -169,6 +180,25 @@ class Store(Protocol):
     def holder(self, target: str) -> str | None:
         """Return the run that has the target's lock, or None."""
 
+    def keep_trials(self, trials: Sequence[Trial]) -> None:
+        """Keep trials durably, in this order, as one unit.
+
+        A trial ends the one that `began` of the same run and key, and `left` is not kept itself.
+        Of each step of a workflow the newest `KEPT_MAX` that have ended are kept.
+        """
+
+    def trials(self, workflow: str, step: str, limit: int = KEPT_MAX) -> Sequence[Trial]:
+        """Return a step's trials: first all that `began` and have not ended, then the newest
+        `limit` of the others, each in the opposite order to that in which they were kept.
+        Raises StoreCorrupt."""
+
+    def tried(self) -> Sequence[tuple[str, str]]:
+        """Return the workflow and name of every step that has trials, in alphabetical order."""
+
+    def forget_trials(self, before: datetime) -> int:
+        """Forget the steps whose newest trial was before a moment, and return how many. Never a
+        part of what is known of one: without its last trial it would look better than it is."""
+
     def write_output(self, run: str, outputs: Iterable[Output]) -> None:
         """Keep output. It survives the process, not power loss; it never fails a run: what
         cannot be kept, or is of no run, is dropped and counted in `dropped`."""
@@ -182,7 +212,8 @@ class Store(Protocol):
         For waiting: read only when it moved."""
 
     def remove(self, run: str) -> None:
-        """Forget a run: journal, row, output and spilled values. For `gc` alone."""
+        """Forget a run: journal, row, output and spilled values. For `gc` alone. Its trials
+        stay; one that had only begun is kept as `interrupted`."""
 
     def close(self) -> None:
         """Release what is held. Safe to call twice. What was durable stays so."""

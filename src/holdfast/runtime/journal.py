@@ -11,6 +11,7 @@ from holdfast.errors import StoreError
 from holdfast.model.facts import Fact, Spilled
 from holdfast.model.json import Json
 from holdfast.model.state import RunState
+from holdfast.model.trials import trials_of
 from holdfast.ports.store import Store
 
 LONG_FACTS = 10_000
@@ -61,9 +62,12 @@ class Journal:
         """Make `facts` permanent, fold them in after whatever others appended, and tell the
         observers. Return False when nothing was written because others had appended.
 
-        A crash after the store has written costs nothing: the next life reads the facts.
+        What counts of them for trust is written with them. A crash after the store has written
+        costs nothing: the next life reads the facts.
         """
         with self._lock:
+            # What others appended since concerns no step that the writer ends.
+            trials = [trial for fact in facts for trial in trials_of(fact, self.state, self.run)]
             appended = self.store.append(
                 self.run,
                 facts,
@@ -71,6 +75,7 @@ class Journal:
                 epoch=self.epoch,
                 durable=durable,
                 only_if_current=only_if_current,
+                trials=trials,
             )
             if appended.others:
                 self.foreign += len(appended.others)

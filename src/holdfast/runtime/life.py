@@ -19,6 +19,7 @@ from holdfast.errors import Leaving, LostOwnership, StoreError, UsageError
 from holdfast.model.facts import Fact, HoldVoided, RunFailed, RunStopped, StopKind, StopRequested
 from holdfast.model.inventory import NO_INVENTORY, Target, expanded
 from holdfast.model.state import HoldState, RunState
+from holdfast.model.trials import Trial
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
 from holdfast.ports.store import Output, Store
@@ -27,6 +28,7 @@ from holdfast.runtime.calling import SLICE_S, outcome_of
 from holdfast.runtime.capture import Capture, Redactor
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.processes import Groups
+from holdfast.runtime.trusting import trials_now
 
 HOLD_POLL_S = 0.25
 """How soon a waiting process sees an answer given elsewhere; the promise is one second."""
@@ -206,6 +208,15 @@ class Life:
         if text not in self._told:
             self._told.add(text)
             self.tell(text)
+
+    def trials_of(self, step: str, limit: int) -> tuple[Trial, ...]:
+        """Return the newest trials of the step of that name, newest first. Raises Leaving."""
+        created = self.journal.state.created
+        assert created is not None
+        try:
+            return trials_now(self.store, created.workflow, step, self.clock.now(), limit)
+        except StoreError as error:
+            raise self.leave(str(error), error.exit_code, "storage") from error
 
     # --- what bodies use ---
 

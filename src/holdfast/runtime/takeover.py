@@ -11,6 +11,7 @@ from typing import TypeAlias
 from holdfast.errors import HoldfastError, RunLocked, UsageError
 from holdfast.model.facts import LifeStarted, Owner, Who
 from holdfast.model.terms import AUTO, Terms
+from holdfast.model.trials import trials_of
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow
 from holdfast.runtime.journal import Journal
@@ -104,8 +105,14 @@ def _claim(journal: Journal, row: RunRow, claim: Claim, clock: Clock, took_over:
         claim.mode,
         claim.terms,
     )
-    seq = journal.state.seq
-    if journal.store.claim(row.id, fact, after=seq, expected_epoch=row.epoch) is None:
+    claimed = journal.store.claim(
+        row.id,
+        fact,
+        after=journal.state.seq,
+        expected_epoch=row.epoch,
+        trials=trials_of(fact, journal.state, row.id),
+    )
+    if claimed is None:
         return False
     journal.epoch = epoch
     journal.refresh()

@@ -15,6 +15,7 @@ from datetime import datetime
 from holdfast.errors import LostOwnership, StoreCorrupt, StoreError, TargetLocked, UsageError
 from holdfast.model.facts import Fact, LifeStarted, RunCreated, Spilled
 from holdfast.model.json import Json
+from holdfast.model.trials import KEPT_MAX, Trial
 from holdfast.ports.store import Appended, Output, RunRow, Stored
 from holdfast.stores import rows
 from holdfast.stores.outputs import dump_output, load_output
@@ -46,6 +47,19 @@ class MemoryDisk:
         self.runs: dict[str, _Run] = {}
         self.spilled: dict[str, bytes] = {}
         self.locks: dict[str, str] = {}
+        self.begun: dict[tuple[str, str], Trial] = {}
+        self.trials: dict[tuple[str, str], list[Trial]] = {}
+
+    def keep(self, trials: Iterable[Trial]) -> None:
+        """Keep trials, each ending the one that began of its run and key."""
+        for trial in trials:
+            self.begun.pop((trial.run, trial.key), None)
+            if trial.outcome == "began":
+                self.begun[trial.run, trial.key] = trial
+            elif trial.outcome != "left":
+                kept = self.trials.setdefault((trial.workflow, trial.step), [])
+                kept.append(trial)
+                del kept[:-KEPT_MAX]
 
 
 class MemoryStore:
@@ -94,8 +108,9 @@ class MemoryStore:
         epoch: int | None,
         durable: bool = True,
         only_if_current: bool = False,
+        trials: Sequence[Trial] = (),
     ) -> Appended:
-        with self._held():
+        with self._held() as disk:
             found = self._run(run, after)
             if epoch is not None and found.row.epoch != epoch:
                 raise LostOwnership(
@@ -107,11 +122,20 @@ class MemoryStore:
                 return Appended(False, len(found.journal), others)
             is_owned = epoch is None and found.row.owner is not None
             self._extend(run, found, facts, is_owned=is_owned)
+            disk.keep(trials)
             return Appended(True, len(found.journal), others)
 
-    def claim(self, run: str, fact: LifeStarted, *, after: int, expected_epoch: int) -> int | None:
+    def claim(
+        self,
+        run: str,
+        fact: LifeStarted,
+        *,
+        after: int,
+        expected_epoch: int,
+        trials: Sequence[Trial] = (),
+    ) -> int | None:
         assert fact.epoch > expected_epoch, "an epoch only ever grows"
-        with self._held():
+        with self._held() as disk:
             found = self._run(run, after)
             if found.row.epoch != expected_epoch or len(found.journal) > after:
                 return None
@@ -120,6 +144,7 @@ class MemoryStore:
                 found.row, epoch=fact.epoch, owner=fact.owner, beat_monotonic=None, beat_at=None
             )
             self._extend(run, found, (fact,))
+            disk.keep(trials)
             return len(found.journal)
 
     def release(self, run: str, epoch: int) -> None:
@@ -148,7 +173,26 @@ class MemoryStore:
                 kept = {digest for other in disk.runs.values() for digest in other.spilled}
                 for digest in removed.spilled - kept:
                     disk.spilled.pop(digest, None)
+                begun = [trial for trial in disk.begun.values() if trial.run == run]
+                disk.keep(replace(trial, outcome="interrupted") for trial in begun)
                 disk.commits += 1
+
+    def keep_trials(self, trials: Sequence[Trial]) -> None:
+        with self._held() as disk:
+            disk.keep(trials)
+            disk.commits += 1
+
+    def forget_trials(self, before: datetime) -> int:
+        with self._held() as disk:
+            begun = {(trial.workflow, trial.step) for trial in disk.begun.values()}
+            old = [
+                step
+                for step, kept in disk.trials.items()
+                if step not in begun and max(trial.at for trial in kept) < before
+            ]
+            for step in old:
+                del disk.trials[step]
+            return len(old)
 
     # --- reading ------------------------------------------------------------------------
 
@@ -193,6 +237,18 @@ class MemoryStore:
     def holder(self, target: str) -> str | None:
         with self._held() as disk:
             return disk.locks.get(target)
+
+    def trials(self, workflow: str, step: str, limit: int = KEPT_MAX) -> Sequence[Trial]:
+        name = workflow, step
+        with self._held() as disk:
+            begun = [t for t in disk.begun.values() if (t.workflow, t.step) == name]
+            ended = disk.trials.get(name, [])
+            return [*reversed(begun), *ended[::-1][:limit]]
+
+    def tried(self) -> Sequence[tuple[str, str]]:
+        with self._held() as disk:
+            begun = {(trial.workflow, trial.step) for trial in disk.begun.values()}
+            return sorted(begun | disk.trials.keys())
 
     def changes(self) -> int:
         with self._held() as disk:

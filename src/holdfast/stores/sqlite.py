@@ -21,8 +21,9 @@ from pathlib import Path
 from holdfast.errors import LostOwnership, StoreError, UsageError
 from holdfast.model.facts import Fact, LifeStarted, RunCreated, Spilled
 from holdfast.model.json import Json
+from holdfast.model.trials import KEPT_MAX, Trial
 from holdfast.ports.store import Appended, Output, RunRow, Stored
-from holdfast.stores import sqlite_health, sqlite_locks, sqlite_rows
+from holdfast.stores import sqlite_health, sqlite_locks, sqlite_rows, sqlite_trials
 from holdfast.stores.lockfile import OnBlocked, beside
 from holdfast.stores.outputs import OutputFiles
 from holdfast.stores.row_tables import dump_time
@@ -93,8 +94,13 @@ class SqliteStore:
         epoch: int | None,
         durable: bool = True,
         only_if_current: bool = False,
+        trials: Sequence[Trial] = (),
     ) -> Appended:
-        if len(facts) == 1 and self._append_one(run, facts[0], after, epoch, durable):
+        if (
+            not trials
+            and len(facts) == 1
+            and self._append_one(run, facts[0], after, epoch, durable)
+        ):
             return Appended(True, after + 1)
 
         def work(connection: sqlite3.Connection) -> tuple[Appended, Head]:
@@ -104,6 +110,8 @@ class SqliteStore:
             )
             if self._kept:
                 self._refer(connection, head.number)
+            if done.written:
+                sqlite_trials.keep(connection, trials)
             return done, head
 
         done, head = self._database.write(work, durable=durable)
@@ -154,7 +162,15 @@ class SqliteStore:
         sqlite_rows.insert_facts(connection, head, facts, self._keep, is_owned=is_owned)
         return Appended(True, head.seq, others), head
 
-    def claim(self, run: str, fact: LifeStarted, *, after: int, expected_epoch: int) -> int | None:
+    def claim(
+        self,
+        run: str,
+        fact: LifeStarted,
+        *,
+        after: int,
+        expected_epoch: int,
+        trials: Sequence[Trial] = (),
+    ) -> int | None:
         assert fact.epoch > expected_epoch, "an epoch only ever grows"
 
         def work(connection: sqlite3.Connection) -> Head | None:
@@ -171,6 +187,7 @@ class SqliteStore:
             }
             sqlite_rows.update_run(connection, head.number, taken)
             sqlite_rows.insert_facts(connection, head, (fact,), self._keep)
+            sqlite_trials.keep(connection, trials)
             return head
 
         head = self._remember(run, self._database.write(work, durable=True))
@@ -193,6 +210,7 @@ class SqliteStore:
 
     def remove(self, run: str) -> None:
         def work(connection: sqlite3.Connection) -> tuple[int, list[str]] | None:
+            sqlite_trials.interrupt(connection, run)
             return sqlite_rows.delete_run(connection, run)
 
         def afterwards(removed: tuple[int, list[str]] | None) -> None:
@@ -204,6 +222,16 @@ class SqliteStore:
         self._database.write(work, durable=True, afterwards=afterwards)
         self._heads.pop(run, None)
         self._numbers.pop(run, None)
+
+    def keep_trials(self, trials: Sequence[Trial]) -> None:
+        self._database.write(
+            lambda connection: sqlite_trials.keep(connection, trials), durable=True
+        )
+
+    def forget_trials(self, before: datetime) -> int:
+        return self._database.write(
+            lambda connection: sqlite_trials.forget(connection, before), durable=True
+        )
 
     # --- reading ------------------------------------------------------------------------
 
@@ -243,6 +271,14 @@ class SqliteStore:
 
     def holder(self, target: str) -> str | None:
         return self._database.read(lambda connection: sqlite_locks.holder(connection, target))
+
+    def trials(self, workflow: str, step: str, limit: int = KEPT_MAX) -> Sequence[Trial]:
+        return self._database.read(
+            lambda connection: sqlite_trials.select(connection, workflow, step, limit)
+        )
+
+    def tried(self) -> Sequence[tuple[str, str]]:
+        return self._database.read(sqlite_trials.tried)
 
     def changes(self) -> int:
         def work(connection: sqlite3.Connection) -> int:

@@ -294,11 +294,15 @@ def _owner(text: str) -> Owner:
     return known
 
 
+def column_text(text: str | None) -> str | None:
+    """Return text as a column holds it. A file's name may be no text at all: the row shows it
+    escaped, the journal has it exactly."""
+    return None if text is None else text.encode(errors="backslashreplace").decode()
+
+
 def _column(value: Any) -> Any:
-    """Return what a column holds. A file's name may be no text at all: the row shows it escaped,
-    the journal has it exactly."""
     if isinstance(value, str):
-        return value.encode(errors="backslashreplace").decode()
+        return column_text(value)
     if isinstance(value, datetime):
         return dump_time(value)
     if isinstance(value, Owner):

@@ -73,7 +73,35 @@ CREATE TABLE lock (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (_FIRST, _LOCKS)
+_TRIALS: Final = """
+CREATE TABLE trial (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    workflow TEXT NOT NULL,
+    step TEXT NOT NULL,
+    code TEXT NOT NULL,
+    run TEXT NOT NULL,
+    key TEXT NOT NULL,
+    target TEXT,
+    at TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    note TEXT NOT NULL
+);
+CREATE INDEX trial_by_step ON trial (workflow, step, id);
+CREATE TABLE trial_begun (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    workflow TEXT NOT NULL,
+    step TEXT NOT NULL,
+    code TEXT NOT NULL,
+    run TEXT NOT NULL,
+    key TEXT NOT NULL,
+    target TEXT,
+    at TEXT NOT NULL,
+    UNIQUE (run, key)
+);
+CREATE INDEX trial_begun_by_step ON trial_begun (workflow, step, id);
+"""
+
+MIGRATIONS: Final = (_FIRST, _LOCKS, _TRIALS)
 """Forward only. Number n takes the schema from version n to n + 1; none ever changes."""
 
 VERSION: Final = len(MIGRATIONS)

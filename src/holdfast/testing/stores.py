@@ -13,7 +13,8 @@ from __future__ import annotations
 from holdfast.testing.store_journals import Journals, Others
 from holdfast.testing.store_locks import Locks
 from holdfast.testing.store_rows import Outputs, Rows, Values
+from holdfast.testing.store_trials import Trials
 
 
-class StoreSuite(Journals, Others, Locks, Rows, Values, Outputs):
+class StoreSuite(Journals, Others, Locks, Rows, Values, Outputs, Trials):
     """Every promise of `ports.store`; subclass it, say how to `open`, and run it with pytest."""
