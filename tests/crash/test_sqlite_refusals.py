@@ -16,6 +16,7 @@ from holdfast.model.facts import RunFailed, StepSucceeded
 from holdfast.ports.store import Output, StoreAbsent
 from holdfast.stores import filesystems, sqlite_health
 from holdfast.stores.sqlite import SqliteStore
+from holdfast.stores.sqlite_schema import VERSION
 from holdfast.testing.samples import AT, life_started, run_created
 
 
@@ -95,7 +96,8 @@ def test_a_newer_schema_is_not_touched(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version=99")
     before = path.read_bytes()
     for read_only in (True, False):
-        with pytest.raises(ConfigError, match=r"newer holdfast \(schema 99, this one knows 1\)"):
+        both = rf"newer holdfast \(schema 99, this one knows {VERSION}\)"
+        with pytest.raises(ConfigError, match=both):
             SqliteStore(path, read_only=read_only)
 
     assert before == path.read_bytes()
@@ -181,6 +183,7 @@ READ_ONLY = """
 import os, sys
 from holdfast.errors import HoldfastError
 from holdfast.stores.sqlite import SqliteStore
+from holdfast.stores.sqlite_schema import VERSION
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
