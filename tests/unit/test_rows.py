@@ -21,6 +21,7 @@ from holdfast.model.facts import (
 )
 from holdfast.model.json import Json
 from holdfast.stores import rows
+from holdfast.stores.row_tables import dump_time
 from holdfast.testing.samples import AT, LOOKALIKES, OWNER, WHO, every_fact, life_started
 
 JSON = some.recursive(
@@ -150,3 +151,16 @@ def test_a_row_changes_where_a_fact_says_so():
     living = rows.row_changes(LifeStarted(AT, 2, OWNER, WHO, "1", file="moved.py"))
     assert {"status": "running", "ended_at": None, "due_at": None, "file": "moved.py"} == living
     assert {"status": "failed", "ended_at": AT} == rows.row_changes(RunFailed(AT, "E", "m"))
+
+
+@given(some.lists(some.datetimes(timezones=some.just(UTC)), min_size=1), some.timedeltas(
+    min_value=timedelta(0), max_value=timedelta(seconds=2)
+))  # fmt: skip
+def test_a_time_is_written_as_the_library_writes_it(times: list[datetime], later: timedelta):
+    """Whichever second was written before it, and with or without a fraction."""
+    for at in times:
+        for moment in (at, at.replace(microsecond=0), min(at, LAST - later) + later):
+            assert f"{moment.isoformat()[:-6]}Z" == dump_time(moment)
+
+
+LAST = datetime.max.replace(tzinfo=UTC)

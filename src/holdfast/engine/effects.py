@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 from holdfast.model.facts import Fact
+from holdfast.model.making import made_often
 from holdfast.model.state import RunState
 
 T = TypeVar("T")
@@ -19,6 +20,7 @@ Call: TypeAlias = Callable[[], object]
 Place: TypeAlias = Literal["here", "thread"]
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Record:
     """Make these facts permanent as one unit. Answer: whether they were written.
@@ -44,6 +46,7 @@ class Now:
     """Answer: the time."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Submit:
     """Begin the user's code under a ticket. Answer: None.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from holdfast.engine.trace import Trace
+from holdfast.model.making import made_often
 from holdfast.model.retry import Retry
 from holdfast.model.trials import Trial
 from holdfast.model.types import NO_TYPES, Types
@@ -54,6 +55,7 @@ class Rules:
         return self.once or self.has_check or self.owes or self.undoes
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Ahead:
     """One step that the plan made at the beginning of this life says will be asked about."""
@@ -77,8 +79,10 @@ def no_trials(limit: int) -> Sequence[Trial]:
 class Call:
     """One call of a step, ready to be decided.
 
-    `body` runs the user's function in the step's context; `check` asks its check, or is None;
-    `abort` kills the programs that the body started. `inputs` is the fingerprint of the
+    `body` runs the user's function in the step's context; `check` asks its check, or is None.
+    Both are given the call, instead of holding it: a call that is not part of a cycle is gone
+    when it has ended, and a run of many steps leaves the collector nothing to look for.
+    `abort` kills the programs of the step with this key. `inputs` is the fingerprint of the
     arguments and `shown` what a person sees of them. `code` is evidence, never identity. `lane`
     is not 0 in a task beside the one that walks the scope; `redact` covers secrets in an error;
     `edited` hears that the code of a finished step is not what was run; `ahead` tells which
@@ -89,15 +93,15 @@ class Call:
     key: str
     label: str
     rules: Rules
-    body: Callable[[], object]
+    body: Callable[[Call], object]
     trace: Trace
     inputs: str = ""
     shown: str = ""
     code: str = ""
     was: str = ""
     location: str = ""
-    check: Callable[[], object] | None = None
-    abort: Callable[[], None] = lambda: None
+    check: Callable[[Call], object] | None = None
+    abort: Callable[[str], object] = str
     undo_shown: str = ""
     lane: int = 0
     redact: Callable[[str], str] = str

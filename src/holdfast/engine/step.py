@@ -16,6 +16,7 @@ Only then does the body run; its result is durable before the caller gets it.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from holdfast.engine import drift
 from holdfast.engine.doubt import decided_again
@@ -72,7 +73,9 @@ def step(call: Call) -> Program[Json | Spilled]:
         seen = state.steps[call.key]
     call.trace.reach(call.key)
     if seen is None:
-        yield from drift.before_new(call)
+        # Asked here, because nearly every step of a script that nobody edited is like this.
+        if call.trace.unreached(call.lane):
+            yield from drift.before_new(call)
     elif seen.status == "failed":
         raise _failure(seen)
     elif seen.is_finished:
@@ -177,7 +180,14 @@ def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> Step
 
 def _finish(call: Call, state: RunState, started: StepStarted) -> Program[None]:
     """Run the body and record what came of it. Raises StepFailed when no attempt follows."""
-    outcome = yield from _run_body(call, started.attempt)
+    if call.rules.timeout_s is None:
+        yield Submit(call.key, partial(call.body, call))
+        landed: Landed = yield WAIT
+        while call.key not in landed:
+            landed = yield WAIT  # A check that was given up on has ended at last.
+        outcome = landed[call.key]
+    else:
+        outcome = yield from _run_for(call.rules.timeout_s, call, started.attempt)
     at: datetime = yield NOW
     if isinstance(outcome, Returned):
         try:
@@ -190,23 +200,16 @@ def _finish(call: Call, state: RunState, started: StepStarted) -> Program[None]:
     yield from _record_failure(call, state.steps[call.key], started, outcome.error, at)
 
 
-def _run_body(call: Call, attempt: int) -> Program[Outcome]:
-    limit = call.rules.timeout_s
-    if limit is None:
-        yield Submit(call.key, call.body)
-        landed = yield WAIT
-        while call.key not in landed:
-            landed = yield WAIT  # A check that was given up on has ended at last.
-        return landed[call.key]  # type: ignore[no-any-return]
-
+def _run_for(limit: float, call: Call, attempt: int) -> Program[Outcome]:
+    """Run the body for at most `limit` seconds, and a grace after its programs were killed."""
     at = yield from now()
     # A ticket of its own: an earlier attempt that was given up on may still land.
     ticket = f"{call.key}\0{attempt}"
-    yield Submit(ticket, call.body, "thread")
+    yield Submit(ticket, partial(call.body, call), "thread")
     outcome = yield from _landing(ticket, at + timedelta(seconds=limit))
     if outcome is not None:
         return outcome
-    yield Submit(f"{ticket}!", call.abort)
+    yield Submit(f"{ticket}!", partial(call.abort, call.key))
     grace = timedelta(seconds=limit + ABORT_GRACE_S)
     if (yield from _landing(ticket, at + grace)) is None:
         return Raised(StillRunning(f"timed out after {limit:g} s; it may still be running"))
@@ -263,7 +266,7 @@ def _ask_check(call: Call) -> Program[tuple[Check, Json]]:
         return Check.UNKNOWN, None
     at = yield from now()
     ticket = f"{call.key}\0{at.isoformat()}?"
-    yield Submit(ticket, call.check, "thread")
+    yield Submit(ticket, partial(call.check, call), "thread")
     outcome = yield from _landing(ticket, at + timedelta(seconds=CHECK_S_MAX))
     if not isinstance(outcome, Returned):
         return Check.UNKNOWN, None

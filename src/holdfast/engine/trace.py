@@ -59,10 +59,9 @@ class Trace:
         at the end of the scope only. Those that a person let pass are not named again.
         """
         found: list[str] = []
-        for trace in self.chain():
-            if lane != 0:
-                break
+        trace: Trace | None = self
+        while trace is not None and lane == 0:
             if trace.pending and not trace.overlapped:
                 found.extend(key for key in trace.pending if key not in trace.passed)
-            lane = trace.lane
+            lane, trace = trace.lane, trace.parent
         return tuple(found)

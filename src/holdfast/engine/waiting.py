@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from holdfast.engine import drift
 from holdfast.engine.effects import (
@@ -93,7 +94,7 @@ def _timer(call: Call, at: datetime, until: datetime | None) -> TimerSet:
 
 
 def _probe(call: Call) -> Program[object]:
-    outcome = yield from invoke(call.key, call.body)
+    outcome = yield from invoke(call.key, partial(call.body, call))
     if isinstance(outcome, Returned):
         return outcome.value
     yield from _fail(call, outcome.error)

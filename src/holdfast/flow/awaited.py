@@ -46,7 +46,7 @@ class AsyncStepFunction(StepFunction[P, Any]):
         frame = FRAME.get()
         if frame is None or frame.step is not None:
             self._refuse_unrecorded(frame)
-            return self._body(*args, **kwargs)
+            return self.body(*args, **kwargs)
         return recorded(frame, self, self.arguments(args, kwargs))
 
 
@@ -86,31 +86,32 @@ def prepare_async(frame: Frame, step: StepFunction[Any, Any], arguments: dict[st
     call = prepare(frame, step, arguments)
     loop, running = asyncio.get_running_loop(), list[asyncio.Task[Any]]()
 
-    async def body() -> object:
+    async def body(whole: Call) -> object:
         task = asyncio.current_task()
         assert task is not None
         running.append(task)
-        return await run_in_step(frame, whole, step.bind(arguments))
+        return await run_in_step(frame, step, arguments, whole)
 
-    def abort() -> None:
-        call.abort()
-        if is_async(step.function):  # A thread cannot be cancelled: it may still be running.
+    def abort(key: str) -> None:
+        call.abort(key)
+        if is_async(step.body):  # A thread cannot be cancelled: it may still be running.
             for task in running:
                 loop.call_soon_threadsafe(task.cancel)
 
-    whole = replace(call, body=body, abort=abort)
-    return whole
+    return replace(call, body=body, abort=abort)
 
 
-async def run_in_step(frame: Frame, call: Call, body: Callable[[], object]) -> object:
+async def run_in_step(
+    frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object], call: Call
+) -> object:
     """Run a step's body in its own task, where `save` and `sh` find the step they belong to."""
     attempt = attempt_of(frame, call)
     inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane))
     logged = current_step.set((call.key, attempt))
     try:
-        if is_async(getattr(body, "func", body)):
-            return await cast(Callable[[], Awaitable[object]], body)()
-        result = await asyncio.to_thread(body)
+        if is_async(step.body):
+            return await cast(Awaitable[object], step.perform(arguments))
+        result = await asyncio.to_thread(step.perform, arguments)
         return await result if isawaitable(result) else result
     finally:
         frame.life.end_of_body(call.key, attempt)

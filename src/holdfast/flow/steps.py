@@ -46,16 +46,17 @@ class StepFunction(Generic[P, R]):
 
     def __init__(self, function: Callable[P, R], rules: Rules, options: Options) -> None:
         self.function, self.rules, self.options = function, rules, options
-        self._body: Callable[P, R] = (
+        self.body: Callable[P, R] = (
             function.function if isinstance(function, StepFunction) else function
         )
-        update_wrapper(self, self._body)
+        self.name = str(getattr(self.body, "__name__", "step"))
+        update_wrapper(self, self.body)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         frame = FRAME.get()
         if frame is None or frame.step is not None:
             self._refuse_unrecorded(frame)
-            return self._body(*args, **kwargs)
+            return self.body(*args, **kwargs)
         return recorded(frame, self, self.arguments(args, kwargs))
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
@@ -63,10 +64,6 @@ class StepFunction(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<step {self.name}>"
-
-    @property
-    def name(self) -> str:
-        return str(getattr(self._body, "__name__", "step"))
 
     def _refuse_unrecorded(self, frame: Frame | None) -> None:
         """A step outside any run is a plain call; one that would go unrecorded is refused."""
@@ -99,7 +96,7 @@ class StepFunction(Generic[P, R]):
     def _signature(self) -> Any:
         import inspect
 
-        return inspect.signature(self._body)
+        return inspect.signature(self.body)
 
     @cached_property
     def _names(self) -> tuple[str, ...] | None:
@@ -132,34 +129,34 @@ class StepFunction(Generic[P, R]):
     def code(self) -> str:
         """The hash of the step's code and what it reaches; empty when it cannot be told."""
         given = (self.options.check, self.options.undo, self.options.owes)
-        return code_hash(self._body, *(_plain(fn) for fn in given if fn is not None))
+        return code_hash(self.body, *(_plain(fn) for fn in given if fn is not None))
 
     @cached_property
     def location(self) -> str:
-        return location(self._body)
+        return location(self.body)
 
     @cached_property
     def types(self) -> Types:
         """Where a recorded result finds its classes: the annotations and the workflow's file."""
-        return Types.of(self._body, namespace=getattr(self._body, "__globals__", None))
+        return Types.of(self.body, namespace=getattr(self.body, "__globals__", None))
 
     def label(self, arguments: Mapping[str, object]) -> str:
         if self.options.label is not None:
             return format_label(self.options.label, arguments)
         return default_label(self.name, arguments, self._defaults)
 
-    def bind(self, arguments: Mapping[str, object]) -> Callable[[], object]:
-        """Return the body as a call without arguments."""
+    def perform(self, arguments: Mapping[str, object]) -> object:
+        """Call the body; `arguments` are its own, as `arguments()` returned them."""
+        body: Callable[..., object] = self.body
         if self._names is not None:
-            return partial(cast("Callable[..., object]", self._body), **arguments)
+            return body(**arguments)
         bound = self._signature.bind_partial()
         bound.arguments.update(arguments)
-        body: Callable[..., object] = self._body
-        return partial(body, *bound.args, **bound.kwargs)
+        return body(*bound.args, **bound.kwargs)
 
 
 def _plain(function: Callable[..., object]) -> Callable[..., object]:
-    return function._body if isinstance(function, StepFunction) else function
+    return function.body if isinstance(function, StepFunction) else function
 
 
 def recorded(frame: Frame, step: StepFunction[Any, R], arguments: dict[str, object]) -> R:
@@ -179,6 +176,8 @@ def recorded(frame: Frame, step: StepFunction[Any, R], arguments: dict[str, obje
         except StepFailed as failure:
             note_failure(frame, failure)
             raise
+    if type(result) in PLAIN_JSON:
+        return result  # type: ignore[return-value]
     return value_of(life.journal.load(result), step.types)  # type: ignore[return-value]
 
 
@@ -203,7 +202,7 @@ def identify(
     trace = frame.trace
     label = step.label(arguments)
     key = join(trace.scope, label, trace.number(label))
-    note_reached(frame, key)
+    frame.life.afterwards.note_reached(key, trace, frame.lane)
     return label, key
 
 
@@ -223,19 +222,19 @@ def _call(
             f"step {step.name!r} has undo= or owes=: this release records neither undos nor "
             "debts; what it changes is yours to give back"
         )
-    call = Call(
+    return Call(
         key,
         label,
         step.rules,
-        lambda: run_in_step(frame, call, step.bind(arguments)),
+        partial(run_in_step, frame, step, arguments),
         trace,
         inputs,
         frame.life.redactor(shown),
         step.code,
         _former_key(trace, options.was, arguments) if options.was else "",
         step.location,
-        None if options.check is None else (lambda: check(call)),
-        lambda: frame.life.groups_of(key).kill_all(),
+        None if options.check is None else _helper(frame, options.check, arguments),
+        frame.life.kill_programs_of,
         lane=frame.lane,
         redact=frame.life.redactor,
         edited=frame.life.note_edited,
@@ -244,9 +243,6 @@ def _call(
         name=name,
         trials=lambda limit: frame.life.trials_of(name, limit),
     )
-    if options.check is not None:
-        check = _helper(frame, options.check, arguments)
-    return call
 
 
 def _former_key(trace: Trace, was: str, arguments: Mapping[str, object]) -> str:
@@ -255,13 +251,15 @@ def _former_key(trace: Trace, was: str, arguments: Mapping[str, object]) -> str:
     return join(trace.scope, label, trace.number(f"was\0{label}"))
 
 
-def run_in_step(frame: Frame, call: Call, body: Callable[[], object]) -> object:
+def run_in_step(
+    frame: Frame, step: StepFunction[Any, Any], arguments: Mapping[str, object], call: Call
+) -> object:
     """Run a step's body where `print`, `save` and `sh` find the step they belong to."""
     attempt = attempt_of(frame, call)
     inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane))
     logged = current_step.set((call.key, attempt))
     try:
-        value = body()
+        value = step.perform(arguments)
         if frame.life.redactor:
             refuse_secrets(frame.life, f"the result of step {call.key!r}", value)
         return value

@@ -88,7 +88,7 @@ def _shown(tree: Json, depth: int) -> str:
     """Return an encoded value about as its `repr`, from the tree: no code of the user's runs."""
     if isinstance(tree, str):
         return repr(tree[:SHOWN_CHARS_MAX])
-    if not isinstance(tree, dict | list):
+    if not isinstance(tree, dict) and not isinstance(tree, list):
         return repr(tree)
     if depth >= _SHOWN_DEPTH_MAX:
         return "…"

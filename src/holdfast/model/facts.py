@@ -22,6 +22,7 @@ from holdfast.model.hold_facts import HoldKind as HoldKind
 from holdfast.model.hold_facts import HoldOpened as HoldOpened
 from holdfast.model.hold_facts import HoldVoided as HoldVoided
 from holdfast.model.json import Json
+from holdfast.model.making import made_often
 from holdfast.model.parties import Owner as Owner
 from holdfast.model.parties import Who as Who
 from holdfast.model.terms import Terms
@@ -149,6 +150,7 @@ class LockStolen:
 # --- steps ----------------------------------------------------------------------------------
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class StepStarted:
     """An attempt is about to run; whether it took effect is unknown until an outcome follows.
@@ -173,6 +175,7 @@ class StepStarted:
     earns: bool = False
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class StepSucceeded:
     """A step returned. Its result is what every later life gets."""

@@ -161,7 +161,10 @@ def default_label(
     """
     label = check_label(name)
     for parameter, value in arguments.items():
-        if is_secret_name(parameter) or _is_default(value, defaults.get(parameter, ...)):
+        if not _is_scalar(value) or is_secret_name(parameter):
+            continue
+        default = defaults.get(parameter, ...)
+        if type(value) is type(default) and value == default:
             continue
         shown = _scalar(parameter, value)
         if shown and len(label) + 1 + len(shown) <= LABEL_CHARS_MAX:
@@ -179,19 +182,13 @@ def is_secret_name(name: str) -> bool:
     return _SECRET.search(name) is not None
 
 
-def _is_default(value: object, default: object) -> bool:
-    return type(value) is type(default) and bool(value == default) if _is_scalar(value) else False
-
-
 def _is_scalar(value: object) -> bool:
     # A datetime, which is a date too, would make the label change at every call.
     return type(value) in _SCALARS or isinstance(value, _NAMED)
 
 
 def _scalar(parameter: str, value: object) -> str:
-    """Return a scalar as a part of a label; empty when it is none, or too long to be one."""
-    if not _is_scalar(value):
-        return ""
+    """Return a scalar as a part of a label; empty when it is too long to be one."""
     if isinstance(value, bool):
         return f"{parameter}={value}"
     if isinstance(value, int) and value.bit_length() > ARGUMENT_CHARS_MAX * 4:

@@ -180,9 +180,10 @@ class RunState:
         self.holds.void_open()
 
     def _step_started(self, fact: f.StepStarted) -> None:
-        step = self.steps.get(fact.key)
+        key = fact.key
+        step = self.steps.get(key)
         if step is None:
-            step = self.steps[fact.key] = StepState(fact.key)
+            step = self.steps[key] = StepState(key)
         elif step.is_finished:
             self._begin_anew(step)
         step.status, step.attempts, step.epoch = "running", fact.attempt, self.epoch
@@ -194,11 +195,12 @@ class RunState:
         step.once, step.reads, step.version = fact.once, fact.reads, fact.version
         step.decided_by, step.location = fact.decided_by, fact.location
         step.name, step.earns = fact.name, fact.earns
-        scope = self.scope(scope_of(fact.key))
+        scope = self.scope(scope_of(key))
         if scope.running:
             scope.overlapped = True
-        scope.running.add(fact.key)
-        self.holds.spend(fact.key, self.epoch)
+        scope.running.add(key)
+        if self.holds:
+            self.holds.spend(key, self.epoch)
 
     def _begin_anew(self, step: StepState) -> None:
         """A finished step is to run again: its earlier execution counts no more."""
@@ -206,15 +208,21 @@ class RunState:
         step.saved, step.has_saved, step.accepted_inputs = None, False, ()
 
     def _step_ended(self, step: StepState, status: StepStatus, at: datetime) -> None:
+        key = step.key
         step.status, step.ended_at, step.ended_seq = status, at, self.seq
         step.next_at = None
-        self.holds.spend(step.key, self.epoch)
-        scope = self.scope(scope_of(step.key))
-        scope.running.discard(step.key)
-        if step.is_finished:
-            self._note_member(step.key)
+        if self.holds:
+            self.holds.spend(key, self.epoch)
+        parent = scope_of(key)
+        scope = self.scope(parent)
+        scope.running.discard(key)
+        if step.is_finished and key not in scope.members:
+            scope.members[key] = None
+            if parent:
+                self._note_member(parent)
 
     def _note_member(self, key: str) -> None:
+        """Note that a key has something finished in it, and so have the scopes around it."""
         while True:
             parent = scope_of(key)
             members = self.scope(parent).members

@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 from holdfast.errors import UsageError
 from holdfast.model.facts import Fact, LifeStarted, Owner, RunCreated, Spilled
 from holdfast.model.json import Json
+from holdfast.model.making import made_often
 from holdfast.model.trials import KEPT_MAX, Trial
 
 
@@ -36,6 +37,7 @@ class Stored(NamedTuple):
     chain: str
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Appended:
     """What an append did.

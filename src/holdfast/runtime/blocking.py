@@ -6,7 +6,6 @@ from contextvars import copy_context
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import cast
 
 from holdfast.engine.effects import (
     Call,
@@ -41,25 +40,21 @@ class Performer:
 
     def __call__(self, effect: Effect) -> object:
         # By exact type, the most frequent first: this is the hot path of every step.
-        kind = type(effect)
-        if kind is Record:
-            return self._life.record(cast(Record, effect))
-        if kind is Now:
+        if type(effect) is Record:
+            return self._life.record(effect)
+        if type(effect) is Now:
             return self._life.clock.now()
-        if kind is Wait:
-            return self._wait(cast(Wait, effect))
-        if kind is Submit:
-            self._submit(cast(Submit, effect))
+        if type(effect) is Wait:
+            return self._wait(effect)
+        if type(effect) is Submit:
+            if effect.place == "here":
+                self._landed[effect.ticket] = self._life.run_body(effect.call)
+            else:
+                self._start_thread(effect.ticket, effect.call)
             return None
-        assert kind is Look
+        assert type(effect) is Look
         self._life.raise_if_leaving()
         return self._life.journal.state
-
-    def _submit(self, effect: Submit) -> None:
-        if effect.place == "here":
-            self._landed[effect.ticket] = self._life.run_body(effect.call)
-        else:
-            self._start_thread(effect.ticket, effect.call)
 
     def _start_thread(self, ticket: str, call: Call) -> None:
         if self._queue is None:

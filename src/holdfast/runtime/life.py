@@ -224,6 +224,10 @@ class Life:
         """Return the process groups of the step whose body runs now."""
         return self._step_groups.setdefault(key, Groups(self.groups))
 
+    def kill_programs_of(self, key: str) -> None:
+        """Kill what a step's body started; the body itself may go on."""
+        self.groups_of(key).kill_all()
+
     def write_output(self, key: str, attempt: int, stream: str, text: str) -> None:
         """Keep one line of a step's output, with secrets replaced, and show it."""
         output = Output(self.clock.now(), key, attempt, stream, self.redactor(text))

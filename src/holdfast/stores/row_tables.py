@@ -12,10 +12,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from json.encoder import encode_basestring as _quoted
-from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from holdfast.errors import StoreCorrupt
@@ -23,6 +22,8 @@ from holdfast.model.facts import Owner, Spilled, Who
 from holdfast.model.json import Json
 from holdfast.model.jsontext import dumps
 from holdfast.model.terms import Electorate, Terms
+from holdfast.stores.row_readers import Decode, Reader, reader_of
+from holdfast.stores.row_writers import MISSING, Field, Writer, writer_of
 
 NEWER: Final = "was it written by a newer holdfast?"
 
@@ -35,7 +36,20 @@ def dump_time(at: datetime) -> str:
         if at.tzinfo is None:
             raise ValueError(f"{at!r} has no time zone; a journal holds UTC only")
         at = at.astimezone(UTC)
-    return at.isoformat()[:-6] + "Z"
+    global _second
+    start, text = _second
+    past = at - start
+    if past.days or past.seconds:
+        start = at.replace(microsecond=0)
+        text = start.isoformat()[:-6]
+        _second = start, text
+    fraction = at.microsecond
+    return f"{text}.{fraction:06}Z" if fraction else f"{text}Z"
+
+
+# The last second that was written: facts come by the thousand in one, and its text is most of
+# the work. Read and replaced as a pair, so that threads may share it.
+_second = datetime(1970, 1, 1, tzinfo=UTC), "1970-01-01T00:00:00"
 
 
 def load_time(text: str) -> datetime:
@@ -70,29 +84,18 @@ def scan(text: str) -> Any:
 # --- tables ---------------------------------------------------------------------------------
 
 
-class Field(NamedTuple):
-    prefix: str
-    default: Any
-    encode: Callable[[Any], str]
-    spills: bool
-
-
 class Table(NamedTuple):
-    """What a class of fact consists of; `decode` maps a field's name to its reader."""
+    """How a class of fact is written and read; `decode` maps a field's name to its decoder."""
 
     kind: str
     make: Callable[..., Any]
-    values: Callable[[Any], Sequence[Any]]
-    fields: tuple[Field, ...]
-    decode: dict[str, Callable[[Any], Any]]
+    write: Writer
+    decode: dict[str, Decode]
+    defaults: dict[str, Any]
     required: frozenset[str]
+    readers: dict[tuple[str, ...], Reader]
 
 
-class Missing:
-    """The default of a field that has none; equal to nothing a fact can hold."""
-
-
-MISSING: Final = Missing()
 TABLES: Final[dict[type[Any], Table]] = {}
 
 
@@ -110,13 +113,16 @@ def table_for(cls: type[Any]) -> Table:
     table = Table(
         kind=cls.__name__,
         make=cls,
-        values=attrgetter(*shapes),
-        fields=tuple(
-            Field(f'"{name}":', defaults[name], shape.encode, shape.spills)
-            for name, shape in shapes.items()
+        write=writer_of(
+            [
+                Field(name, defaults[name], shape.encode, shape.spills)
+                for name, shape in shapes.items()
+            ]
         ),
         decode={name: shape.decode for name, shape in shapes.items()},
+        defaults=defaults,
         required=frozenset(name for name in shapes if defaults[name] is MISSING),
+        readers={},
     )
     TABLES[cls] = table
     return table
@@ -125,37 +131,27 @@ def table_for(cls: type[Any]) -> Table:
 def decoded(table: Table, stored: dict[str, Any]) -> Any:
     """Return the value of a class from its stored fields. Raises StoreCorrupt."""
     try:
-        seen = (table.kind, *stored, *map(type, stored.values()))
-        readers = _READERS.get(seen)
-        if readers is None:
-            readers = _readers_for(table, stored)
-            if len(_READERS) < READERS_MAX:
-                _READERS[seen] = readers
-        read_anew = [(name, read(stored[name])) for name, read in readers]
-        stored.update(read_anew)
-        return table.make(**stored)
+        names = tuple(stored)
+        read = table.readers.get(names) or _reader_for(table, names)
+        return read(stored)
     except StoreCorrupt:
         raise
     except (TypeError, ValueError, KeyError) as problem:
         raise StoreCorrupt(_why_not(table, stored, problem)) from problem
 
 
-READERS_MAX = 4_096
-_READERS: Final[dict[tuple[Any, ...], tuple[tuple[str, Callable[[Any], Any]], ...]]] = {}
-"""By kind, fields and their JSON types, as rows of one kind mostly repeat them: the fields that
-are not what they look like. The others have been found to be read as they are."""
+READERS_MAX: Final = 256
+"""Of one class. A journal that somebody made up must not fill the memory."""
 
 
-def _readers_for(
-    table: Table, stored: dict[str, Any]
-) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
-    """Return how to read the fields whose value is more than their JSON. Raises as they do."""
-    readers = []
-    for name, raw in stored.items():
-        read = table.decode[name]
-        if read(raw) is not raw or not getattr(read, "by_type", False):
-            readers.append((name, read))
-    return tuple(readers)
+def _reader_for(table: Table, names: tuple[str, ...]) -> Reader:
+    """Return the reader of rows with these fields. Raises KeyError: one is unknown or missing."""
+    if missing := table.required - set(names):
+        raise KeyError(*missing)
+    reader = reader_of(table.make, table.decode, table.defaults, names)
+    if len(table.readers) < READERS_MAX:
+        table.readers[names] = reader
+    return reader
 
 
 def _why_not(table: Table, stored: dict[str, Any], problem: Exception) -> str:
@@ -246,7 +242,7 @@ def _expect(cls: type[Any]) -> Callable[[Any], Any]:
             raise TypeError(f"expected {cls.__name__}, found {raw!r}")
         return raw
 
-    decode.by_type = True  # type: ignore[attr-defined]
+    decode.by_type = cls  # type: ignore[attr-defined]
     return decode
 
 
@@ -262,12 +258,7 @@ def _number(raw: Any) -> float:
 
 def nested(value: Any) -> str:
     table = TABLES.get(value.__class__) or table_for(value.__class__)
-    parts = [
-        field.prefix + field.encode(inner)
-        for field, inner in zip(table.fields, table.values(value), strict=True)
-        if inner != field.default
-    ]
-    return "{" + ",".join(parts) + "}"
+    return table.write(value, None)
 
 
 def _nests(cls: type[Any]) -> Shape:
@@ -280,6 +271,8 @@ def _nests(cls: type[Any]) -> Shape:
 
 
 def json_or_spilled(value: Any) -> str:
+    if (scalar := _SCALARS.get(value.__class__)) is not None:
+        return scalar(value)
     if value.__class__ is Spilled:
         return f'{{"$spilled":{_quoted(value.digest)},"size":{value.size_bytes:d}}}'
     text = dump_json(value)
@@ -303,10 +296,6 @@ def _read_json_or_spilled(raw: Any) -> Any:
     return raw
 
 
-def _whole(value: int) -> str:
-    return int.__repr__(value)
-
-
 def _truth(value: bool) -> str:
     return "true" if value else "false"
 
@@ -315,9 +304,17 @@ def _quoted_time(at: datetime) -> str:
     return f'"{dump_time(at)}"'
 
 
+_SCALARS: Final[dict[type[Any], Callable[[Any], str]]] = {
+    str: _quoted,
+    int: int.__repr__,
+    bool: _truth,
+    type(None): lambda value: "null",
+}
+"""What `dump_json` writes of the values that most steps return, without its detours."""
+
 _LEAVES: Final[dict[Any, Shape]] = {
     str: Shape(_quoted, _expect(str)),
-    int: Shape(_whole, _expect(int)),
+    int: Shape(int.__repr__, _expect(int)),
     bool: Shape(_truth, _expect(bool)),
     datetime: Shape(_quoted_time, load_time),
     float: Shape(repr, _number),

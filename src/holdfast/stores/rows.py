@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
@@ -47,19 +48,8 @@ def dump(fact: Fact, spill: Spill | None = None) -> tuple[str, str]:
     Raises ValueError for what no journal can hold: a time without its zone, NaN outside the
     codec's tagged form.
     """
-    cls = fact.__class__
-    known = TABLES.get(cls) or table_for(cls)
-    parts = []
-    # Taken apart here: reading a field of a NamedTuple by name costs more than all else.
-    fields = zip(known.fields, known.values(fact), strict=True)
-    for (prefix, default, encode, spills), value in fields:
-        if value is default or (value == default and value.__class__ is default.__class__):
-            continue
-        text = encode(value)
-        if spills and spill is not None:
-            text = _spilled(value, text, spill)
-        parts.append(prefix + text)
-    body = "{" + ",".join(parts) + "}"
+    known = TABLES.get(fact.__class__) or table_for(fact.__class__)
+    body = known.write(fact, None if spill is None else partial(_spilled, spill))
     if not body.isascii():
         body = _storable(body)
     return known.kind, body
@@ -149,7 +139,7 @@ def _table_of(kind: str) -> Table:
     return known
 
 
-def _spilled(value: Any, text: str, spill: Spill) -> str:
+def _spilled(spill: Spill, value: Any, text: str) -> str:
     """Return what the row holds of a value that may be too large for it."""
     if value.__class__ is Spilled:
         return json_or_spilled(spill(value))

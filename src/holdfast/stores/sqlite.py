@@ -96,12 +96,46 @@ class SqliteStore:
         only_if_current: bool = False,
         trials: Sequence[Trial] = (),
     ) -> Appended:
+        head = self._heads.get(run)
         if (
-            not trials
+            # The owner of a journal that nobody else has moved, as far as this process knows.
+            head is not None
+            and head.seq == after
+            and head.epoch == epoch
+            and not trials
             and len(facts) == 1
-            and self._append_one(run, facts[0], after, epoch, durable)
+            and self._append_one(head, facts[0], durable)
         ):
             return Appended(True, after + 1)
+        return self._append_anew(run, facts, after, epoch, durable, only_if_current, trials)
+
+    def _append_one(self, head: Head, fact: Fact, durable: bool) -> bool:
+        """Append at `head` in a single statement, which checks that it is still the end.
+
+        Return False, having written nothing, when it must be looked at first.
+        """
+        row = sqlite_rows.next_row(head, fact)
+        if row is None:
+            return False
+        link, values = row
+        if not self._database.insert(sqlite_rows.INSERT_AS_OWNER, values, durable=durable):
+            return False
+        # An interrupt before this line leaves an old head: the next row finds its place taken.
+        head.seq, head.link = head.seq + 1, link
+        return True
+
+    def _append_anew(
+        self,
+        run: str,
+        facts: Sequence[Fact],
+        after: int,
+        epoch: int | None,
+        durable: bool,
+        only_if_current: bool,
+        trials: Sequence[Trial],
+    ) -> Appended:
+        """Append in a transaction that looks first. Apart from `append`, in which the variables
+        of a function within would cost every step a microsecond."""
 
         def work(connection: sqlite3.Connection) -> tuple[Appended, Head]:
             self._heads.pop(run, None)
@@ -117,26 +151,6 @@ class SqliteStore:
         done, head = self._database.write(work, durable=durable)
         self._remember(run, head)
         return done
-
-    def _append_one(
-        self, run: str, fact: Fact, after: int, epoch: int | None, durable: bool
-    ) -> bool:
-        """Append as the owner of a journal that nobody else has moved, in a single statement.
-
-        Return False, having written nothing, when it must be looked at first.
-        """
-        head = self._heads.get(run)
-        if head is None or head.seq != after or head.epoch != epoch:
-            return False
-        row = sqlite_rows.next_row(head, fact)
-        if row is None:
-            return False
-        link, values = row
-        if not self._database.insert(sqlite_rows.INSERT_AS_OWNER, values, durable=durable):
-            return False
-        # An interrupt before this line leaves an old head: the next row finds its place taken.
-        head.seq, head.link = after + 1, link
-        return True
 
     def _append_looking(
         self,

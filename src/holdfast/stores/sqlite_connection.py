@@ -49,6 +49,8 @@ class Database:
         self.path, self.lock = path, lock
         self.commits = 0
         self._connection = connection
+        # Kept for what every step executes: making one costs as much as using it.
+        self._cursor = connection.cursor()
         self._mutex = threading.Lock()
         self._refusal: str | None = None
         self._is_full: bool | None = None
@@ -91,14 +93,13 @@ class Database:
                 raise StoreError(self._refusal)
             if self.lock is None:
                 return False
-            connection = self._connection
             try:
                 self.lock.acquire()
                 if durable is not self._is_full:
                     self._set_synchronous(durable)
-                if connection.in_transaction:
+                if self._connection.in_transaction:
                     return False
-                done = connection.execute(statement, values).rowcount == 1
+                done = self._cursor.execute(statement, values).rowcount == 1
             except sqlite3.IntegrityError:
                 return False
             except (sqlite3.Error, OSError) as problem:
@@ -154,7 +155,7 @@ class Database:
         # Unknown until it is done: an interrupt here must never make a later FULL a NORMAL.
         self._is_full = None
         level = "FULL" if durable else "NORMAL"
-        self._connection.execute(f"PRAGMA synchronous={level}")
+        self._cursor.execute(f"PRAGMA synchronous={level}")
         self._is_full = durable
 
     def _roll_back(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from holdfast.errors import StoreCorrupt
 from holdfast.model.facts import Fact, Owner, RunCreated
+from holdfast.model.status import UNCHANGED, glance
 from holdfast.ports.store import RunRow, Stored
 from holdfast.stores import rows, sqlite_locks
 from holdfast.stores.row_tables import dump_time, load_time
@@ -76,7 +77,7 @@ def next_row(head: Head, fact: Fact) -> tuple[bytes, tuple[Any, ...]] | None:
 
     None for a fact that is more than its row: it changes the run's, or may have to be spilled.
     """
-    if rows.row_changes(fact) or rows.frees(fact, owned=False):
+    if glance(fact) is not UNCHANGED:
         return None
     kind, body = rows.dump(fact)
     if len(body) > PLAIN_CHARS_MAX or rows.SPILLED in body:
