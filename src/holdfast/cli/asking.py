@@ -129,7 +129,7 @@ def details(run: str, state: RunState, opened: HoldOpened, columns: int) -> list
         lines += field_lines("code", step.code, columns)
     lines += field_lines("digest", opened.digest, columns)
     for name, value in opened.evidence.items():
-        if value is None:
-            continue
+        if value is None or value == "" or name == "plan":
+            continue  # The plan stands above, a step a line.
         lines += field_lines(name, value if isinstance(value, str) else json_text(value), columns)
     return lines + field_lines("answer", f"holdfast why {run}", columns)
