@@ -99,15 +99,15 @@ GROUPS = {
     "Steps": ("step", "do", "require", "Check", "Retry"),
     "Waiting": ("wait_for", "sleep", "sleep_until"),
     "Questions": ("confirm", "ask"),
-    "Scopes": ("stage", "preflight", "flight", "postflight", "parallel"),
+    "Scopes": ("stage", "preflight", "flight", "postflight", "no_return", "parallel"),
     "Inside a step": (
         "sh", "Done", "save", "saved", "progress", "attempt", "token", "secret", "Secret",
     ),
     "Recorded values": ("register",),
     "Errors": (
         "HoldfastError", "UsageError", "DuplicateLabel", "StepFailed", "Rejected",
-        "ParallelFailed", "NotDone", "CommandFailed", "RunLocked", "LostOwnership", "StoreError",
-        "StoreCorrupt", "ConfigError", "Leaving",
+        "ParallelFailed", "PastNoReturn", "NotDone", "CommandFailed", "RunLocked", "LostOwnership",
+        "StoreError", "StoreCorrupt", "ConfigError", "Leaving",
     ),
 }  # fmt: skip
 """Every name of `holdfast.__all__` but the version, in the order of a reader's needs."""
@@ -216,9 +216,9 @@ def _awaited() -> Iterator[str]:
     yield "## holdfast.aio"
     yield (
         "For `async def` workflows: the same names with the same arguments. "
-        "`async with` enters a stage; `ask`, `confirm`, `do`, `parallel`, `require`, `sh`, "
-        "`sleep`, `sleep_until`, `wait_for` and the steps themselves are awaited; `attempt`, "
-        "`here`, `progress`, `save`, `saved`, `secret` and `token` are plain calls."
+        "`async with` enters a stage; `ask`, `confirm`, `do`, `no_return`, `parallel`, "
+        "`require`, `sh`, `sleep`, `sleep_until`, `wait_for` and the steps themselves are awaited; "
+        "`attempt`, `here`, `progress`, `save`, `saved`, `secret` and `token` are plain calls."
     )
     rows = [(f"`{name}`", _prose(getattr(aio, name)).partition("\n")[0]) for name in aio.__all__]
     yield _table(("name", "what it does"), rows)
@@ -237,14 +237,18 @@ SECTIONS = {
     ),
     "Scopes": ("ScopeEntered", "ScopeClosed", "DriftAccepted"),
     "Holds": ("HoldOpened", "HoldAnswered", "HoldVoided", "HoldExpired"),
-    "Values within facts": ("Who", "Owner", "Spilled"),
+    "Going back": (
+        "RollbackBegun", "RolledBack", "UndoBegun", "StageUndone", "StepUndone", "PointPassed",
+        "DebtSettled", "DebtAccepted",
+    ),
+    "Values within facts": ("Who", "Owner", "Owed", "Spilled"),
 }  # fmt: skip
 
 
 def facts_page() -> str:
     """Return the page of all facts and their fields."""
     listed = {name for names in SECTIONS.values() for name in names}
-    missing = {*facts.KINDS, "Who", "Owner", "Spilled"} ^ listed
+    missing = {*facts.KINDS, "Who", "Owner", "Owed", "Spilled"} ^ listed
     if missing:
         raise SystemExit(f"docs/generate.py: SECTIONS does not match the facts: {sorted(missing)}")
     control = ", ".join(f"`{kind.__name__}`" for kind in facts.ControlFact.__args__)

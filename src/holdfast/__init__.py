@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         LostOwnership,
         NotDone,
         ParallelFailed,
+        PastNoReturn,
         Rejected,
         RunLocked,
         StepFailed,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         token,
     )
     from holdfast.flow.parameters import Secret
+    from holdfast.flow.point import no_return
     from holdfast.flow.questions import ask, confirm
     from holdfast.flow.running import Outcome
     from holdfast.flow.scopes import flight, parallel, postflight, preflight, stage
@@ -71,13 +73,14 @@ _HOMES = {
     "engine.spec": ("Check",),
     "errors": (
         "CommandFailed", "ConfigError", "DuplicateLabel", "HoldfastError", "Leaving",
-        "LostOwnership", "NotDone", "ParallelFailed", "Rejected", "RunLocked", "StepFailed",
-        "StoreCorrupt", "StoreError", "UsageError",
+        "LostOwnership", "NotDone", "ParallelFailed", "PastNoReturn", "Rejected", "RunLocked",
+        "StepFailed", "StoreCorrupt", "StoreError", "UsageError",
     ),
     "flow.inside": (
         "Here", "attempt", "here", "progress", "save", "saved", "secret", "sh", "token",
     ),
     "flow.parameters": ("Secret",),
+    "flow.point": ("no_return",),
     "flow.running": ("Outcome",),
     "flow.scopes": ("flight", "parallel", "postflight", "preflight", "stage"),
     "flow.decorator": ("step",),
@@ -94,11 +97,12 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Check", "CommandFailed", "ConfigError", "Done", "DuplicateLabel", "Here", "HoldfastError",
-    "Leaving", "LostOwnership", "NotDone", "Outcome", "ParallelFailed", "Rejected", "Retry",
-    "RunLocked", "Secret", "StepFailed", "StoreCorrupt", "StoreError", "UsageError",
-    "__version__", "ask", "attempt", "confirm", "do", "flight", "here", "main", "parallel",
-    "postflight", "preflight", "progress", "register", "require", "run", "save", "saved",
-    "secret", "sh", "sleep", "sleep_until", "stage", "step", "token", "wait_for", "workflow",
+    "Leaving", "LostOwnership", "NotDone", "Outcome", "ParallelFailed", "PastNoReturn",
+    "Rejected", "Retry", "RunLocked", "Secret", "StepFailed", "StoreCorrupt", "StoreError",
+    "UsageError", "__version__", "ask", "attempt", "confirm", "do", "flight", "here", "main",
+    "no_return", "parallel", "postflight", "preflight", "progress", "register", "require", "run",
+    "save", "saved", "secret", "sh", "sleep", "sleep_until", "stage", "step", "token",
+    "wait_for", "workflow",
 ]  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from holdfast.flow.awaited import (
 from holdfast.flow.decorator import make_rules
 from holdfast.flow.inside import attempt, here, progress, save, saved, secret, token
 from holdfast.flow.inside import sh as blocking_sh
+from holdfast.flow.point import point_program
 from holdfast.flow.questions import Answered, Asking
 from holdfast.flow.scopes import OnFailure, branches_of, joined, limit_of
 from holdfast.flow.steps import Duration, Options, value_of
@@ -39,9 +40,9 @@ from holdfast.runtime.context import Frame
 from holdfast.runtime.processes import Done
 
 __all__ = [
-    "ask", "attempt", "confirm", "do", "flight", "here", "parallel", "postflight", "preflight",
-    "progress", "require", "save", "saved", "secret", "sh", "sleep", "sleep_until", "stage",
-    "step", "token", "wait_for", "workflow",
+    "ask", "attempt", "confirm", "do", "flight", "here", "no_return", "parallel", "postflight",
+    "preflight", "progress", "require", "save", "saved", "secret", "sh", "sleep", "sleep_until",
+    "stage", "step", "token", "wait_for", "workflow",
 ]  # fmt: skip
 
 R = TypeVar("R")
@@ -86,7 +87,7 @@ def flight() -> AsyncStage:
 
 def postflight() -> AsyncStage:
     """Return the stage that restores; see `holdfast.postflight`."""
-    return AsyncStage("post-flight", "stop")
+    return AsyncStage("post-flight", "stop", restores=True)
 
 
 # --- verbs that are steps of their own ---
@@ -134,6 +135,12 @@ async def sleep_until(moment: datetime) -> None:
     """Wait until `moment`; see `holdfast.sleep_until`."""
     frame = place("sleep_until")
     await drive(verbs.sleep_until_program(frame, moment), AsyncPerformer(frame.life))
+
+
+async def no_return(reason: str) -> None:
+    """Say that from here on the run cannot be rolled back; see `holdfast.no_return`."""
+    frame = place("no_return")
+    await drive(point_program(frame, reason), AsyncPerformer(frame.life))
 
 
 async def confirm(

@@ -5,6 +5,7 @@ HoldfastError
 │   └── DuplicateLabel      one label names two branches of one scope
 ├── StepFailed              a step gave up; the workflow's code may catch it      exit 1
 ├── Rejected                a person said no                                      exit 1
+├── PastNoReturn            no rollback: a point of no return was passed         exit 1
 ├── ParallelFailed          branches of a `parallel` failed                       exit 1
 ├── NotDone                 raised by a step's body: it had no effect             exit 1
 ├── CommandFailed           a program run by `sh` ended with a failure            exit 1
@@ -70,6 +71,17 @@ class Rejected(HoldfastError):
     def __init__(self, key: str, by: str, comment: str) -> None:
         super().__init__(f"{key!r} was rejected by {by}" + (f": {comment}" if comment else ""))
         self.key, self.by, self.comment = key, by, comment
+
+
+class PastNoReturn(HoldfastError):
+    """The run has passed a point of no return: nothing of it is rolled back."""
+
+    def __init__(self, key: str, reason: str, run: str = "") -> None:
+        ways = f"; go on with `holdfast resume {run}`, or see `holdfast why {run}`" if run else ""
+        super().__init__(
+            f"nothing was undone: no rollback is possible since {key!r}: {reason}{ways}"
+        )
+        self.key, self.reason = key, reason
 
 
 class NotDone(HoldfastError):

@@ -183,6 +183,7 @@ READ_ONLY = """
 import os, sys
 from holdfast.errors import HoldfastError
 from holdfast.stores.sqlite import SqliteStore
+from holdfast.stores.sqlite_schema import VERSION
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)

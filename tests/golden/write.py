@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.app import commands, holds
-from holdfast.app.starting import Setting, resume, start
+from holdfast.app.starting import Setting, resume, rollback, start
 from holdfast.errors import Leaving, StepFailed
 from holdfast.flow.decorator import step
 from holdfast.flow.inside import save, saved
+from holdfast.flow.point import no_return
 from holdfast.flow.questions import ask, confirm
 from holdfast.flow.running import Outcome
-from holdfast.flow.scopes import parallel, stage
+from holdfast.flow.scopes import flight, parallel, preflight, stage
 from holdfast.flow.verbs import do, require, sleep, wait_for
 from holdfast.flow.workflows import Workflow, workflow
 from holdfast.model.facts import (
@@ -74,6 +75,10 @@ class Scene:
         self.workflow = workflow
         setting = Setting(self.store, self.clock, Away(), BEN)
         return resume(setting, RUN, workflow, **options)
+
+    def rollback(self, workflow: Workflow[..., Any], **options: Any) -> Outcome:
+        self.workflow = workflow
+        return rollback(Setting(self.store, self.clock, Away(), BEN), RUN, workflow, **options)
 
     def add(self, *facts: Fact) -> None:
         """Append what no verb here leads to."""
@@ -253,9 +258,67 @@ def earned(scene: Scene) -> None:
         scene.resume(main)
 
 
+def borrowed(scene: Scene) -> None:
+    """A pre-flight that undid itself, debts that were settled and accepted, a point passed."""
+    lives: list[int] = []
+
+    @step("uncordon {node}")
+    def uncordon(node: str) -> None: ...
+
+    @step("cordon {node}", owes=uncordon)
+    def cordon(node: str, why: str = "upgrade") -> None: ...
+
+    @workflow(name="borrowed")
+    def main() -> str:
+        lives.append(1)
+        with preflight():
+            do("backup", lambda: "at 7", undo=lambda result: result)
+            cordon("n0")
+            do("ready", lambda: 1 // (len(lives) - 1))
+            uncordon("n0")
+        with flight():
+            cordon("n1")
+            no_return("nothing reads the old format any more")
+            uncordon("n1")
+            cordon("n2")
+        return "borrowed"
+
+    scene.start(main)
+    scene.resume(main)
+    holds.answer(scene.store, RUN, scene.clock, BEN, "approve", comment="it is scrapped")
+    scene.resume(main)
+
+
+def rolled(scene: Scene) -> None:
+    """A rollback to a step, what followed run again, and a rollback of all of it."""
+
+    @workflow(name="rolled")
+    def main() -> None:
+        do("mail", lambda: None)
+        do("first", lambda: 1, undo=lambda result: result)
+        do("second", lambda: 2, undo=lambda: None, owes=lambda: None)
+        do("fails", lambda: 1 // 0)
+
+    scene.start(main)
+    scene.rollback(main, to="second")
+    scene.resume(main)
+    scene.rollback(main)
+
+
 RUNS: dict[str, Callable[[Scene], None]] = {
     scene.__name__: scene
-    for scene in (plain, large, asked, doubted, stopped, edited, guarded, earned)
+    for scene in (
+        plain,
+        large,
+        asked,
+        doubted,
+        stopped,
+        edited,
+        guarded,
+        earned,
+        borrowed,
+        rolled,
+    )
 }
 
 

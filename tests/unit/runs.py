@@ -13,7 +13,7 @@ from typing import Any
 
 from holdfast.app import commands, holds
 from holdfast.app.loading import load_workflow
-from holdfast.app.starting import Setting, resume, start
+from holdfast.app.starting import Setting, resume, rollback, settle, start
 from holdfast.flow.running import Outcome
 from holdfast.flow.workflows import Workflow
 from holdfast.model.facts import Fact, HoldAnswered
@@ -85,6 +85,15 @@ class Runs:
         """Resume as a person would, the script being `workflow` now."""
         with _found(workflow):
             return resume(self.setting, "r", **more)
+
+    def rollback(self, workflow: Workflow[..., Any], **more: Any) -> Outcome:
+        """Roll the run back, the script being `workflow` now; a `person` may be given."""
+        setting = replace(self.setting, person=more.pop("person", self.setting.person))
+        return rollback(setting, "r", workflow, **more)
+
+    def settle(self, workflow: Workflow[..., Any], **more: Any) -> Outcome:
+        """Give back what the run owes."""
+        return settle(self.setting, "r", workflow, **more)
 
     def crash(self, workflow: Workflow[..., Any], at: int, when: Any = "after") -> None:
         """Run one life that is killed beside its n-th effect."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from holdfast.app.finding import find_run, find_step
 from holdfast.app.wording import stands
+from holdfast.engine.debts import settled
 from holdfast.errors import RunLocked, UsageError
 from holdfast.model.facts import (
     Fact,
@@ -77,8 +78,13 @@ def stop(
     return decide(store, row.id, choose), row
 
 
-def cancel(store: Store, run: str, clock: Clock, by: Who, reason: str) -> Done:
-    """End a run for good; a living one leaves at its next boundary."""
+def cancel(
+    store: Store, run: str, clock: Clock, by: Who, reason: str, *, abandon: bool = False
+) -> Done:
+    """End a run for good; a living one leaves at its next boundary.
+
+    Raises UsageError for one that owes something, unless that is to be abandoned.
+    """
     row = find_run(store, run)
 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
@@ -86,7 +92,15 @@ def cancel(store: Store, run: str, clock: Clock, by: Who, reason: str) -> Done:
             raise UsageError(
                 f"run {row.id} {stands(state.status)} already: there is nothing to cancel"
             )
-        return (RunCancelled(clock.now(), by, reason),), f"{row.id}: cancelled"
+        owed = [debt.owed.label for debt in state.ledger.open_debts]
+        if owed and not abandon:
+            raise UsageError(
+                f"run {row.id} owes {', '.join(owed)}: give it back with `holdfast settle "
+                f"{row.id}`, or leave it for ever with --abandon"
+            )
+        left = f"; nobody gives back: {', '.join(owed)}" if owed else ""
+        fact = RunCancelled(clock.now(), by, reason, abandoned=bool(owed))
+        return (fact,), f"{row.id}: cancelled{left}"
 
     cancelled = decide(store, row.id, choose)
     if row.owner is not None and liveness(row.owner) == "dead":
@@ -107,8 +121,9 @@ def mark_done(
         if seen.is_finished:
             raise UsageError(f"step {key} {stands(seen.status)} already")
         name = by.name
-        fact = StepFoundDone(clock.now(), key, output, f"done by {name}", reason=reason)
-        return (fact,), f"{key}: recorded as done by {name}"
+        at = clock.now()
+        fact = StepFoundDone(at, key, output, f"done by {name}", reason=reason)
+        return (fact, *settled(state, seen.settles, key, at)), f"{key}: recorded as done by {name}"
 
     _refuse_while_owned(row, state_of(store, row), step)
     return decide(store, row.id, choose)

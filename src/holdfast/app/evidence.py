@@ -37,6 +37,7 @@ def _fields(opened: HoldOpened) -> Iterator[Field]:
             yield "inputs", _text(seen, "inputs")
             yield from _plan(seen)
             yield "undo", _text(seen, "undo")
+            yield "reason", _text(seen, "reason")
             yield "why", _text(seen, "why")
             yield "history", _text(seen, "history")
         case "question":
@@ -51,6 +52,11 @@ def _fields(opened: HoldOpened) -> Iterator[Field]:
             yield "then", _text(seen, "why")
         case "drift":
             yield from _drift(seen)
+        case "debt":
+            owed = seen.get("owed")
+            for debt in owed if isinstance(owed, list) else []:
+                if isinstance(debt, dict):
+                    yield "owes", f"{_text(debt, 'owes')}, since {_text(debt, 'key')}"
         case _:
             for name in seen:
                 yield name, _text(seen, name)

@@ -25,6 +25,7 @@ from holdfast.model.facts import (
 from holdfast.model.holds import HoldState, refusal, voter
 from holdfast.model.json import Json
 from holdfast.model.state import AUTO_REST, RunState
+from holdfast.model.undo_facts import UndoBegun
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
 from holdfast.runtime.ownership import liveness
@@ -74,7 +75,7 @@ def answer(
         )  # fmt: skip
         if found.status != "open":
             return _after_the_fact(state, found, fact, refused)
-        check_fits(found, given)
+        check_fits(found, given, comment)
         check_counts(state, found, fact)
         facts: tuple[Fact, ...] = (fact,)
         if given == "reject" and not _is_owned(store, row.id):
@@ -109,7 +110,7 @@ def check_counts(state: RunState, hold: HoldState, fact: HoldAnswered) -> None:
         raise UsageError("the target names its approvers: each step asks for itself")
 
 
-def check_fits(hold: HoldState, given: Answer) -> None:
+def check_fits(hold: HoldState, given: Answer, comment: str = "") -> None:
     """Raise UsageError when this kind of hold cannot be answered so."""
     kind, id = hold.opened.kind, hold.opened.id
     if kind == "in_doubt":
@@ -117,6 +118,8 @@ def check_fits(hold: HoldState, given: Answer) -> None:
             f"hold {id} asks whether {hold.opened.key} took effect: say `done` (it did) or "
             "`retry` (run it again)"
         )
+    if kind == "debt" and given == "approve" and not comment:
+        raise UsageError("to end a run that owes something needs a reason: add -m REASON")
     if given == "skip" and "inputs" not in hold.opened.evidence:
         raise UsageError(f"hold {id} asks about no single step: approve or reject it")
     if (kind == "question") != (given == "value") and given != "reject":
@@ -160,8 +163,12 @@ def _failing(state: RunState, no: HoldAnswered, opened: HoldOpened) -> tuple[Fac
     """Return what a no makes of a run that nobody runs now: it has failed, and a `resume` asks
     again."""
     message = f"rejected by {no.by.name}: {no.comment}"
+    # In a stage that undoes itself the next life does that first, and then asks again.
+    about = opened.covers[0] if opened.covers else opened.key
+    scope = "" if state.ledger.rolling else state.undone_with(about)
+    undoing = (UndoBegun(no.at, scope, message),) if scope else ()
     if opened.kind not in ("confirm", "question") or opened.covers:
-        return (RunFailed(no.at, "Rejected", message),)
+        return (*undoing, RunFailed(no.at, "Rejected", message))
     name = str(opened.evidence.get("name", ""))
     failed = AttemptFailed(no.at, opened.key, 0, "Rejected", message, name=name)
-    return failed, RunFailed(no.at, "Rejected", message, (opened.key,))
+    return failed, *undoing, RunFailed(no.at, "Rejected", message, (opened.key,))

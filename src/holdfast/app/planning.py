@@ -19,6 +19,7 @@ from holdfast.model.facts import (
     AttemptFailed,
     Fact,
     HoldOpened,
+    PointPassed,
     RunCreated,
     ScopeEntered,
     StepFoundDone,
@@ -39,7 +40,7 @@ from holdfast.ports.store import Store
 from holdfast.runtime.context import FRAME, LIVES, Frame
 from holdfast.runtime.dry import DryJournal, DryLife
 
-Will = Literal["run", "ask and run", "read", "wait", "hold", "already so", "enter"]
+Will = Literal["run", "ask and run", "read", "wait", "hold", "already so", "enter", "no return"]
 
 
 @dataclass(slots=True)
@@ -60,8 +61,8 @@ class Planned:
 class Plan:
     """A walk through the workflow, and why it ended where it did.
 
-    `depends_on` tells where the rest depends on a result that is not known yet; `fails` what
-    would stop the run today.
+    `owes` is what it would still owe at its end. `depends_on` tells where the rest depends on a
+    result that is not known yet; `fails` what would stop the run today.
     """
 
     workflow: str
@@ -72,6 +73,7 @@ class Plan:
     steps: list[Planned] = field(default_factory=list)
     depends_on: str = ""
     fails: str = ""
+    owes: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as `plan --json` prints it."""
@@ -96,6 +98,7 @@ class Plan:
                 }
                 for line in self.steps
             ],
+            "owes": list(self.owes),
             "depends_on": self.depends_on or None,
             "fails": self.fails or None,
         }
@@ -210,6 +213,10 @@ def _walk(
         FRAME.reset(token)
 
 
+_ASKED_ABOUT = frozenset(("inputs", "type_to_confirm"))
+"""In the evidence of a hold about a step, or about a point of no return."""
+
+
 class _Writer:
     """Turns the facts that the dry life folds into the lines of a plan."""
 
@@ -230,10 +237,11 @@ class _Writer:
             case TimerSet():
                 until = "" if fact.until is None else f"until {fact.until:%Y-%m-%d %H:%M:%S} UTC"
                 self._add(Planned(fact.key, "wait", until))
-            case HoldOpened(kind="confirm") if "inputs" in fact.evidence:
-                self._asked[fact.key] = str(fact.evidence.get("why", ""))
             case HoldOpened():
-                self._add(Planned(fact.key, "hold", fact.kind, says=fact.question))
+                self._held(fact, state)
+            case PointPassed():
+                rule = self._asked.get(fact.key, fact.decided_by)
+                self._add(Planned(fact.key, "no return", rule, says=fact.reason))
             case AttemptFailed():
                 self._say(fact.key, f"fails now: {fact.type}: {fact.message}")
             case StepSucceeded() if fact.key in self._lines:
@@ -242,13 +250,26 @@ class _Writer:
             case _:
                 pass
 
+    def _held(self, hold: HoldOpened, state: RunState) -> None:
+        if hold.kind == "debt":
+            self._plan.owes = [debt.owed.label for debt in state.ledger.open_debts]
+        elif hold.kind == "confirm" and _ASKED_ABOUT & hold.evidence.keys():
+            self._asked[hold.key] = str(hold.evidence.get("why", ""))
+        else:
+            self._add(Planned(hold.key, "hold", hold.kind, says=hold.question))
+
     def _started(self, fact: StepStarted) -> None:
         asked = self._asked.get(fact.key)
         will: Will = "read" if fact.reads else "run" if asked is None else "ask and run"
-        marks = ("once",) if fact.once else ()
+        marks = {
+            "once": fact.once,
+            "undo": fact.undoes,
+            f"owes {fact.owes.label if fact.owes else ''}": fact.owes is not None,
+        }
         rule = fact.decided_by if asked is None else asked
         shown = re.sub(r"(Unknown|Eventually)\(of='([^']*)'\)", r"<\2>", fact.shown)
-        self._add(Planned(fact.key, will, rule, shown, fact.location, marks, code=fact.code))
+        held = tuple(mark for mark in marks if marks[mark])
+        self._add(Planned(fact.key, will, rule, shown, fact.location, held, code=fact.code))
 
     def _add(self, line: Planned) -> None:
         if line.key not in self._lines:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from holdfast.app.answering import choice_text, choices_of
+from holdfast.app.backward import owed_labels, undo_count, way_back
 from holdfast.app.evidence import Field, changed_key, evidence_of
 from holdfast.app.views import (
     VERSION,
@@ -23,6 +24,7 @@ from holdfast.model.facts import HoldOpened, Owner
 from holdfast.model.json import Json
 from holdfast.model.state import HoldState
 from holdfast.model.status import RunStatus
+from holdfast.model.undoing import is_giving_back
 from holdfast.ports.store import Store
 
 REASONS_MAX = 20
@@ -101,6 +103,8 @@ def _summary(view: RunView, reasons: tuple[Reason, ...]) -> str:
             return "the workflow returned"
         case "queued":
             return "no process has taken it up yet"
+        case "rolled_back":
+            return "all that could be undone is undone"
         case "on_hold":
             return "every hold is answered; nobody has resumed it yet"
         case "running":
@@ -125,6 +129,8 @@ def _reasons(view: RunView) -> Iterator[Reason]:
     if view.status == "failed":
         yield from _failures(view)
     yield from _stops(view)
+    if not view.is_alive:
+        yield from (Reason(kind, text) for kind, text in way_back(view))
     yield from (reason for step in view.steps if (reason := _activity(view, step)))
 
 
@@ -236,7 +242,7 @@ def _ways(view: RunView) -> Iterator[Next]:
         yield from hold_ways(run, hold, is_only=len(view.state.open_holds) == 1)
     for step in view.steps:
         if step.status == "in_doubt":
-            yield from doubt_ways(run, step.key)
+            yield from _doubt_ways(view, step)
     if view.is_alive:
         yield Next(("watch", run), "see it go on")
         yield Next(("stop", run), "stop it after the step in hand")
@@ -267,6 +273,10 @@ def hold_ways(run: str, hold: HoldState, *, is_only: bool) -> Iterator[Next]:
             yield Next(("resume", run, "--accept-drift"), does)
             if changed:
                 yield Next(("retry", run, changed), "run it anew with the new inputs, and go on")
+        case "debt":
+            yield Next(("settle", run), "give it back")
+            end = ("approve", run, *which, "-m", "REASON")
+            yield Next(end, "end the run all the same: nobody gives it back")
         case _:
             yield Next(("approve", run, *which), "say yes")
             yield Next(("reject", run, *which, "-m", "REASON"), "say no")
@@ -282,30 +292,56 @@ def _wanted(opened: HoldOpened) -> str:
     return f"give the value ({opened.evidence.get('type') or 'str'})"
 
 
-def doubt_ways(run: str, key: str) -> Iterator[Next]:
+def _doubt_ways(view: RunView, step: StepView) -> Iterator[Next]:
+    if view.state.ledger.is_going_back and not is_giving_back(step.key):
+        return doubt_ways(view.id, step.key, "there is nothing to undo")
+    return doubt_ways(view.id, step.key)
+
+
+def doubt_ways(run: str, key: str, again: str = "run it again") -> Iterator[Next]:
     """Yield the commands that decide a step in doubt."""
     yield Next(("done", run, key, "-m", "REASON"), "it took effect: record it as done")
-    yield Next(("retry", run, key), "it did not: run it again")
+    yield Next(("retry", run, key), f"it did not: {again}")
 
 
 def _resting_ways(view: RunView) -> Iterator[Next]:
     """Yield what to do with an unfinished run that no process works on."""
     run, failed = view.id, view.state.failed
     kinds = {hold.opened.kind for hold in view.state.open_holds}
+    ledger = view.state.ledger
     does = {
         "failed": "retry what failed, and go on",
         "queued": "take it up",
     }.get(view.status, "go on")
+    if ledger.is_going_back:
+        does = "go on undoing"
+    elif failed is not None and failed.is_undone:
+        does = "run it again from the start of that stage"
     if kinds:
         is_edited = kinds == {"drift"}
         does = f"go on, once {'the script is put back' if is_edited else 'that is answered'}"
     yield Next(("resume", run), does)
-    if failed is not None:
+    if failed is not None and not failed.is_undone:
         for key in failed.failures[:1]:
             yield Next(("log", run, key), "what the failed step wrote")
             yield Next(("done", run, key, "-m", "REASON"), "it was done by hand: do not repeat it")
             yield Next(("skip", run, key, "-m", "REASON"), "go on without it")
-    yield Next(("cancel", run, "-m", "REASON"), "end it for good")
+    yield from _ways_back(view)
+
+
+def _ways_back(view: RunView) -> Iterator[Next]:
+    """Yield how to undo a resting run, to give back what it owes, and to end it."""
+    run, ledger = view.id, view.state.ledger
+    owed, undos = owed_labels(view.state), undo_count(view.state)
+    if not ledger.is_going_back:
+        if owed and not any(hold.opened.kind == "debt" for hold in view.state.open_holds):
+            yield Next(("settle", run), f"give back what it owes: {', '.join(owed)}")
+        if undos:
+            yield Next(("rollback", run), f"undo what it did: {undos} to undo, {len(owed)} owed")
+    if owed:
+        yield Next(("cancel", run, "--abandon", "-m", "REASON"), "end it, and leave what it owes")
+    else:
+        yield Next(("cancel", run, "-m", "REASON"), "end it for good")
 
 
 def _colon(text: str) -> str:

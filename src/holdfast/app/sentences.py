@@ -45,7 +45,9 @@ def _value(value: Json) -> str:
 def _life(e: Event) -> str:
     owner = e["owner"]
     assert isinstance(owner, dict)
-    how = "resumed" if e["resumed"] else "taken up"
+    how = {"rollback": "taken up to roll back", "settle": "taken up to settle"}.get(
+        str(e["errand"]), "resumed" if e["resumed"] else "taken up"
+    )
     return (
         f"{how} by {_who(e['by'])} in pid {owner['pid']} on {owner['host']} "
         f"(life {e['epoch']}){_after(e['took_over'], '; ')}"
@@ -55,7 +57,10 @@ def _life(e: Event) -> str:
 def _started(e: Event) -> str:
     again = f", attempt {e['attempt']}" if e["attempt"] != 1 else ""
     decided = str(e["decided_by"])
-    return f"{e['key']} started{again}" + ("" if decided.startswith("auto") else f" ({decided})")
+    owes = e["owes"]
+    owed = f"; owes {owes['label']}" if isinstance(owes, dict) else ""
+    by = "" if decided.startswith("auto") else f" ({decided})"
+    return f"{e['key']} started{again}{by}{owed}"
 
 
 def _attempt_failed(e: Event) -> str:
@@ -86,7 +91,22 @@ def _answered(e: Event) -> str:
 
 def _run_failed(e: Event) -> str:
     place = f" ({e['location']})" if e["location"] else ""
-    return f"the run failed: {e['type']}: {str(e['message']).partition(chr(10))[0]}{place}"
+    undone = "; what its stage did is undone" if e["is_undone"] else ""
+    return f"the run failed: {e['type']}: {str(e['message']).partition(chr(10))[0]}{place}{undone}"
+
+
+def _settled(e: Event) -> str:
+    how = {
+        "step": f"by {e['by']}", "check": "its check finds it gone",
+        "not_done": "the step says that it did nothing",
+    }.get(str(e["how"]), f"by {e['how']}")  # fmt: skip
+    again = "; the step runs again" if e["repeats"] else ""
+    return f"{e['key']} owes nothing more: {how}{again}"
+
+
+def _left(e: Event) -> str:
+    left = e["left"]
+    return f"; left as they are: {len(left)}" if isinstance(left, list) and left else ""
 
 
 _SENTENCES: Final[dict[str, tuple[str, Callable[[Event], str]]]] = {
@@ -132,5 +152,19 @@ _SENTENCES: Final[dict[str, tuple[str, Callable[[Event], str]]]] = {
             f"{_who(e['by'])} took the target{_after(e['run'], ' for ')}{_after(e['reason'])}"
         ),
     ),
+    "DebtSettled": ("succeeded", _settled),
+    "DebtAccepted": (
+        "skipped",
+        lambda e: f"{_who(e['by'])} accepted what {e['key']} owes{_after(e['reason'])}",
+    ),
+    "PointPassed": ("succeeded", lambda e: f"{e['key']} passed: {e['reason']}"),
+    "UndoBegun": ("waiting", lambda e: f"{e['scope']} is undone{_after(e['why'])}"),
+    "StageUndone": ("undone", lambda e: f"{e['scope']} has been undone{_left(e)}"),
+    "RollbackBegun": (
+        "waiting",
+        lambda e: f"{_who(e['by'])} rolls it back{_after(e['to'], ' to ')}",
+    ),
+    "StepUndone": ("undone", lambda e: f"{e['key']} has been undone"),
+    "RolledBack": ("undone", lambda e: f"rolled back{_after(e['to'], ' to ')}{_left(e)}"),
     "HoldVoided": ("", lambda e: f"{e['id']} is void: {e['why']}"),
 }

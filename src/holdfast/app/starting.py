@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.app.finding import find_run
+from holdfast.app.going_back import rollback_of, settling_of
 from holdfast.app.loading import load_workflow
 from holdfast.app.planning import steps_ahead
 from holdfast.app.targets import on_target
 from holdfast.app.terms import check_guard, target_params, terms_for
 from holdfast.engine.spec import Ahead, nothing_ahead
 from holdfast.errors import RunLocked, UsageError
+from holdfast.flow.errands import Errand
 from holdfast.flow.running import Outcome, live
 from holdfast.flow.workflows import Workflow
 from holdfast.model.codec import decode, digest, encode
@@ -25,9 +27,10 @@ from holdfast.model.json import Json
 from holdfast.model.keys import check_run_id
 from holdfast.model.state import RunState
 from holdfast.model.terms import ASKS, MODES
+from holdfast.model.undo_facts import Errand as ErrandKind
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
-from holdfast.ports.store import Store
+from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.blocking import Performer
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.life import Listener, Performers
@@ -135,6 +138,55 @@ def resume(
     journal = Journal(setting.store, row.id)
     if journal.refresh().is_finished:
         return _report(journal)
+    workflow = workflow_of(row, file)
+    if accept_drift:
+        _accept_drift(setting, journal)
+    return _live(setting, workflow, journal, resumed=True, mode=mode or "", steal=steal)
+
+
+def rollback(
+    setting: Setting,
+    run: str,
+    file: str | Workflow[..., Any] | None = None,
+    *,
+    to: str | None = None,
+    mode: str | None = None,
+) -> Outcome:
+    """Undo a run, the last thing first, and return how it stands then.
+
+    With `to`, a step or scope, only from there on: the run can be resumed and does that again.
+    Raises UsageError for a run that is over, PastNoReturn for one past its point of no return,
+    both before anything is recorded; RunLocked while another process owns it.
+    """
+    _check("mode", mode, MODES)
+    row = find_run(setting.store, run)
+    journal = Journal(setting.store, row.id)
+    errand = rollback_of(journal.refresh(), row.id, setting.by, to)
+    workflow = workflow_of(row, file)
+    return _live(setting, workflow, journal, resumed=True, mode=mode or "", errand=errand)
+
+
+def settle(
+    setting: Setting,
+    run: str,
+    file: str | Workflow[..., Any] | None = None,
+    *,
+    mode: str | None = None,
+) -> Outcome:
+    """Give back what a run owes, and nothing else; return how it stands then.
+
+    Raises UsageError for a run that is over or owes nothing, RunLocked while a process owns it.
+    """
+    _check("mode", mode, MODES)
+    row = find_run(setting.store, run)
+    journal = Journal(setting.store, row.id)
+    errand = settling_of(journal.refresh(), row.id, setting.by)
+    workflow = workflow_of(row, file)
+    return _live(setting, workflow, journal, resumed=True, mode=mode or "", errand=errand)
+
+
+def workflow_of(row: RunRow, file: str | Workflow[..., Any] | None) -> Workflow[..., Any]:
+    """Return the workflow of a run, from `file` when its script moved. Raises UsageError."""
     workflow = (
         file if isinstance(file, Workflow) else load_workflow(file or f"{row.file}:{row.workflow}")
     )
@@ -143,9 +195,7 @@ def resume(
             f"run {row.id} is of workflow {row.workflow!r}, not {workflow.name!r}: name it as "
             f"{file}:{row.workflow}, or start a new run"
         )
-    if accept_drift:
-        _accept_drift(setting, journal)
-    return _live(setting, workflow, journal, resumed=True, mode=mode or "", steal=steal)
+    return workflow
 
 
 def _live(
@@ -157,14 +207,19 @@ def _live(
     mode: str = "",
     steal: str | None = None,
     stole: str = "",
+    errand: Errand | None = None,
 ) -> Outcome:
+    rolling = journal.state.ledger.rolling
+    if errand is None and rolling is not None:
+        errand = Errand("rollback", rolling.by, rolling.to, rolling.since)
     file = str(Path(workflow.file).resolve())
     state = journal.state
     check_guard(setting.inventory, journal.run, state)
     terms = terms_for(
         setting.inventory, workflow, state.target, mode or state.given_mode, state.given_ask
     )
-    claim = Claim(setting.by, VERSION, resumed, file, mode, terms, stole, setting.lease_s)
+    kind: ErrandKind = "" if errand is None else errand.kind
+    claim = Claim(setting.by, VERSION, resumed, file, mode, terms, stole, setting.lease_s, kind)
     if stole:
         setting.tell(stole)
 
@@ -179,7 +234,7 @@ def _live(
     assert created is not None
     params = {name: decode(value, workflow.types) for name, value in created.params.items()}
     ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead
-    if terms.ask != "step" and terms.mode != "auto":
+    if errand is None and terms.ask != "step" and terms.mode != "auto":
         ahead = steps_ahead(
             workflow, params, setting.clock,
             store=setting.store, run=journal.run, terms=terms, inventory=setting.inventory,
@@ -198,6 +253,7 @@ def _live(
             performers=setting.performers,
             ahead=ahead,
             inventory=setting.inventory,
+            errand=errand,
         )
 
 

@@ -111,6 +111,8 @@ class _Cuts:
     def note(self, stored: Stored, state: RunState, before: int) -> None:
         """Take in a fact that was just folded; `before` steps were superseded until then."""
         for step in state.superseded[before:]:
+            if step.status != "superseded":
+                continue  # undone, or an undo: that it was done once is what happened
             self._at[step.key] = (stored.seq, stored.fact.at)
         if isinstance(stored.fact, StepRenamed):
             self._names[stored.fact.was] = stored.fact.key

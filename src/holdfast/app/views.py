@@ -17,7 +17,8 @@ from holdfast.model.json import Json
 from holdfast.model.keys import label_of, scope_of
 from holdfast.model.state import HoldState, RunState, StepState
 from holdfast.model.status import RunStatus, StepStatus
-from holdfast.ports.store import RunRow, Store
+from holdfast.model.undoing import Debt
+from holdfast.ports.store import DebtRow, RunRow, Store
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import Liveness, liveness
 
@@ -242,7 +243,7 @@ def shown(store: Store, view: RunView) -> dict[str, Json]:
         "run": run_json(store, view),
         "steps": [_step_json(store, step) for step in view.steps],
         "holds": [_hold_json(hold) for hold in view.state.holds.values()],
-        "debts": [],
+        "debts": [_debt_json(debt) for debt in view.state.ledger.debts.values()],
         "batches": [],
     }
 
@@ -306,6 +307,27 @@ def _hold_json(hold: HoldState) -> Json:
         "question": opened.question,
         "status": hold.status,
         "answers": [_answer_json(answer) for answer in hold.answers],
+    }
+
+
+def _debt_json(debt: Debt) -> Json:
+    return {
+        "key": debt.key,
+        "label": debt.owed.label,
+        "settled": debt.status == "settled",
+        "accepted": debt.status == "accepted",
+        "since": time_json(debt.since),
+    }
+
+
+def owed_json(rows: Sequence[DebtRow]) -> dict[str, Json]:
+    """Return what runs owe as `owed --json` gives it."""
+    return {
+        "version": VERSION,
+        "debts": [
+            {"run": row.run, "key": row.key, "label": row.label, "since": time_json(row.since)}
+            for row in rows
+        ],
     }
 
 

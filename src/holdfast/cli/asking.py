@@ -37,6 +37,7 @@ class Key:
 _YES = Key("y", "yes", "approve")
 _UNIT = Key("u", "unit: all of it", "unit")
 _STAGE = Key("u", "until the stage ends", "unit")
+_YES_BECAUSE = Key("y", "yes", "approve", needs_reason=True)
 _AUTO = Key("a", "auto from here on", "auto")
 _SKIP = Key("s", "skip", "skip", needs_reason=True)
 _NO = Key("n", "no", "reject", needs_reason=True)
@@ -59,6 +60,8 @@ def keys_of(opened: HoldOpened, state: RunState, *, has_answered: bool = False) 
         # A step asks: it may be skipped, and more than it be agreed to.
         wider = () if state.terms.is_guarded else (*_whole(opened, state), _AUTO)
         return (_YES, *wider, _SKIP, _NO, _PARK, _DETAILS)
+    if opened.kind == "debt":
+        return (_YES_BECAUSE, _NO, _PARK, _DETAILS)
     return (_YES, _NO, _PARK, _DETAILS)
 
 

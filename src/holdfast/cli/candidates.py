@@ -17,7 +17,8 @@ LOOKED_AT_MAX: Final = 200
 """Rows among which unfinished ones are looked for."""
 
 _ON_HOLD: Final = frozenset({"approve", "reject", "answer"})
-_UNFINISHED: Final = frozenset({"resume", "stop", "pause", "cancel", "retry", "done", "skip"})
+_UNFINISHED: Final = frozenset({"resume", "stop", "pause", "cancel", "retry", "done", "skip",
+                               "rollback", "settle"})  # fmt: skip
 
 
 def candidates(error: click.MissingParameter) -> str:

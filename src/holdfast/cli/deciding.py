@@ -224,11 +224,15 @@ def pause(common: Common, run: str) -> None:
 
 @click.command("cancel")
 @_RUN
+@click.option("--abandon", is_flag=True, help="Leave for ever what the run owes.")
 @_WHY
 @store_options
-def cancel(common: Common, run: str, comment: str) -> None:
-    """End a run for good, with the reason (-m); a living one leaves at its next boundary."""
+def cancel(common: Common, run: str, abandon: bool, comment: str) -> None:
+    """End a run for good, with the reason (-m); a living one leaves at its next boundary.
+
+    A run that owes something is not ended so: `settle` gives it back, --abandon leaves it.
+    """
     _need_reason("cancel", comment)
     with _desk(common) as desk:
-        ended = commands.cancel(desk.store, run, desk.clock, desk.by, comment)
+        ended = commands.cancel(desk.store, run, desk.clock, desk.by, comment, abandon=abandon)
         desk.tell(ended, resumable=False)

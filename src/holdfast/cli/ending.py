@@ -8,12 +8,14 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from holdfast.app.backward import left_lines, owed_labels
 from holdfast.app.reasons import Next, Reason, why_of
 from holdfast.app.views import RunView, process_named
 from holdfast.cli.lines import count
 from holdfast.cli.options import Common
 from holdfast.cli.text import field_lines, safe, took, width_of
 from holdfast.flow.running import Outcome
+from holdfast.model.undoing import is_giving_back
 
 EXIT_STORAGE = 74
 EXIT_TIME = 75
@@ -26,6 +28,7 @@ _COUNTED = (
     ("succeeded", "done"),
     ("already_done", "already done"),
     ("skipped", "skipped"),
+    ("undone", "undone"),
     ("failed", "failed"),
     ("in_doubt", "in doubt"),
     ("interrupted", "interrupted"),
@@ -54,6 +57,10 @@ def ending(
         spent = took(view.row.started_at, view.row.ended_at)
         yield f"{run} succeeded: {steps}, {spent}"
         return
+    if outcome.status == "rolled_back":
+        yield f"{run} rolled back: {_standing(view)}"
+        yield from _back_fields(view, columns)
+        return
     why = why_of(view)
     yield f"{_headline(outcome)}  (exit {outcome.exit_code})"
     for at, reason in enumerate(why.reasons[:REASONS_SHOWN_MAX]):
@@ -63,6 +70,7 @@ def ending(
     if not why.reasons:
         yield from _field("why", [safe(outcome.reason)], columns)
     yield from _field("state", [_standing(view)], columns)
+    yield from _back_fields(view, columns)
     ways = [_way(way, common, columns) for way in why.next]
     if outcome.exit_code == EXIT_TIME:
         ways.sort(key=lambda lines: " resume " not in lines[0])
@@ -129,11 +137,20 @@ def _field(name: str, lines: Sequence[str], columns: int | None = None) -> Itera
             yield from textwrap.wrap(text, columns, subsequent_indent=indent)
 
 
+def _back_fields(view: RunView, columns: int | None) -> Iterator[str]:
+    """Yield what is owed, and what a rollback or an undone stage has left as it is."""
+    owed = owed_labels(view.state)
+    if owed:
+        yield from _field("owed", [safe(" · ".join(owed))], columns)
+    yield from _field("left", [safe(line) for line in left_lines(view.state)], columns)
+
+
 def _standing(view: RunView) -> str:
     """Return how many steps are done, and by name those that are not as they should be."""
     statuses = {
         step.key: "interrupted" if step.is_orphaned and step.status == "running" else step.status
         for step in view.steps
+        if not (is_giving_back(step.key) and step.status in ("succeeded", "already_done"))
     }
     counted = Counter(statuses.values())
     parts = []
@@ -145,4 +162,5 @@ def _standing(view: RunView) -> str:
             parts.append(f"{counted[status]} {word}{': ' if names else ''}{names}{more}")
     if view.is_alive and view.row.owner is not None:
         parts.append(f"owned by {process_named(view.row.owner)}")
-    return " · ".join(parts) or "no step was started"
+    nothing = "nothing of it stands" if view.steps else "no step was started"
+    return " · ".join(parts) or nothing

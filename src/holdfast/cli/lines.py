@@ -156,6 +156,8 @@ def beginning(run: str, state: RunState, now: datetime) -> str:
     done = sum(step.is_finished for step in state.steps.values())
     text = f"resuming {run}{where} (started by {by} {age} ago): {count(done, 'step')} done"
     left = [s.key for s in state.steps.values() if not s.is_finished and s.status != "superseded"]
+    if state.ledger.is_going_back or (state.lives and state.lives[-1].errand):
+        return f"{text}, going back"
     return f"{text}, going on with {left[0]}" if left else text
 
 
@@ -246,6 +248,13 @@ _LINES: dict[type[f.Fact], Callable[[Any, RunState], str]] = {
     f.TimerSet: _timer,
     f.ScopeEntered: lambda t, state: f"{t.kind} entered {shown(t.key)}",
     f.ScopeClosed: lambda t, state: f"{t.kind} closed {shown(t.key)}",
+    f.DebtSettled: lambda t, state: f"debt settled {shown(t.key)} ({t.how})",
+    f.DebtAccepted: lambda t, state: f"debt accepted {shown(t.key)} by {clean(name_of(t.by))}",
+    f.PointPassed: lambda t, state: f"no return from here on: {clean(t.reason)}",
+    f.UndoBegun: lambda t, state: f"undoing {shown(t.scope)}",
+    f.StepUndone: lambda t, state: f"step undone {shown(t.key)}",
+    f.StageUndone: lambda t, state: f"undone {shown(t.scope)}",
+    f.RollbackBegun: lambda t, state: f"rolling back{f' to {shown(t.to)}' if t.to else ''}",
     f.HoldOpened: _hold,
     f.HoldAnswered: lambda t, state: f"hold {t.id} {clean(answer_note(t))}",
     f.HoldVoided: lambda t, state: f"hold {t.id} void: {clean(t.why)}",

@@ -21,6 +21,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Read": {
         "list": ("inspecting", "The runs, newest first."),
         "show": ("inspecting", "Where a run stands: steps, holds, errors."),
+        "owed": ("going_back", "What all runs owe."),
         "log": ("inspecting", "What the steps of a run printed."),
         "watch": ("inspecting", "Follow a run while it moves."),
         "targets": ("targets", "What runs may act on, on what terms, and which run has it."),
@@ -35,6 +36,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "done": ("deciding", "Record that a step took effect, with the reason."),
         "retry": ("deciding", "Run a failed or in-doubt step again, and go on."),
         "skip": ("deciding", "Go on without a step, with the reason."),
+        "rollback": ("going_back", "Undo what a run did, the last thing first."),
+        "settle": ("going_back", "Give back what a run owes, and nothing else."),
         "stop": ("deciding", "Stop a run after the step in hand."),
         "pause": ("deciding", "Stop a run; only a person's resume goes on."),
         "cancel": ("deciding", "End a run for good, with the reason."),

@@ -121,15 +121,21 @@ def _line(line: Planned) -> str:
         parts.append(f"waits for a person: {line.says}")
     elif line.will == "wait":
         parts.append(f"waits {line.rule}".rstrip())
+    elif line.will == "no return":
+        parts.append(f"no rollback after it: {line.says} ({line.rule})")
     else:
         parts.append(line.rule)
-    parts.extend(f"runs at most {mark}" for mark in line.marks)
-    if line.says and line.will != "hold":
+    words = {"once": "runs at most once", "undo": "has an undo"}
+    parts.extend(words.get(mark, mark) for mark in line.marks)
+    if line.says and line.will not in ("hold", "no return"):
         parts.append(line.says)
     return " · ".join(parts)
 
 
 def _endings(found: Plan) -> Iterator[str]:
+    if found.owes:
+        yield ""
+        yield f"At its end it would still owe: {safe(', '.join(found.owes))}"
     if found.depends_on:
         yield ""
         yield f"The rest depends on a result that is not known yet: {safe(found.depends_on)}"

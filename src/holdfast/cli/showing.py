@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from holdfast.app.backward import left_lines
 from holdfast.app.evidence import evidence_of
 from holdfast.app.reasons import Next, Why, hold_ways, why_of
 from holdfast.app.views import (
@@ -24,7 +25,7 @@ from holdfast.cli.text import ago, field_lines, fit, pad, safe, since, took, whe
 from holdfast.model.codec import dumps
 from holdfast.model.facts import Spilled
 from holdfast.model.state import HoldState
-from holdfast.ports.store import RunRow
+from holdfast.ports.store import DebtRow, RunRow
 
 STEPS_MAX: Final = 100
 """Beyond, finished steps and scopes are counted instead of drawn, but for the last ones."""
@@ -78,6 +79,7 @@ def run_lines(
     yield from head_lines(view, paper, now)
     yield ""
     yield from step_lines(view, paper, now)
+    yield from _debt_lines(view, paper, now)
     yield from _hold_lines(view, paper, now, options)
     shown = {way for hold in view.state.open_holds for way in _ways(view, hold)}
     others = tuple(way for way in why.next if way not in shown)
@@ -221,7 +223,29 @@ def _note(step: StepView, now: datetime) -> str:
             return "" if step.decided_by.startswith("auto") else step.decided_by
 
 
-# --- holds, reasons, commands -----------------------------------------------------------------
+# --- what is owed, holds, reasons, commands -----------------------------------------------------
+
+
+def _debt_lines(view: RunView, paper: Paper, now: datetime) -> Iterator[str]:
+    owed = [] if view.state.cancelled is not None else view.state.ledger.open_debts
+    if owed:
+        yield ""
+    for debt in owed:
+        text = f"owes {safe(debt.owed.label)}, since {ago(debt.since, now)} ({safe(debt.key)})"
+        yield from paper.wrap(text, "  ")
+    left = left_lines(view.state)
+    if left:
+        yield ""
+        yield "Left as they are:"
+    for line in left:
+        yield from paper.wrap(f"  {safe(line)}", "    ")
+
+
+def owed_lines(rows: Sequence[DebtRow], paper: Paper, now: datetime) -> Iterator[str]:
+    """Yield what all runs owe, the oldest debt first; ids are never cut."""
+    for row in rows:
+        text = f"{safe(row.run)}  {safe(row.label)}, since {ago(row.since, now)} ({safe(row.key)})"
+        yield from paper.wrap(text, "  ")
 
 
 def _hold_lines(

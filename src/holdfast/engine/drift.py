@@ -20,7 +20,7 @@ from holdfast.model.state import RunState, StepState
 
 def before_new(call: Call) -> Program[None]:
     """Hold when finished steps should have been reached before this new one."""
-    gone = call.trace.unreached(call.lane)
+    gone = () if call.trace.is_replay else call.trace.unreached(call.lane)
     if gone:
         yield from _ask(call.trace, gone=gone, new=call)
 
@@ -28,6 +28,8 @@ def before_new(call: Call) -> Program[None]:
 def at_end(trace: Trace) -> Program[None]:
     """Hold when the scope ends without having reached steps it once finished; those that were
     let pass before are superseded now, because they did not follow."""
+    if trace.is_replay:
+        return
     gone = tuple(key for key in trace.pending if key not in trace.passed)
     if gone:
         yield from _ask(trace, gone=gone)
@@ -40,7 +42,9 @@ def at_end(trace: Trace) -> Program[None]:
 
 def of_inputs(call: Call, seen: StepState) -> Program[None]:
     """Hold when a finished step is reached with inputs other than those recorded."""
-    if not (call.inputs and seen.inputs) or call.inputs == seen.inputs:
+    if call.trace.is_replay or not (call.inputs and seen.inputs):
+        return
+    if call.inputs == seen.inputs:
         return
     if call.inputs not in seen.accepted_inputs:
         yield from _ask(call.trace, changed=(call, seen))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.engine import drift
-from holdfast.engine.effects import Program, look, now, record
+from holdfast.engine.effects import Program, now, record
 from holdfast.engine.hold import Asked, ask
 from holdfast.engine.permission import refused
 from holdfast.engine.spec import Call
+from holdfast.engine.step import reached
 from holdfast.errors import StepFailed
 from holdfast.model.codec import digest, encode
 from holdfast.model.facts import HoldAnswered, HoldKind, Spilled, StepSucceeded
@@ -40,9 +41,7 @@ def question(call: Call, asked: Question) -> Program[Json | Spilled]:
 
     For a confirm: who, when and the comment. Raises StepFailed when a person said no.
     """
-    state = yield from look()
-    step = state.steps.get(call.key)
-    call.trace.reach(call.key)
+    state, step = yield from reached(call)
     if step is not None and step.is_finished:
         return step.result
     if step is not None and step.status == "failed":

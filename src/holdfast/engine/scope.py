@@ -23,15 +23,17 @@ class Branch:
     call: Callable[[], object]
 
 
-def enter(key: str, kind: ScopeKind) -> Program[ScopeState]:
+def enter(trace: Trace, kind: ScopeKind) -> Program[ScopeState]:
     """Return the scope as recorded, recording that it began when that is new.
 
     Not hardened: what a crash forgets here, the next life records again.
     """
     state = yield from look()
-    scope = state.scope(key)
-    if not scope.kind:
-        yield from record(ScopeEntered((yield from now()), key, kind), durable=False)
+    scope = state.scope(trace.scope)
+    undoes = trace.contract == "undo"
+    if not trace.is_replay and (not scope.kind or scope.undoes != undoes):
+        at = yield from now()
+        yield from record(ScopeEntered(at, trace.scope, kind, undoes), durable=False)
     return scope
 
 
@@ -43,7 +45,7 @@ def close(trace: Trace, kind: ScopeKind, value: object = None) -> Program[None]:
     """
     yield from drift.at_end(trace)
     state = yield from look()
-    if not state.scope(trace.scope).closed:
+    if not (trace.is_replay or state.scope(trace.scope).closed):
         result = encode(value)
         yield from record(ScopeClosed((yield from now()), trace.scope, kind, result))
 

@@ -9,8 +9,10 @@ from enum import Enum
 from holdfast.engine.trace import Trace
 from holdfast.model.making import made_often
 from holdfast.model.retry import Retry
+from holdfast.model.state import RunState
 from holdfast.model.trials import Trial
 from holdfast.model.types import NO_TYPES, Types
+from holdfast.model.undo_facts import Owed
 
 
 class Check(Enum):
@@ -87,7 +89,9 @@ class Call:
     is not 0 in a task beside the one that walks the scope; `redact` covers secrets in an error;
     `edited` hears that the code of a finished step is not what was run; `ahead` tells which
     steps of a scope the plan knows. `name` is what all calls of the step are called, `trials`
-    reads what became of the newest so many of them, in every run, newest first.
+    reads what became of the newest so many of them, in every run, newest first. `owes` is what
+    the step borrows; `settles` tells whose debts its success settles, None where nothing is owed;
+    `gives_back` is the step that this one undoes.
     """
 
     key: str
@@ -110,3 +114,6 @@ class Call:
     ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead
     name: str = ""
     trials: Callable[[int], Sequence[Trial]] = no_trials
+    owes: Owed | None = None
+    settles: Callable[[RunState], tuple[str, ...]] | None = None
+    gives_back: str = ""

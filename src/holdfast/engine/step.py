@@ -18,7 +18,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import partial
 
-from holdfast.engine import drift
+from holdfast.engine import debts, drift
+from holdfast.engine.checking import ask_check, landing
 from holdfast.engine.doubt import decided_again
 from holdfast.engine.earning import can_earn, name_of
 from holdfast.engine.effects import (
@@ -37,11 +38,12 @@ from holdfast.engine.effects import (
     record,
 )
 from holdfast.engine.permission import permission
-from holdfast.engine.spec import Call, Check, FoundDone, Rules
+from holdfast.engine.spec import Call, Check, Rules
 from holdfast.errors import NotDone, StepFailed
 from holdfast.model.codec import Unrecordable, digest, encode
 from holdfast.model.facts import (
     AttemptFailed,
+    DebtSettled,
     Spilled,
     StepDoubted,
     StepFoundDone,
@@ -52,8 +54,6 @@ from holdfast.model.facts import (
 from holdfast.model.json import Json
 from holdfast.model.state import RunState, StepState
 
-CHECK_S_MAX = 30.0
-"""A check that has not answered by then says nothing: UNKNOWN."""
 ABORT_GRACE_S = 5.0
 """How long a timed-out body may take to end after its programs were killed."""
 MESSAGE_CHARS_MAX = 4_000
@@ -65,13 +65,7 @@ def step(call: Call) -> Program[Json | Spilled]:
     The result is in the codec's form and durable. Raises StepFailed when the attempts are used
     up, the same on every replay.
     """
-    state: RunState = yield LOOK
-    seen = state.steps.get(call.key)
-    if seen is None and call.was in state.steps:
-        yield from record(StepRenamed((yield from now()), call.key, call.was))
-        call.trace.reach(call.was)
-        seen = state.steps[call.key]
-    call.trace.reach(call.key)
+    state, seen = yield from reached(call)
     if seen is None:
         # Asked here, because nearly every step of a script that nobody edited is like this.
         if call.trace.unreached(call.lane):
@@ -88,6 +82,26 @@ def step(call: Call) -> Program[Json | Spilled]:
     return (yield from _attempts(call, state))
 
 
+def reached(call: Call) -> Program[tuple[RunState, StepState | None]]:
+    """Return the state, and what the journal has of the step that the script has reached.
+
+    A walk that only looks how to go back passes through steps that were set aside, too.
+    """
+    state: RunState = yield LOOK
+    seen = state.steps.get(call.key)
+    if seen is None and call.was in state.steps:
+        yield from record(StepRenamed((yield from now()), call.key, call.was))
+        call.trace.reach(call.was)
+        seen = state.steps[call.key]
+    call.trace.reach(call.key)
+    if call.trace.is_replay and (seen is None or seen.status in _UNFINISHED):
+        seen = state.ledger.former.get(call.key, seen)
+    return state, seen
+
+
+_UNFINISHED = ("running", "waiting", "in_doubt")
+
+
 def is_answered(seen: StepState | None, rules: Rules, inputs: str, code: str) -> bool:
     """Whether the journal answers this call without any question.
 
@@ -101,12 +115,17 @@ def is_answered(seen: StepState | None, rules: Rules, inputs: str, code: str) ->
         and seen.code == code
         and seen.version == rules.version
         and rules.fresh_s is None
+        and not (rules.owes or rules.undoes)
     )
 
 
 def _is_stale(call: Call, seen: StepState, state: RunState) -> Program[bool]:
-    """Whether a recorded result is to be taken anew: `version=` changed, or `fresh=` ran out
-    since an earlier life took it."""
+    """Whether a recorded result is to be taken anew: `version=` changed, `fresh=` ran out since
+    an earlier life took it, or what it borrowed is found gone."""
+    if call.trace.is_replay:
+        return False
+    if call.owes is not None and (yield from debts.is_gone(call, state)):
+        return True
     if seen.version != call.rules.version:
         return True
     fresh = call.rules.fresh_s
@@ -142,9 +161,9 @@ def _attempts(
 
 def _settled_without_running(call: Call, seen: StepState | None) -> Program[bool]:
     """Whether the check, or a person, gave the step a result; False: it may run now."""
-    says, value = yield from _ask_check(call)
+    says, value = yield from ask_check(call)
     if says is Check.DONE:
-        yield from _found_done(call, value)
+        yield from found_done(call, value)
         return True
     if says is Check.ABSENT or seen is None or not _is_doubtful(call, seen):
         return False
@@ -175,6 +194,9 @@ def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> Step
         call.location,
         name,
         name != "" and can_earn(call),
+        rules.undoes,
+        call.owes,
+        () if call.settles is None else call.settles(state),
     )
 
 
@@ -195,7 +217,8 @@ def _finish(call: Call, state: RunState, started: StepStarted) -> Program[None]:
         except Unrecordable as error:
             outcome = Raised(error)
         else:
-            yield Record((StepSucceeded(at, call.key, result),))
+            done = StepSucceeded(at, call.key, result)
+            yield Record((done, *debts.settled(state, started.settles, call.key, at)))
             return
     yield from _record_failure(call, state.steps[call.key], started, outcome.error, at)
 
@@ -206,28 +229,18 @@ def _run_for(limit: float, call: Call, attempt: int) -> Program[Outcome]:
     # A ticket of its own: an earlier attempt that was given up on may still land.
     ticket = f"{call.key}\0{attempt}"
     yield Submit(ticket, partial(call.body, call), "thread")
-    outcome = yield from _landing(ticket, at + timedelta(seconds=limit))
+    outcome = yield from landing(ticket, at + timedelta(seconds=limit))
     if outcome is not None:
         return outcome
     yield Submit(f"{ticket}!", partial(call.abort, call.key))
     grace = timedelta(seconds=limit + ABORT_GRACE_S)
-    if (yield from _landing(ticket, at + grace)) is None:
+    if (yield from landing(ticket, at + grace)) is None:
         return Raised(StillRunning(f"timed out after {limit:g} s; it may still be running"))
     return Raised(TimeoutError(f"timed out after {limit:g} s"))
 
 
 class StillRunning(TimeoutError):
     """The body outlived its timeout and the grace: nothing is tried again beside it."""
-
-
-def _landing(ticket: str, until: datetime) -> Program[Outcome | None]:
-    """Return what came of one ticket by then, or None; others that land meanwhile are old."""
-    while True:
-        landed: Landed = yield Wait(until)
-        if not landed:
-            return None
-        if ticket in landed:
-            return landed[ticket]
 
 
 def _record_failure(
@@ -241,9 +254,10 @@ def _record_failure(
         return
     wait = _wait_after(call, seen, error, started)
     next_at = None if wait is None else at + timedelta(seconds=wait)
-    yield from record(
-        AttemptFailed(at, call.key, started.attempt, kind, text, next_at, location_of(error))
-    )
+    failed = AttemptFailed(at, call.key, started.attempt, kind, text, next_at, location_of(error))
+    # It says itself that it did nothing: so neither did it borrow, if it did not before.
+    nothing = isinstance(error, NotDone) and started.owes is not None and started.attempt == 1
+    yield from record(failed, *((DebtSettled(at, call.key, "not_done"),) if nothing else ()))
     if next_at is None:
         raise _failure(seen) from error
 
@@ -260,50 +274,23 @@ def _wait_after(
     return call.rules.retry.wait_before(seen.attempts - seen.forgiven + 1, fraction)
 
 
-def _ask_check(call: Call) -> Program[tuple[Check, Json]]:
-    """Return what the step's check says, and the result it knows, as it is recorded."""
-    if call.check is None:
-        return Check.UNKNOWN, None
-    at = yield from now()
-    ticket = f"{call.key}\0{at.isoformat()}?"
-    yield Submit(ticket, partial(call.check, call), "thread")
-    outcome = yield from _landing(ticket, at + timedelta(seconds=CHECK_S_MAX))
-    if not isinstance(outcome, Returned):
-        return Check.UNKNOWN, None
-    match outcome.value:
-        case FoundDone(result):
-            return _done_with(result)
-        case Check() as said:
-            return said, None
-        case True:
-            return Check.DONE, None
-        case False:
-            return Check.ABSENT, None
-        case _:
-            return Check.UNKNOWN, None
-
-
-def _done_with(result: object) -> tuple[Check, Json]:
-    try:
-        return Check.DONE, encode(result)
-    except Unrecordable:
-        return Check.UNKNOWN, None
-
-
-def _found_done(call: Call, result: Json) -> Program[None]:
-    yield from record(
-        StepFoundDone(
-            (yield from now()),
-            call.key,
-            result,
-            "check",
-            call.label,
-            call.inputs,
-            call.shown,
-            call.code,
-            version=call.rules.version,
-        )
+def found_done(call: Call, result: Json) -> Program[None]:
+    """Record that the step's check says it is so, and what that settles."""
+    state: RunState = yield LOOK
+    at: datetime = yield NOW
+    found = StepFoundDone(
+        at,
+        call.key,
+        result,
+        "check",
+        call.label,
+        call.inputs,
+        call.shown,
+        call.code,
+        version=call.rules.version,
     )
+    settles = () if call.settles is None else call.settles(state)
+    yield from record(found, *debts.settled(state, settles, call.key, at))
 
 
 def _failure(seen: StepState) -> StepFailed:

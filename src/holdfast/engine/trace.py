@@ -9,16 +9,31 @@ an unfinished step may be edited freely.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 from holdfast.model.facts import Who
 from holdfast.model.state import RunState
 
+Contract = Literal["", "undo", "restore"]
+"""What a stage promises: nothing, to undo itself when it fails, to restore what was changed."""
+
 
 class Trace:
-    """One scope as this life walks through it."""
+    """One scope as this life walks through it.
+
+    A replay walks through what is recorded only to learn how it is given back: nothing in it is
+    asked about or compared.
+    """
 
     def __init__(
-        self, state: RunState, scope: str = "", parent: Trace | None = None, lane: int = 0
+        self,
+        state: RunState,
+        scope: str = "",
+        parent: Trace | None = None,
+        lane: int = 0,
+        *,
+        contract: Contract = "",
+        is_replay: bool = False,
     ) -> None:
         known = state.scope(scope)
         self.scope = scope
@@ -29,6 +44,8 @@ class Trace:
         self.overlapped = known.overlapped
         self.labels: dict[str, int] = {}
         self.task: object = None
+        self.contract: Contract = contract
+        self.is_replay: bool = is_replay or (parent is not None and parent.is_replay)
 
     def number(self, label: str) -> int:
         """Return which call of `label` in this scope this is, from 1."""
@@ -50,6 +67,14 @@ class Trace:
         while trace is not None:
             yield trace
             trace = trace.parent
+
+    def undone_with(self) -> str:
+        """Return the outermost scope around here that undoes itself when it fails, or nothing."""
+        found = ""
+        for trace in self.chain():
+            if trace.contract == "undo":
+                found = trace.scope
+        return found
 
     def unreached(self, lane: int) -> tuple[str, ...]:
         """Return finished members not reached yet that a new step here would come before.

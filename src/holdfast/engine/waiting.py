@@ -11,7 +11,6 @@ from holdfast.engine.effects import (
     Program,
     Returned,
     invoke,
-    look,
     now,
     pause,
     record,
@@ -19,12 +18,12 @@ from holdfast.engine.effects import (
 )
 from holdfast.engine.hold import Asked, ask
 from holdfast.engine.spec import Call
-from holdfast.engine.step import described, location_of
+from holdfast.engine.step import described, location_of, reached
 from holdfast.errors import StepFailed
 from holdfast.model.codec import Unrecordable, encode
 from holdfast.model.facts import AttemptFailed, Spilled, StepSucceeded, TimerSet
 from holdfast.model.json import Json
-from holdfast.model.state import RunState
+from holdfast.model.state import RunState, StepState
 
 
 def sleep(call: Call, until: Callable[[datetime], datetime]) -> Program[None]:
@@ -33,8 +32,7 @@ def sleep(call: Call, until: Callable[[datetime], datetime]) -> Program[None]:
     `until` is asked once, with the time of the first call; the moment is durable before the
     wait, so neither a crash nor a changed script starts it anew.
     """
-    state = yield from _reached(call)
-    step = state.steps.get(call.key)
+    state, step = yield from _reached(call)
     if step is not None and step.is_finished:
         return
     while step is None:
@@ -53,10 +51,10 @@ def wait_for(call: Call, every_s: float, timeout_s: float | None) -> Program[Jso
     The deadline counts from the first life. When it passes the run holds: a yes waits once more
     as long, a no fails the step. Raises StepFailed when the body raises.
     """
-    state = yield from _reached(call)
+    state, step = yield from _reached(call)
     limit = timedelta(seconds=timeout_s) if timeout_s is not None else None
     while True:
-        step = state.steps.get(call.key)
+        step = step if call.trace.is_replay else state.steps.get(call.key)
         if step is not None and step.is_finished:
             return step.result
         at = yield from now()
@@ -76,17 +74,15 @@ def wait_for(call: Call, every_s: float, timeout_s: float | None) -> Program[Jso
         yield from pause(moment if step.next_at is None else min(moment, step.next_at))
 
 
-def _reached(call: Call) -> Program[RunState]:
-    state = yield from look()
-    call.trace.reach(call.key)
-    step = state.steps.get(call.key)
+def _reached(call: Call) -> Program[tuple[RunState, StepState | None]]:
+    state, step = yield from reached(call)
     if step is None:
         yield from drift.before_new(call)
     elif step.status == "failed":
         raise StepFailed(call.key, step.error_type, step.error, 1)
     elif step.is_finished:
         yield from drift.of_inputs(call, step)
-    return state
+    return state, step
 
 
 def _timer(call: Call, at: datetime, until: datetime | None) -> TimerSet:

@@ -8,17 +8,25 @@ from dataclasses import replace
 from inspect import isawaitable
 from itertools import count
 from types import TracebackType
-from typing import Any, ParamSpec, Self, cast
+from typing import Any, ParamSpec, Self, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from holdfast.engine import drift
+from holdfast.engine.effects import Program
 from holdfast.engine.scope import close, enter, recorded_value
 from holdfast.engine.spec import Call
 from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
-from holdfast.errors import StepFailed
+from holdfast.errors import Leaving, StepFailed
 from holdfast.flow.decorator import is_async
-from holdfast.flow.scopes import Stage, scope_key
+from holdfast.flow.scopes import (
+    Stage,
+    is_entered_again,
+    is_to_be_undone,
+    left_undone,
+    scope_key,
+    undo_program,
+)
 from holdfast.flow.steps import (
     StepFunction,
     attempt_of,
@@ -31,12 +39,14 @@ from holdfast.flow.workflows import Workflow, succeed
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
 from holdfast.model.types import Types
-from holdfast.runtime.aio import AsyncPerformer, drive, land
+from holdfast.runtime.aio import AsyncPerformer, drive, land, reopen
 from holdfast.runtime.capture import current_step
 from holdfast.runtime.context import FRAME, Frame, in_workflow, outside
 from holdfast.runtime.life import Life
+from holdfast.runtime.replay import REPLAYING, WALKED, BranchWalked
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class AsyncStepFunction(StepFunction[P, Any]):
@@ -139,24 +149,35 @@ async def in_scope(
     """Return what `call` returns in the scope `key`, or what it returned when it was closed."""
     life = frame.life
     closed, value = await drive(recorded_value(key), AsyncPerformer(life))
-    if closed:
+    if closed and not is_entered_again(frame):
         return value_of(life.journal.load(value), types)
-    await drive(enter(key, kind), AsyncPerformer(life))
-    inner = Frame(life, Trace(life.journal.state, key, frame.trace, frame.lane))
+    trace = Trace(life.journal.state, key, frame.trace, frame.lane, is_replay=closed)
+    inner = Frame(life, trace)
+    await drive(enter(inner.trace, kind), AsyncPerformer(life))
     inner.trace.task = asyncio.current_task()
-    token = FRAME.set(inner)
+    token, replaying = FRAME.set(inner), REPLAYING.set(closed or REPLAYING.get())
     try:
         result = call()
         if asyncio.iscoroutine(result):
             result = await result
         await drive(close(inner.trace, kind, result), AsyncPerformer(life))
+    except Leaving as end:
+        if end.kind != WALKED or not (closed or kind == "branch"):
+            raise
+        if not closed:
+            raise BranchWalked from end
     except Exception as error:
+        if closed:
+            return value_of(life.journal.load(value), types)
         if kind == "workflow":
             note_left(inner, frame)
             note_failure(frame, error)
         raise
     finally:
         FRAME.reset(token)
+        REPLAYING.reset(replaying)
+    if closed:
+        return value_of(life.journal.load(value), types)
     return decode(encode(result), types)
 
 
@@ -169,7 +190,7 @@ class AsyncStage(Stage):
     async def __aenter__(self) -> Self:
         inner = self.open()
         inner.trace.task = asyncio.current_task()
-        await drive(enter(inner.trace.scope, "stage"), AsyncPerformer(inner.life))
+        await drive(enter(inner.trace, "stage"), AsyncPerformer(inner.life))
         self.token = FRAME.set(inner)
         return self
 
@@ -180,8 +201,21 @@ class AsyncStage(Stage):
         trace: TracebackType | None,
     ) -> None:
         inner = self.leave(error)
-        if error is None:
-            await drive(close(inner.trace, "stage"), AsyncPerformer(inner.life))
+        failure = error
+        if failure is None:
+            try:
+                await drive(close(inner.trace, "stage"), AsyncPerformer(inner.life))
+                return
+            except Exception as refused:
+                if not is_to_be_undone(inner, refused):
+                    raise
+                failure = refused
+        if is_to_be_undone(inner, failure):
+            try:
+                await drive(undo_program(inner, failure), AsyncPerformer(inner.life))
+            except Exception as undoing:
+                raise left_undone(inner.life, failure, undoing) from undoing
+            raise left_undone(inner.life, failure) from failure
 
 
 class AsyncWorkflow(Workflow[P, Any]):
@@ -198,7 +232,11 @@ class AsyncWorkflow(Workflow[P, Any]):
     def walk(self, life: Life, root: Trace, params: Mapping[str, object]) -> object:
         return asyncio.run(self._walk(life, root, params))
 
+    def perform(self, life: Life, program: Program[T]) -> T:
+        return asyncio.run(drive(program, AsyncPerformer(life, is_last=True)))
+
     async def _walk(self, life: Life, root: Trace, params: Mapping[str, object]) -> object:
+        reopen(life)
         root.task = asyncio.current_task()
         function: Callable[..., Any] = self.function
         try:

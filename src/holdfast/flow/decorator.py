@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from holdfast.engine.spec import Rules
 from holdfast.errors import UsageError
-from holdfast.flow.steps import Duration, Options, StepFunction
+from holdfast.flow.steps import Duration, Options, StepFunction, plain
 from holdfast.model.durations import seconds
 from holdfast.model.retry import Retry
 
@@ -59,6 +59,9 @@ def _blocking(
     function: Callable[..., Any], rules: Rules, options: Options
 ) -> StepFunction[..., Any]:
     refuse_async(function, "step")
+    for way in (options.undo, options.owes):
+        if way is not None:
+            refuse_async(plain(way), "step")
     return StepFunction(function, rules, options)
 
 

@@ -15,6 +15,7 @@ from holdfast.flow.steps import refuse_secrets, value_of
 from holdfast.model.codec import encode
 from holdfast.model.facts import CursorSaved, StepLeft
 from holdfast.model.inventory_secrets import is_reference
+from holdfast.model.undoing import origin_of
 from holdfast.runtime.capture import current_step
 from holdfast.runtime.context import FRAME, frame, in_step
 from holdfast.runtime.driving import drive
@@ -82,9 +83,12 @@ def saved() -> Any: ...
 @overload
 def saved(default: T) -> T: ...
 def saved(default: Any = None) -> Any:
-    """Return what the step last saved, in this life or an earlier one, else `default`."""
+    """Return what the step last saved, in this life or an earlier one, else `default`. In an
+    undo, what the step saved that it gives back, unless the undo saved something itself."""
     life, step = in_step("saved")
     state = life.journal.state.steps.get(step.key)
+    if step.gives_back and (state is None or not state.has_saved):
+        state = origin_of(life.journal.state, step.gives_back)
     if state is None or not state.has_saved:
         return default
     return value_of(life.journal.load(state.saved), step.types)

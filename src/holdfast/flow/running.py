@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from holdfast.engine.spec import Ahead, nothing_ahead
 from holdfast.engine.step import location_of
-from holdfast.engine.trace import Trace
 from holdfast.errors import (
     DuplicateLabel,
     HoldfastError,
@@ -18,6 +17,8 @@ from holdfast.errors import (
     StepFailed,
     UsageError,
 )
+from holdfast.flow.errands import Errand, go_back, undo_what_failed, walked
+from holdfast.flow.outcome import Outcome as Outcome
 from holdfast.flow.workflows import Workflow
 from holdfast.model.facts import Fact, RunFailed
 from holdfast.model.inventory import NO_INVENTORY, Inventory
@@ -26,26 +27,22 @@ from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
 from holdfast.runtime.blocking import Performer
 from holdfast.runtime.capture import Capture
-from holdfast.runtime.context import FRAME, LIVES, Frame
+from holdfast.runtime.context import LIVES
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.life import Life, Listener, Performers, exit_code_of
+from holdfast.runtime.life import (
+    UNDO_FAILED,
+    UNDONE,
+    Life,
+    Listener,
+    Performers,
+    exit_code_of,
+)
 from holdfast.runtime.ownership import LEASE_S
 from holdfast.runtime.signals import Signals
 from holdfast.runtime.takeover import Heartbeat
 
 CHAIN_MAX = 100
 USAGE_ERRORS = frozenset((UsageError.__name__, DuplicateLabel.__name__))
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run stands after a life of it: its status, and its result when it succeeded."""
-
-    status: str
-    result: Any
-    run_id: str
-    exit_code: int = 0
-    reason: str = ""
 
 
 def live(
@@ -61,8 +58,11 @@ def live(
     performers: Performers = Performer,
     ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead,
     inventory: Inventory = NO_INVENTORY,
+    errand: Errand | None = None,
 ) -> Outcome:
     """Walk the workflow once, under the ownership that `journal` has, and return how it ended.
+
+    With an `errand` the life goes back instead. What was begun to be undone is undone first.
 
     Never raises for what the script or the store does: that is in the outcome, and recorded.
     On return the run is given back, and everything it says is durable.
@@ -73,7 +73,7 @@ def live(
         life.listeners.extend(listeners)
         journal.observers.append(_telling(life))
     with _attended(life, clock, lease_s):
-        ended = _walk(workflow, params, life)
+        ended = _walk(workflow, params, life, errand)
     return ended
 
 
@@ -100,16 +100,20 @@ def _attended(life: Life, clock: Clock, lease_s: float) -> Iterator[None]:
         yield
 
 
-def _walk(workflow: Workflow[..., Any], params: Mapping[str, object], life: Life) -> Outcome:
-    root = Trace(life.journal.state)
-    token = FRAME.set(Frame(life, root))
+def _walk(
+    workflow: Workflow[..., Any],
+    params: Mapping[str, object],
+    life: Life,
+    errand: Errand | None,
+) -> Outcome:
     try:
-        value = workflow.walk(life, root, params)
+        if errand is not None:
+            return go_back(workflow, params, life, errand)
+        undo_what_failed(workflow, params, life)
+        value = walked(workflow, params, life)
         return Outcome("succeeded", value, life.run)
     except BaseException as error:
         return _ended(life, error)
-    finally:
-        FRAME.reset(token)
 
 
 def _ended(life: Life, error: BaseException) -> Outcome:
@@ -118,8 +122,13 @@ def _ended(life: Life, error: BaseException) -> Outcome:
         life.leave("interrupted", 130, "signal")
     if life.leaving is None and isinstance(error, Leaving):
         life.leaving = error
+    is_undone = False
+    if life.leaving is not None and life.leaving.kind in (UNDONE, UNDO_FAILED):
+        assert life.failure is not None
+        is_undone = life.leaving.kind == UNDONE
+        error, life.leaving = life.failure, None
     if life.leaving is None:
-        life.end_failed(_failure(life, error))
+        life.end_failed(replace(_failure(life, error), is_undone=is_undone))
         if life.leaving is None:
             code = error.exit_code if isinstance(error, HoldfastError) else 1
             if isinstance(error, StepFailed) and error.type in USAGE_ERRORS:

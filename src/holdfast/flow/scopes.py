@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable, Sequence
 from contextvars import Token
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
-from holdfast.engine.effects import Raised
+from holdfast.engine.effects import Program, Raised
+from holdfast.engine.giving_back import undo_stage
 from holdfast.engine.scope import Branch, close, enter, recorded_value, side_by_side
-from holdfast.engine.trace import Trace
-from holdfast.errors import DuplicateLabel, Leaving, ParallelFailed, UsageError
+from holdfast.engine.trace import Contract, Trace
+from holdfast.errors import DuplicateLabel, HoldfastError, Leaving, ParallelFailed, UsageError
+from holdfast.flow.giving_back import ways_of
 from holdfast.flow.steps import note_failure, note_left, note_reached, value_of
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
@@ -19,6 +21,8 @@ from holdfast.model.keys import join
 from holdfast.model.types import Types
 from holdfast.runtime.context import FRAME, Frame, in_workflow
 from holdfast.runtime.driving import drive
+from holdfast.runtime.life import UNDO_FAILED, UNDONE, Life
+from holdfast.runtime.replay import REPLAYING, WALKED, BranchWalked, walk_over
 
 OnFailure = Literal["stop", "undo"]
 BRANCHES_MAX = 1_000
@@ -30,8 +34,13 @@ _COROUTINE = 0x80
 class Stage:
     """A named part of a workflow in which labels are unique. Use it as `with stage("name"):`."""
 
-    def __init__(self, name: str, on_failure: OnFailure, depth: int = 2) -> None:
+    def __init__(
+        self, name: str, on_failure: OnFailure, depth: int = 2, *, restores: bool = False
+    ) -> None:
+        if on_failure not in get_args(OnFailure):
+            raise UsageError(f"stage {name!r}: on_failure={on_failure!r}: choose stop or undo")
         self.name, self.on_failure = name, on_failure
+        self.contract: Contract = "undo" if on_failure == "undo" else "restore" if restores else ""
         flags = sys._getframe(depth).f_code.co_flags
         if flags & _GENERATORS & ~_COROUTINE:
             raise UsageError(
@@ -47,7 +56,8 @@ class Stage:
         outer = self.place()
         key = scope_key(outer, self.name)
         self._outer = outer
-        trace = Trace(outer.life.journal.state, key, outer.trace, outer.lane)
+        state = outer.life.journal.state
+        trace = Trace(state, key, outer.trace, outer.lane, contract=self.contract)
         self._inner = Frame(outer.life, trace)
         return self._inner
 
@@ -57,7 +67,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         inner = self.open()
-        drive(enter(inner.trace.scope, "stage"), inner.life.performer())
+        drive(enter(inner.trace, "stage"), inner.life.performer())
         self.token = FRAME.set(inner)
         return self
 
@@ -68,8 +78,21 @@ class Stage:
         trace: TracebackType | None,
     ) -> None:
         inner = self.leave(error)
-        if error is None:
-            drive(close(inner.trace, "stage"), inner.life.performer())
+        failure = error
+        if failure is None:
+            try:
+                drive(close(inner.trace, "stage"), inner.life.performer())
+                return
+            except Exception as refused:
+                if not is_to_be_undone(inner, refused):
+                    raise
+                failure = refused
+        if is_to_be_undone(inner, failure):
+            try:
+                drive(undo_program(inner, failure), inner.life.performer())
+            except Exception as undoing:
+                raise left_undone(inner.life, failure, undoing) from undoing
+            raise left_undone(inner.life, failure) from failure
 
     def leave(self, error: BaseException | None) -> Frame:
         """Step out of the stage; a failure has now reached the scope around it."""
@@ -81,18 +104,52 @@ class Stage:
         return self._inner
 
 
+# --- a stage that failed ---
+
+
+def is_to_be_undone(inner: Frame, error: BaseException) -> bool:
+    """Whether an error that leaves a stage makes it undo itself: any failure, and no leaving."""
+    life = inner.life
+    return (
+        isinstance(error, Exception | SystemExit)
+        and life.undoes
+        and not life.replays_here()
+        and life.leaving is None
+        and bool(inner.trace.undone_with())
+    )
+
+
+def undo_program(inner: Frame, failure: BaseException) -> Program[None]:
+    """Return the program that undoes the stage, with the one around it when that does so too."""
+    why = inner.life.redactor(f"{type(failure).__name__}: {failure}")
+    return undo_stage(inner.trace.undone_with(), ways_of(inner.life), why)
+
+
+def left_undone(life: Life, failure: BaseException, undoing: Exception | None = None) -> Leaving:
+    """Return what takes the run out of the script: it has failed, and nothing more may start.
+
+    `undoing` is what went wrong with an undo, if something did.
+    """
+    life.failure = undoing or failure
+    code = failure.exit_code if isinstance(failure, HoldfastError) else 1
+    if undoing is None:
+        return life.leave(str(failure), code, UNDONE)
+    return life.leave(str(undoing), code, UNDO_FAILED)
+
+
 def stage(name: str, *, on_failure: OnFailure = "stop") -> Stage:
     """Return a stage: a scope whose end is recorded when its block ends well.
 
-    A `return` inside completes it; an exception leaves it open, to be gone on with. This release
-    undoes nothing: with `on_failure="undo"` too, a failure stops the run. Raises UsageError in a
-    generator, and outside a run.
+    A `return` inside completes it; an exception leaves it open, to be gone on with. With
+    `on_failure="undo"` a failure undoes what the stage did, in reverse order, settles its debts
+    and ends the run `failed` with nothing committed: it runs again whole when it is resumed.
+    Raises UsageError in a generator, and outside a run.
     """
     return Stage(name, on_failure)
 
 
 def preflight() -> Stage:
-    """Return the stage for what comes before anything is committed: a failure stops the run."""
+    """Return the stage for what comes before anything is committed: a failure undoes it."""
     return Stage("pre-flight", "undo")
 
 
@@ -103,7 +160,7 @@ def flight() -> Stage:
 
 def postflight() -> Stage:
     """Return the stage that restores what the run changed for its own sake."""
-    return Stage("post-flight", "stop")
+    return Stage("post-flight", "stop", restores=True)
 
 
 def scope_key(frame: Frame, label: str) -> str:
@@ -187,22 +244,37 @@ def in_scope(frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], t
     """Return what `call` returns in the scope `key`, or what it returned when it was closed."""
     life = frame.life
     closed, value = drive(recorded_value(key), life.performer())
-    if closed:
+    if closed and not is_entered_again(frame):
         return value_of(life.journal.load(value), types)
-    drive(enter(key, kind), life.performer())
-    inner = Frame(life, Trace(life.journal.state, key, frame.trace))
-    token = FRAME.set(inner)
+    inner = Frame(life, Trace(life.journal.state, key, frame.trace, is_replay=closed))
+    drive(enter(inner.trace, kind), life.performer())
+    token, replaying = FRAME.set(inner), REPLAYING.set(closed or REPLAYING.get())
     try:
         result = call()
         drive(close(inner.trace, kind, result), life.performer())
+    except Leaving as end:
+        if end.kind != WALKED or not (closed or kind == "branch"):
+            raise
+        if not closed:
+            raise BranchWalked from end
     except Exception as error:
+        if closed:
+            return value_of(life.journal.load(value), types)
         if kind == "workflow":
             note_left(inner, frame)
             note_failure(frame, error)
         raise
     finally:
         FRAME.reset(token)
+        REPLAYING.reset(replaying)
+    if closed:
+        return value_of(life.journal.load(value), types)
     return decode(encode(result), types)
+
+
+def is_entered_again(frame: Frame) -> bool:
+    """Whether a closed scope is walked through all the same: to learn how its steps are undone."""
+    return frame.trace.is_replay or bool(frame.trace.undone_with())
 
 
 def joined(frame: Frame, branches: Sequence[Branch], outcomes: Any) -> list[Any]:
@@ -212,6 +284,8 @@ def joined(frame: Frame, branches: Sequence[Branch], outcomes: Any) -> list[Any]
         for branch in branches
         if isinstance(outcome := outcomes[branch.label], Raised)
     ]
+    if any(isinstance(error, BranchWalked) for _, error in failures):
+        raise walk_over()
     if failures:
         failed = ParallelFailed(failures)
         note_failure(frame, failed)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, partial, update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from holdfast.engine.spec import Call, Rules
 from holdfast.engine.step import is_answered
 from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import StepFailed, UsageError
+from holdfast.flow.owing import RESULT, function_name, label_for, owed_by, settled_by
 from holdfast.model.codec import decode, dumps, encode, fingerprint
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
@@ -39,6 +40,16 @@ class Options:
     undo: Callable[..., object] | None = None
     owes: Callable[..., object] | None = None
     was: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """One call of a step as this life has met it: how it is given back is made of that."""
+
+    frame: Frame
+    step: StepFunction[Any, Any]
+    arguments: dict[str, object]
+    call: Call
 
 
 class StepFunction(Generic[P, R]):
@@ -129,7 +140,7 @@ class StepFunction(Generic[P, R]):
     def code(self) -> str:
         """The hash of the step's code and what it reaches; empty when it cannot be told."""
         given = (self.options.check, self.options.undo, self.options.owes)
-        return code_hash(self.body, *(_plain(fn) for fn in given if fn is not None))
+        return code_hash(self.body, *(plain(fn) for fn in given if fn is not None))
 
     @cached_property
     def location(self) -> str:
@@ -145,6 +156,15 @@ class StepFunction(Generic[P, R]):
             return format_label(self.options.label, arguments)
         return default_label(self.name, arguments, self._defaults)
 
+    def labelled(self, arguments: Mapping[str, object]) -> str:
+        """Return the label of a call with these arguments, defaults filled in."""
+        return self.label(self.arguments((), arguments))
+
+    @cached_property
+    def full_name(self) -> str:
+        """The name by which a debt finds the step that settles it."""
+        return function_name(self.body)
+
     def perform(self, arguments: Mapping[str, object]) -> object:
         """Call the body; `arguments` are its own, as `arguments()` returned them."""
         body: Callable[..., object] = self.body
@@ -155,7 +175,8 @@ class StepFunction(Generic[P, R]):
         return body(*bound.args, **bound.kwargs)
 
 
-def _plain(function: Callable[..., object]) -> Callable[..., object]:
+def plain(function: Callable[..., object]) -> Callable[..., object]:
+    """Return the function behind a step, or the function itself."""
     return function.body if isinstance(function, StepFunction) else function
 
 
@@ -217,12 +238,8 @@ def _call(
 ) -> Call:
     trace, options = frame.trace, step.options
     name = options.label or step.name
-    if options.undo is not None or options.owes is not None:
-        frame.life.tell_once(
-            f"step {step.name!r} has undo= or owes=: this release records neither undos nor "
-            "debts; what it changes is yours to give back"
-        )
-    return Call(
+    gives_back = options.undo is not None or options.owes is not None
+    call = Call(
         key,
         label,
         step.rules,
@@ -233,7 +250,7 @@ def _call(
         step.code,
         _former_key(trace, options.was, arguments) if options.was else "",
         step.location,
-        None if options.check is None else _helper(frame, options.check, arguments),
+        None if options.check is None else aside(frame, options.check, arguments),
         frame.life.kill_programs_of,
         lane=frame.lane,
         redact=frame.life.redactor,
@@ -242,7 +259,35 @@ def _call(
         ahead=frame.life.ahead,
         name=name,
         trials=lambda limit: frame.life.trials_of(name, limit),
+        undo_shown=_shown_undo(options, arguments) if gives_back else "",
+        owes=None if options.owes is None else owed_by(options.owes, arguments),
+        settles=partial(settled_by, step.full_name, arguments)
+        if frame.life.journal.state.ledger.owing
+        else None,
     )
+    if gives_back or step.rules.once:
+        _note_met(Met(frame, step, arguments, call))
+    return call
+
+
+def _shown_undo(options: Options, arguments: Mapping[str, object]) -> str:
+    """Return how a call is given back, for whoever is asked about it. Raises UsageError when that
+    needs what the step does not have: better now than when it is needed."""
+    known = {**arguments, RESULT: None}
+    shown = []
+    if options.undo is not None:
+        shown.append(label_for(options.undo, chosen(options.undo, known)))
+    if options.owes is not None:
+        chosen(options.owes, known)
+        shown.append(f"owes {owed_by(options.owes, arguments).label}")
+    return "; ".join(shown)
+
+
+def _note_met(met: Met) -> None:
+    """Keep how to give a step back, where that may be needed in this life."""
+    trace = met.frame.trace
+    if trace.is_replay or trace.undone_with():
+        met.frame.life.met[met.call.key] = met
 
 
 def _former_key(trace: Trace, was: str, arguments: Mapping[str, object]) -> str:
@@ -251,8 +296,15 @@ def _former_key(trace: Trace, was: str, arguments: Mapping[str, object]) -> str:
     return join(trace.scope, label, trace.number(f"was\0{label}"))
 
 
+class Performs(Protocol):
+    """A step's function, or what gives a step back."""
+
+    def perform(self, arguments: Mapping[str, object]) -> object:
+        """Do it."""
+
+
 def run_in_step(
-    frame: Frame, step: StepFunction[Any, Any], arguments: Mapping[str, object], call: Call
+    frame: Frame, step: Performs, arguments: Mapping[str, object], call: Call
 ) -> object:
     """Run a step's body where `print`, `save` and `sh` find the step they belong to."""
     attempt = attempt_of(frame, call)
@@ -285,7 +337,7 @@ def attempt_of(frame: Frame, call: Call) -> int:
     return 1 if step is None else max(1, step.attempts)
 
 
-def _helper(
+def aside(
     frame: Frame, function: Callable[..., object], arguments: Mapping[str, object]
 ) -> Callable[[Call], object]:
     """Return a check, undo or owes as a call in its step's place: it gets the arguments it names
@@ -297,7 +349,7 @@ def _helper(
         inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane, is_aside=True))
         logged = current_step.set((call.key, attempt))
         try:
-            return _plain(function)(**taken)
+            return plain(function)(**taken)
         finally:
             if frame.life.capture is not None:
                 frame.life.capture.flush(call.key, attempt)
@@ -313,7 +365,7 @@ def chosen(function: Callable[..., object], arguments: Mapping[str, object]) -> 
     import inspect
 
     taken = {}
-    for name, parameter in inspect.signature(_plain(function)).parameters.items():
+    for name, parameter in inspect.signature(plain(function)).parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
             return dict(arguments)
         if name in arguments:

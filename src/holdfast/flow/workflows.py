@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
-from holdfast.engine import doubt, drift
+from holdfast.engine import debts, doubt, drift
 from holdfast.engine.effects import NOW, Program, record_at_boundary
 from holdfast.engine.trace import Trace
 from holdfast.errors import UsageError
@@ -24,6 +24,7 @@ from holdfast.runtime.life import Life
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Workflow(Generic[P, R]):
@@ -87,11 +88,16 @@ class Workflow(Generic[P, R]):
         drive(succeed(encoded), life.performer())
         return decode(encoded, self.types)
 
+    def perform(self, life: Life, program: Program[T]) -> T:
+        """Drive a program of the run's own, outside the function."""
+        return drive(program, life.performer())
+
 
 def succeed(encoded: Json) -> Program[None]:
     """Record the workflow's result, unless a person ended or stopped the run before that. Holds
-    while a step is in doubt."""
+    while a step is in doubt, and while something is owed."""
     yield from doubt.none_left()
+    yield from debts.none_left()
     written = False
     while not written:
         written = yield from record_at_boundary(RunSucceeded((yield NOW), encoded))

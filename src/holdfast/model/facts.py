@@ -22,21 +22,35 @@ from holdfast.model.hold_facts import HoldKind as HoldKind
 from holdfast.model.hold_facts import HoldOpened as HoldOpened
 from holdfast.model.hold_facts import HoldVoided as HoldVoided
 from holdfast.model.json import Json
-from holdfast.model.making import made_often
+from holdfast.model.json import Spilled as Spilled
 from holdfast.model.parties import Owner as Owner
 from holdfast.model.parties import Who as Who
+from holdfast.model.step_facts import AttemptFailed as AttemptFailed
+from holdfast.model.step_facts import CursorSaved as CursorSaved
+from holdfast.model.step_facts import StepDoubted as StepDoubted
+from holdfast.model.step_facts import StepFoundDone as StepFoundDone
+from holdfast.model.step_facts import StepLeft as StepLeft
+from holdfast.model.step_facts import StepRearmed as StepRearmed
+from holdfast.model.step_facts import StepRenamed as StepRenamed
+from holdfast.model.step_facts import StepSkipped as StepSkipped
+from holdfast.model.step_facts import StepStarted as StepStarted
+from holdfast.model.step_facts import StepSucceeded as StepSucceeded
+from holdfast.model.step_facts import TimerSet as TimerSet
 from holdfast.model.terms import Terms
+from holdfast.model.undo_facts import DebtAccepted as DebtAccepted
+from holdfast.model.undo_facts import DebtSettled as DebtSettled
+from holdfast.model.undo_facts import Errand as Errand
+from holdfast.model.undo_facts import Owed as Owed
+from holdfast.model.undo_facts import PointPassed as PointPassed
+from holdfast.model.undo_facts import RollbackBegun as RollbackBegun
+from holdfast.model.undo_facts import RolledBack as RolledBack
+from holdfast.model.undo_facts import Settling as Settling
+from holdfast.model.undo_facts import StageUndone as StageUndone
+from holdfast.model.undo_facts import StepUndone as StepUndone
+from holdfast.model.undo_facts import UndoBegun as UndoBegun
 
 ScopeKind: TypeAlias = Literal["stage", "branch", "workflow", "unit"]
 StopKind: TypeAlias = Literal["verb", "signal", "time", "park", "pause", "timer"]
-
-
-@dataclass(frozen=True, slots=True)
-class Spilled:
-    """A value too large for its row: the digest names where it is kept."""
-
-    digest: str
-    size_bytes: int
 
 
 # --- the run and its lives ------------------------------------------------------------------
@@ -68,7 +82,7 @@ class LifeStarted:
 
     `resumed` is True for a person's `resume`: it lifts a stop or pause and grants the failures
     that ended the run their attempts anew. `mode` was given for this life and those after it;
-    `terms` are what its steps go by.
+    `terms` are what its steps go by. With an `errand` the life goes back instead of on.
     """
 
     at: datetime
@@ -81,6 +95,7 @@ class LifeStarted:
     took_over: str = ""
     mode: str = ""
     terms: Terms | None = None
+    errand: Errand = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +111,8 @@ class RunFailed:
     """The workflow raised. A resting state: `resume` retries `failures`, in the same run.
 
     `superseded` are the steps that ran after the failure (the `finally:` blocks): they will run
-    again. `location` is file:line of the user's code.
+    again. `location` is file:line of the user's code. `is_undone` says that it failed in a stage
+    which has undone itself: nothing is committed.
     """
 
     at: datetime
@@ -105,6 +121,7 @@ class RunFailed:
     failures: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
     location: str = ""
+    is_undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,159 +164,18 @@ class LockStolen:
     run: str = ""
 
 
-# --- steps ----------------------------------------------------------------------------------
-
-
-@made_often
-@dataclass(frozen=True, slots=True)
-class StepStarted:
-    """An attempt is about to run; whether it took effect is unknown until an outcome follows.
-
-    `name` is what all calls of the step are called, where their outcome counts for trust; with
-    `earns` a clean one counts, too.
-    """
-
-    at: datetime
-    key: str
-    attempt: int
-    label: str = ""
-    inputs: str = ""
-    shown: str = ""
-    code: str = ""
-    once: bool = False
-    reads: bool = False
-    decided_by: str = "auto"
-    version: str = ""
-    location: str = ""
-    name: str = ""
-    earns: bool = False
-
-
-@made_often
-@dataclass(frozen=True, slots=True)
-class StepSucceeded:
-    """A step returned. Its result is what every later life gets."""
-
-    at: datetime
-    key: str
-    result: Json | Spilled = None
-
-
-@dataclass(frozen=True, slots=True)
-class StepFoundDone:
-    """A step's check, or a person, says it is already so: recorded, not run."""
-
-    at: datetime
-    key: str
-    result: Json | Spilled = None
-    decided_by: str = "check"
-    label: str = ""
-    inputs: str = ""
-    shown: str = ""
-    code: str = ""
-    reason: str = ""
-    version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptFailed:
-    """One attempt raised. `next_at` is when the next one is due; None means none follows.
-
-    Attempt 0 is a person's no. `name` is the step's, as in `StepStarted`, when it never was.
-    """
-
-    at: datetime
-    key: str
-    attempt: int
-    type: str
-    message: str
-    next_at: datetime | None = None
-    location: str = ""
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StepDoubted:
-    """A `once` step began and no outcome is known: it holds until somebody decides."""
-
-    at: datetime
-    key: str
-    attempt: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class StepRearmed:
-    """A person said the step may run again; an in-doubt step is thereby decided."""
-
-    at: datetime
-    key: str
-    by: Who
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StepSkipped:
-    """A person said to go on without the step; its result is None. `name` as in `StepStarted`."""
-
-    at: datetime
-    key: str
-    by: Who
-    reason: str
-    label: str = ""
-    version: str = ""
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StepRenamed:
-    """The step recorded under `was` is the one now called `key` (`was=` in the script)."""
-
-    at: datetime
-    key: str
-    was: str
-
-
-@dataclass(frozen=True, slots=True)
-class CursorSaved:
-    """A long step saved where it is (`save`)."""
-
-    at: datetime
-    key: str
-    value: Json | Spilled
-
-
-@dataclass(frozen=True, slots=True)
-class StepLeft:
-    """A step left in order, right after a `save`: it costs no attempt and is not in doubt."""
-
-    at: datetime
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class TimerSet:
-    """A durable wait: over at `until`, whether or not a process is there."""
-
-    at: datetime
-    key: str
-    until: datetime | None
-    label: str = ""
-    inputs: str = ""
-    shown: str = ""
-    location: str = ""
-
-
 # --- scopes ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeEntered:
-    """A stage, branch, unit or nested workflow began."""
+    """A stage, branch, unit or nested workflow began. `undoes` is a stage that undoes itself
+    when it fails."""
 
     at: datetime
     key: str
     kind: ScopeKind
+    undoes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +214,8 @@ ControlFact: TypeAlias = (
     | StepSkipped
     | DriftAccepted
     | StepFoundDone
+    | DebtSettled
+    | UndoBegun
 )
 Fact: TypeAlias = (
     RunCreated
@@ -366,5 +244,13 @@ Fact: TypeAlias = (
     | HoldAnswered
     | HoldVoided
     | HoldExpired
+    | DebtSettled
+    | DebtAccepted
+    | PointPassed
+    | UndoBegun
+    | StageUndone
+    | RollbackBegun
+    | StepUndone
+    | RolledBack
 )
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}

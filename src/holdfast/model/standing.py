@@ -42,6 +42,8 @@ class StepState:
     saved: Json | f.Spilled = None
     has_saved: bool = False
     accepted_inputs: tuple[str, ...] = ()
+    undoes: bool = False
+    settles: tuple[str, ...] = ()
 
     @property
     def is_finished(self) -> bool:
@@ -52,7 +54,7 @@ class StepState:
 @dataclass(slots=True)
 class ScopeState:
     """A stage, branch, unit or nested workflow. `members` are finished steps and scopes in it;
-    `passed` are those that a person let a new step come before.
+    `passed` are those that a person let a new step come before. It `undoes` itself when it fails.
 
     `overlapped` tells that steps directly in it ran at the same time, so that their order in
     the journal says nothing about their order in the script.
@@ -66,3 +68,4 @@ class ScopeState:
     passed: dict[str, f.Who] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)
     overlapped: bool = False
+    undoes: bool = False

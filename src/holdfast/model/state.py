@@ -8,6 +8,7 @@ process that folds the same journal sees the same state.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,8 @@ from holdfast.model.keys import scope_of
 from holdfast.model.standing import ScopeState, StepState
 from holdfast.model.status import FINISHED, RunStatus, StepStatus, glance
 from holdfast.model.terms import AUTO, Terms
+from holdfast.model.undoing import FOLD as _UNDO_FOLD
+from holdfast.model.undoing import Ledger, is_giving_back, is_inside, take_up_failures
 
 __all__ = ["AUTO_REST", "HoldState", "RunState", "ScopeState", "StepState"]
 
@@ -40,6 +43,7 @@ class RunState:
         self.superseded: list[StepState] = []
         self.scopes: dict[str, ScopeState] = {}
         self.holds = Holds()
+        self.ledger = Ledger()
         self.stop: f.StopRequested | None = None
         self.cancelled: f.RunCancelled | None = None
         self.stolen: f.LockStolen | None = None
@@ -76,6 +80,11 @@ class RunState:
             if key and found is not None and found.kind in kinds:
                 return key
         return ""
+
+    def undone_with(self, key: str) -> str:
+        """Return the outermost open stage around a step that undoes itself, or an empty text."""
+        around = [k for k, s in self.scopes.items() if s.undoes and not s.closed]
+        return min((k for k in around if is_inside(key, k)), key=len, default="")
 
     def scope(self, key: str) -> ScopeState:
         """Return the scope, making an empty one when the journal does not know it."""
@@ -126,26 +135,16 @@ class RunState:
             scope.running.clear()
         if fact.resumed:
             self.stop = None
-        if self.failed is not None:
-            self._retry_what_failed(self.failed)
-            self.failed = None
-            self.holds.forget_noes()
+        take_up_failures(self, is_going_back=bool(fact.errand or self.ledger.begun))
 
-    def _retry_what_failed(self, failed: f.RunFailed) -> None:
-        for key in failed.failures:
-            step = self.steps.get(key)
-            if step is not None and step.status == "failed":
-                step.forgiven, step.next_at = step.attempts, None
-                step.status = "waiting"
-        for key in failed.superseded:
-            self._supersede(key)
-
-    def _supersede(self, key: str) -> None:
+    def set_aside(self, key: str, status: StepStatus = "superseded") -> None:
         """Set a step, or all that a scope holds, aside: kept for `log --all`, run again."""
         prefix = key + "/"
         for name in [k for k in self.steps if k == key or k.startswith(prefix)]:
             step = self.steps.pop(name)
-            step.status = "superseded"
+            if step.is_finished:
+                self.ledger.former[name] = replace(step)
+            step.status = status
             self.superseded.append(step)
         for name in [k for k in self.scopes if k == key or k.startswith(prefix)]:
             del self.scopes[name]
@@ -195,6 +194,9 @@ class RunState:
         step.once, step.reads, step.version = fact.once, fact.reads, fact.version
         step.decided_by, step.location = fact.decided_by, fact.location
         step.name, step.earns = fact.name, fact.earns
+        step.undoes, step.settles = fact.undoes, fact.settles
+        if fact.owes is not None:
+            self.ledger.started(fact, step, self.seq, self.epoch)
         scope = self.scope(scope_of(key))
         if scope.running:
             scope.overlapped = True
@@ -216,12 +218,15 @@ class RunState:
         parent = scope_of(key)
         scope = self.scope(parent)
         scope.running.discard(key)
-        if step.is_finished and key not in scope.members:
-            scope.members[key] = None
-            if parent:
-                self._note_member(parent)
+        if step.is_finished and not is_giving_back(key):
+            if key not in scope.members:
+                scope.members[key] = None
+                if parent:
+                    self.note_member(parent)
+            if step.undoes and step.attempts and status != "skipped":
+                self.ledger.standing[key] = step
 
-    def _note_member(self, key: str) -> None:
+    def note_member(self, key: str) -> None:
         """Note that a key has something finished in it, and so have the scopes around it."""
         while True:
             parent = scope_of(key)
@@ -278,6 +283,7 @@ class RunState:
     def _step_skipped(self, fact: f.StepSkipped) -> None:
         step = self.steps.get(fact.key) or self._unstarted(fact.key)
         step.result, step.decided_by = None, f"skipped by {fact.by.name}"
+        self.ledger.left_out(fact.key)
         if fact.label:
             step.label, step.version = fact.label, fact.version
         self._step_ended(step, "skipped", fact.at)
@@ -289,9 +295,10 @@ class RunState:
         step.key = fact.key
         self.steps[fact.key] = step
         self.holds.rename(fact.was, fact.key)
+        self.ledger.renamed(fact)
         self._forget_member(fact.was)
         if step.is_finished:
-            self._note_member(fact.key)
+            self.note_member(fact.key)
 
     def _cursor_saved(self, fact: f.CursorSaved) -> None:
         step = self.steps.get(fact.key) or self._unstarted(fact.key)
@@ -312,19 +319,20 @@ class RunState:
         self.holds.spend(fact.key, self.epoch)
 
     def _scope_entered(self, fact: f.ScopeEntered) -> None:
-        self.scope(fact.key).kind = fact.kind
+        scope = self.scope(fact.key)
+        scope.kind, scope.undoes = fact.kind, fact.undoes
 
     def _scope_closed(self, fact: f.ScopeClosed) -> None:
         scope = self.scope(fact.key)
         scope.kind, scope.closed, scope.result = fact.kind, True, fact.result
-        self._note_member(fact.key)
+        self.note_member(fact.key)
 
     def _drift_accepted(self, fact: f.DriftAccepted) -> None:
         for key in fact.gone:
             if fact.new:
                 self.scope(scope_of(key)).passed[key] = fact.by
             else:
-                self._supersede(key)
+                self.set_aside(key)
         for key, inputs in fact.changed:
             step = self.steps.get(key)
             if step is not None:
@@ -357,8 +365,9 @@ def _terms_of(mode: str) -> Terms:
 AUTO_REST = "auto for the rest of this run"
 """The value of an approval that also covers every later step of the run."""
 _CHANGES_STATUS = frozenset(
-    (f.RunCreated, f.LifeStarted, f.RunSucceeded, f.RunFailed, f.RunStopped, f.RunCancelled)
-)
+    (f.RunCreated, f.LifeStarted, f.RunSucceeded, f.RunFailed, f.RunStopped, f.RunCancelled,
+     f.RolledBack)
+)  # fmt: skip
 _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     f.RunCreated: RunState._created,
     f.LifeStarted: RunState._life_started,
@@ -386,4 +395,5 @@ _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     f.HoldVoided: RunState._hold_voided,
     f.HoldExpired: RunState._hold_expired,
     f.LockStolen: RunState._lock_stolen,
+    **_UNDO_FOLD,
 }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from holdfast.model.facts import (
     Fact,
     LifeStarted,
     LockStolen,
+    RolledBack,
     RunCancelled,
     RunCreated,
     RunFailed,
@@ -68,30 +70,10 @@ def glance(fact: Fact) -> Glance:
     The row serves `list` over many runs without folding any of them. A run whose row says
     `running` and whose owner is dead is shown as `interrupted`; the reader judges that.
     """
-    if type(fact) not in _GLANCED:
-        return UNCHANGED
-    match fact:
-        case RunCreated():
-            return Glance("queued")
-        case LifeStarted():
-            return Glance("running")
-        case RunSucceeded(at=at):
-            return Glance("succeeded", ended_at=at, frees="now")
-        case RunFailed(at=at):
-            return Glance("failed", ended_at=at)
-        case RunStopped(at=at, kind=kind):
-            return Glance(_STOPPED[kind], ended_at=at)
-        case RunCancelled(at=at):
-            return Glance("cancelled", ended_at=at, frees="unowned")
-        case LockStolen():
-            return Glance(frees="now")
-        case _:
-            return UNCHANGED
+    changes = _CHANGES.get(type(fact))
+    return UNCHANGED if changes is None else changes(fact)
 
 
-_GLANCED: Final = frozenset(
-    (RunCreated, LifeStarted, RunSucceeded, RunFailed, RunStopped, RunCancelled, LockStolen)
-)
 _STOPPED: Final[dict[str, RunStatus]] = {
     "verb": "stopped",
     "signal": "stopped",
@@ -99,4 +81,18 @@ _STOPPED: Final[dict[str, RunStatus]] = {
     "park": "on_hold",
     "pause": "paused",
     "timer": "waiting",
+}
+_CHANGES: Final[dict[type[Fact], Callable[[Any], Glance]]] = {
+    RunCreated: lambda fact: Glance("queued"),
+    LifeStarted: lambda fact: Glance("running"),
+    RunSucceeded: lambda fact: Glance("succeeded", ended_at=fact.at, frees="now"),
+    RunFailed: lambda fact: Glance(
+        "failed", ended_at=fact.at, frees="now" if fact.is_undone else "no"
+    ),
+    RunStopped: lambda fact: Glance(_STOPPED[fact.kind], ended_at=fact.at),
+    RunCancelled: lambda fact: Glance("cancelled", ended_at=fact.at, frees="unowned"),
+    LockStolen: lambda fact: Glance(frees="now"),
+    RolledBack: lambda fact: Glance(
+        "stopped" if fact.to else "rolled_back", ended_at=fact.at, frees="no" if fact.to else "now"
+    ),
 }

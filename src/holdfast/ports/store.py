@@ -72,6 +72,15 @@ class RunRow:
     beat_at: datetime | None
 
 
+class DebtRow(NamedTuple):
+    """What one run owes, kept by the store from the facts it appends (`model.owing`)."""
+
+    run: str
+    key: str
+    label: str
+    since: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """Some output of a step, as text; `stream` is "out", "err" or "log"."""
@@ -200,6 +209,10 @@ class Store(Protocol):
     def forget_trials(self, before: datetime) -> int:
         """Forget the steps whose newest trial was before a moment, and return how many. Never a
         part of what is known of one: without its last trial it would look better than it is."""
+
+    def debts(self, *, limit: int | None = None) -> Sequence[DebtRow]:
+        """Return what runs owe, the oldest debt first; at most `limit` of them. Costs as much as
+        there are debts, however many runs there are."""
 
     def write_output(self, run: str, outputs: Iterable[Output]) -> None:
         """Keep output. It survives the process, not power loss; it never fails a run: what

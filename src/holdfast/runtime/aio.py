@@ -23,6 +23,7 @@ from holdfast.engine.effects import (
 from holdfast.errors import Leaving
 from holdfast.runtime.calling import SLICE_S, monotonic_at
 from holdfast.runtime.life import Life
+from holdfast.runtime.replay import refuse_new
 
 T = TypeVar("T")
 
@@ -52,11 +53,14 @@ class AsyncPerformer:
     def __init__(self, life: Life, *, is_last: bool = False) -> None:
         self._life, self._is_last = life, is_last
         self._blocking = life.performer()
+        self._replays = life.replays_here()
         self._flying: dict[asyncio.Task[Outcome | Leaving], str] = {}
         self._left: Leaving | None = None
         self._flight: asyncio.Future[None] | None = None
 
     async def __call__(self, effect: Effect) -> object:
+        if self._replays:
+            refuse_new(effect)
         match effect:
             case Submit(ticket, call):
                 self._begin_flight()
@@ -158,6 +162,11 @@ class AsyncPerformer:
 _FLIGHTS: WeakKeyDictionary[Life, set[asyncio.Future[None]]] = WeakKeyDictionary()
 _OVER: WeakSet[Life] = WeakSet()
 """Lives whose workflow has ended, while tasks that it left behind may still run."""
+
+
+def reopen(life: Life) -> None:
+    """Say that the workflow begins anew, after a walk that only looked how to go back."""
+    _OVER.discard(life)
 
 
 async def land(life: Life) -> None:

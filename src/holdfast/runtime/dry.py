@@ -50,6 +50,8 @@ class DryJournal(Journal):
 class DryLife(Life):
     """A life in which nothing is recorded, waited for or asked."""
 
+    undoes = False
+
     def __init__(self, journal: DryJournal, clock: Clock) -> None:
         super().__init__(journal, clock, _Everybody(), DryPerformer)
 

@@ -20,6 +20,7 @@ from holdfast.model.facts import Fact, HoldVoided, RunFailed, RunStopped, StopKi
 from holdfast.model.inventory import NO_INVENTORY, Target, expanded
 from holdfast.model.state import HoldState, RunState
 from holdfast.model.trials import Trial
+from holdfast.model.undoing import is_giving_back
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
 from holdfast.ports.store import Output, Store
@@ -28,6 +29,7 @@ from holdfast.runtime.calling import SLICE_S, outcome_of
 from holdfast.runtime.capture import Capture, Redactor
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.processes import Groups
+from holdfast.runtime.replay import REPLAYING, walking
 from holdfast.runtime.trusting import trials_now
 
 HOLD_POLL_S = 0.25
@@ -40,6 +42,10 @@ STOP_KINDS: dict[str, StopKind] = {
     "pause": "pause",
 }
 """What may be recorded of a leaving; lost ownership and a lost store cannot be."""
+
+
+UNDONE, UNDO_FAILED = "undone", "undo_failed"
+"""The kinds of leaving after a failure in a stage that undoes itself: it did, or could not."""
 
 
 class Listener(Protocol):
@@ -63,7 +69,14 @@ Performers = Callable[["Life"], Perform]
 
 
 class Life:
-    """The owner of one run, in one process, under one epoch."""
+    """The owner of one run, in one process, under one epoch.
+
+    `met` are the steps that this life could give back, by key. While it `is_replaying` nothing
+    new is begun. `failure` is what made it leave, when that was one.
+    """
+
+    undoes = True
+    """Whether a stage that fails is undone; a plan undoes nothing."""
 
     def __init__(
         self,
@@ -90,6 +103,9 @@ class Life:
         self.params: Mapping[str, object] = {}
         self.ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead
         self.inventory = NO_INVENTORY
+        self.met: dict[str, object] = {}
+        self.is_replaying = False
+        self.failure: BaseException | None = None
         self._edited: set[str] = set()
         self._main = threading.get_ident()
         self._deadline = None if budget_s is None else clock.monotonic() + budget_s
@@ -122,7 +138,13 @@ class Life:
 
     def performer(self) -> Perform:
         """Return what answers the effects of one program, in the calling thread."""
-        return self._performers(self)
+        perform = self._performers(self)
+        return walking(perform) if self.replays_here() else perform
+
+    def replays_here(self) -> bool:
+        """Whether the calling code only walks through what is recorded: the whole life does, or
+        the scope it is in was closed before."""
+        return self.is_replaying or REPLAYING.get()
 
     # --- boundaries ---
 
@@ -291,7 +313,8 @@ class Life:
         before = self.journal.state.seq
         self.look_for_requests()
         state = self.journal.state
-        holds = state.open_holds
+        # What gives back is asked about first: older questions are of the way forward.
+        holds = sorted(state.open_holds, key=lambda hold: not is_giving_back(hold.opened.key))
         if state.seq != before or not holds:
             return
         try:
@@ -312,6 +335,10 @@ class Life:
             self._append_last(RunStopped(at, kind, leaving.reason, leaving.exit_code))
 
     def end_failed(self, fact: RunFailed) -> None:
+        self._append_last(fact)
+
+    def end_in_order(self, fact: RunStopped) -> None:
+        """Record that what this life was for is done."""
         self._append_last(fact)
 
     def _append_last(self, fact: Fact) -> None:

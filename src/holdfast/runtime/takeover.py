@@ -12,6 +12,7 @@ from holdfast.errors import HoldfastError, RunLocked, UsageError
 from holdfast.model.facts import LifeStarted, Owner, Who
 from holdfast.model.terms import AUTO, Terms
 from holdfast.model.trials import trials_of
+from holdfast.model.undo_facts import Errand
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow
 from holdfast.runtime.journal import Journal
@@ -25,7 +26,8 @@ _SignOfLife: TypeAlias = tuple[Owner | None, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """How a process takes a run up: for whom, on what terms, and from whom its target came."""
+    """How a process takes a run up: for whom, on what terms, from whom its target came, and for
+    what if not to go on."""
 
     by: Who
     version: str
@@ -35,6 +37,7 @@ class Claim:
     terms: Terms = AUTO
     stole: str = ""
     lease_s: float = LEASE_S
+    errand: Errand = ""
 
 
 def take(journal: Journal, claim: Claim, clock: Clock, tell: Callable[[str], None]) -> Journal:
@@ -104,6 +107,7 @@ def _claim(journal: Journal, row: RunRow, claim: Claim, clock: Clock, took_over:
         "; ".join(filter(None, (claim.stole, took_over))),
         claim.mode,
         claim.terms,
+        claim.errand,
     )
     claimed = journal.store.claim(
         row.id,

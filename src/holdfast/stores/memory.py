@@ -15,8 +15,9 @@ from datetime import datetime
 from holdfast.errors import LostOwnership, StoreCorrupt, StoreError, TargetLocked, UsageError
 from holdfast.model.facts import Fact, LifeStarted, RunCreated, Spilled
 from holdfast.model.json import Json
+from holdfast.model.owing import DebtBegun, DebtMoved, debt_change
 from holdfast.model.trials import KEPT_MAX, Trial
-from holdfast.ports.store import Appended, Output, RunRow, Stored
+from holdfast.ports.store import Appended, DebtRow, Output, RunRow, Stored
 from holdfast.stores import rows
 from holdfast.stores.outputs import dump_output, load_output
 from holdfast.stores.spill import checked, digest_of
@@ -36,6 +37,7 @@ class _Run:
     journal: list[_Row] = field(default_factory=list)
     output: list[str] = field(default_factory=list)
     spilled: set[str] = field(default_factory=set)
+    debts: dict[str, DebtRow] = field(default_factory=dict)
 
 
 class MemoryDisk:
@@ -250,6 +252,11 @@ class MemoryStore:
             begun = {(trial.workflow, trial.step) for trial in disk.begun.values()}
             return sorted(begun | disk.trials.keys())
 
+    def debts(self, *, limit: int | None = None) -> Sequence[DebtRow]:
+        with self._held() as disk:
+            found = [debt for run in disk.runs.values() for debt in run.debts.values()]
+        return sorted(found, key=lambda debt: (debt.since, debt.run, debt.key))[:limit]
+
     def changes(self) -> int:
         with self._held() as disk:
             return disk.commits
@@ -329,10 +336,28 @@ class MemoryStore:
                 row = replace(row, **changed)
             if rows.frees(fact, owned=is_owned):
                 self._unlock(run)
+        for fact in facts:
+            _note_debt(run, found.debts, fact)
         found.journal += added
         found.spilled |= kept
         found.row = row
         self.disk.commits += 1
+
+
+def _note_debt(run: str, debts: dict[str, DebtRow], fact: Fact) -> None:
+    change = debt_change(fact)
+    if change is None:
+        return
+    if isinstance(change, DebtBegun):
+        since = debts[change.key].since if change.key in debts else change.since
+        debts[change.key] = DebtRow(run, change.key, change.label, since)
+    elif isinstance(change, DebtMoved):
+        if (moved := debts.pop(change.was, None)) is not None:
+            debts[change.key] = moved._replace(key=change.key)
+    elif change.key:
+        debts.pop(change.key, None)
+    else:
+        debts.clear()
 
 
 def _stored(run: str, journal: Sequence[_Row], after: int) -> Iterator[Stored]:

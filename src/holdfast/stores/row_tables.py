@@ -22,6 +22,7 @@ from holdfast.model.facts import Owner, Spilled, Who
 from holdfast.model.json import Json
 from holdfast.model.jsontext import dumps
 from holdfast.model.terms import Electorate, Terms
+from holdfast.model.undo_facts import Owed
 from holdfast.stores.row_readers import Decode, Reader, reader_of
 from holdfast.stores.row_writers import MISSING, Field, Writer, writer_of
 
@@ -322,4 +323,5 @@ _LEAVES: Final[dict[Any, Shape]] = {
     Who: _nests(Who),
     Electorate: _nests(Electorate),
     Terms: _nests(Terms),
+    Owed: _nests(Owed),
 }

@@ -22,12 +22,13 @@ from holdfast.errors import LostOwnership, StoreError, UsageError
 from holdfast.model.facts import Fact, LifeStarted, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.model.trials import KEPT_MAX, Trial
-from holdfast.ports.store import Appended, Output, RunRow, Stored
+from holdfast.ports.store import Appended, DebtRow, Output, RunRow, Stored
 from holdfast.stores import sqlite_health, sqlite_locks, sqlite_rows, sqlite_trials
 from holdfast.stores.lockfile import OnBlocked, beside
 from holdfast.stores.outputs import OutputFiles
 from holdfast.stores.row_tables import dump_time
 from holdfast.stores.spill import SpillFiles
+from holdfast.stores.sqlite_debts import select_debts
 from holdfast.stores.sqlite_opening import check_place, open_database
 from holdfast.stores.sqlite_rows import Head
 
@@ -293,6 +294,9 @@ class SqliteStore:
 
     def tried(self) -> Sequence[tuple[str, str]]:
         return self._database.read(sqlite_trials.tried)
+
+    def debts(self, *, limit: int | None = None) -> Sequence[DebtRow]:
+        return self._database.read(partial(select_debts, limit=limit))
 
     def changes(self) -> int:
         def work(connection: sqlite3.Connection) -> int:

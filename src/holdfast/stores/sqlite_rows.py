@@ -10,10 +10,12 @@ from typing import Any, Final
 
 from holdfast.errors import StoreCorrupt
 from holdfast.model.facts import Fact, Owner, RunCreated
+from holdfast.model.owing import debt_change
 from holdfast.model.status import UNCHANGED, glance
 from holdfast.ports.store import RunRow, Stored
 from holdfast.stores import rows, sqlite_locks
 from holdfast.stores.row_tables import dump_time, load_time
+from holdfast.stores.sqlite_debts import note_debt
 from holdfast.stores.sqlite_schema import SEQ_BITS, SEQ_MASK
 
 PAGE_ROWS: Final = 1000
@@ -70,14 +72,17 @@ def insert_facts(
             update_run(connection, head.number, changed)
         if rows.frees(fact, owned=is_owned):
             sqlite_locks.free(connection, head.number)
+        if (owing := debt_change(fact)) is not None:
+            note_debt(connection, head.number, owing)
 
 
 def next_row(head: Head, fact: Fact) -> tuple[bytes, tuple[Any, ...]] | None:
     """Return the link of a plain fact after `head`, and the values of `INSERT_AS_OWNER` for it.
 
-    None for a fact that is more than its row: it changes the run's, or may have to be spilled.
+    None for a fact that is more than its row: it changes the run's or what is owed, or may have
+    to be spilled.
     """
-    if glance(fact) is not UNCHANGED:
+    if glance(fact) is not UNCHANGED or debt_change(fact) is not None:
         return None
     kind, body = rows.dump(fact)
     if len(body) > PLAIN_CHARS_MAX or rows.SPILLED in body:

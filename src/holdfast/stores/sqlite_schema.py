@@ -101,7 +101,17 @@ CREATE TABLE trial_begun (
 CREATE INDEX trial_begun_by_step ON trial_begun (workflow, step, id);
 """
 
-MIGRATIONS: Final = (_FIRST, _LOCKS, _TRIALS)
+_DEBTS: Final = """
+CREATE TABLE debt (
+    run INTEGER NOT NULL REFERENCES run (number) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    label TEXT NOT NULL,
+    since TEXT NOT NULL,
+    PRIMARY KEY (run, key)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = (_FIRST, _LOCKS, _TRIALS, _DEBTS)
 """Forward only. Number n takes the schema from version n to n + 1; none ever changes."""
 
 VERSION: Final = len(MIGRATIONS)

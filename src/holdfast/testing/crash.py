@@ -104,9 +104,11 @@ def live_once(
     when: When = "before",
     clock: Clock | None = None,
     person: Person | None = None,
+    go: Callable[[Setting], Outcome] | None = None,
 ) -> tuple[Outcome | None, int]:
     """Run one life, which a fuse may end, and return its outcome (None: it was killed) and the
-    number of effects it had. The run is free to be taken up again in both cases."""
+    number of effects it had. The run is free to be taken up again in both cases. `go` begins the
+    life where it is not started or resumed, such as a rollback."""
     mortal = Mortal(store)
     fuse = Fuse(mortal, fuse_at, when)
     setting = Setting(
@@ -117,6 +119,8 @@ def live_once(
         performers=fuse.performer,
     )
     try:
+        if go is not None:
+            return go(setting), fuse.seen
         return start(setting, workflow, params or {}, id=run), fuse.seen
     except Crash:
         row = store.row(run)

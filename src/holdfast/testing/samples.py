@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 
 from holdfast.model.facts import KINDS, Fact, LifeStarted, Owner, RunCreated, Spilled, Who
 from holdfast.model.terms import Electorate, Terms
+from holdfast.model.undo_facts import Owed
 
 AT: Final = datetime(2026, 11, 21, 4, 5, 6, 789_000, UTC)
 WHO: Final = Who("ada", "host", "pts/1", "Ada Lovelace")
@@ -68,6 +69,7 @@ def _sample(name: str, hint: Any) -> Any:
         Who: WHO,
         Spilled: Spilled("0" * 64, 70_000),
         Electorate: ELECTORATE,
+        Owed: Owed("uncordon", "uncordon é", ("node", "zone"), "0" * 32),
         Terms: Terms("confirm", "confirm: risk high", "stage", ELECTORATE, True, "high", None, 9.5),
     }
     if hint in known:

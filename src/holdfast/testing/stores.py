@@ -10,11 +10,12 @@ while the first store is open or after it was closed, must show the same runs.
 
 from __future__ import annotations
 
+from holdfast.testing.store_debts import Debts
 from holdfast.testing.store_journals import Journals, Others
 from holdfast.testing.store_locks import Locks
 from holdfast.testing.store_rows import Outputs, Rows, Values
 from holdfast.testing.store_trials import Trials
 
 
-class StoreSuite(Journals, Others, Locks, Rows, Values, Outputs, Trials):
+class StoreSuite(Journals, Others, Locks, Rows, Values, Outputs, Trials, Debts):
     """Every promise of `ports.store`; subclass it, say how to `open`, and run it with pytest."""

@@ -1,0 +1,58 @@
+"""What a step borrows, and whose debts a call settles: told by names and shared arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+
+from holdfast.errors import UsageError
+from holdfast.model.codec import fingerprint
+from holdfast.model.keys import default_label
+from holdfast.model.state import RunState
+from holdfast.model.undo_facts import Owed
+
+RESULT = "result"
+"""The name under which an undo or owed step may ask for the step's result."""
+
+
+def owed_by(owes: Callable[..., object], arguments: Mapping[str, object]) -> Owed:
+    """Return what a call with these arguments borrows: the step that gives it back, which is met
+    again by its name and the arguments both have."""
+    declared = inspect.signature(owes).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in declared.values())
+    shared = {name: v for name, v in arguments.items() if takes_all or name in declared}
+    return Owed(function_name(owes), label_for(owes, shared), tuple(shared), fingerprint(shared)[0])
+
+
+def function_name(function: Callable[..., object]) -> str:
+    """Return the name by which a function is met again; nothing for a lambda, which has none."""
+    name = str(getattr(function, "__qualname__", ""))
+    return "" if name.endswith("<lambda>") else name
+
+
+def label_for(function: Callable[..., object], arguments: Mapping[str, object]) -> str:
+    """Return what a person calls this call of a step or function."""
+    name = str(getattr(function, "__name__", "")).replace("<lambda>", "") or "its function"
+    labelled = getattr(function, "labelled", None)
+    if labelled is None:
+        return default_label(name, arguments, {})
+    try:
+        return str(labelled(arguments))
+    except (TypeError, UsageError):
+        # It needs the result, which is not known before the step has run.
+        return default_label(name, arguments, {})
+
+
+def settled_by(name: str, arguments: Mapping[str, object], state: RunState) -> tuple[str, ...]:
+    """Return the steps whose open debts a call of the function `name` settles."""
+    return tuple(
+        debt.key
+        for debt in state.ledger.open_debts
+        if debt.owed.step == name != "" and _is_same(debt.owed, arguments)
+    )
+
+
+def _is_same(owed: Owed, arguments: Mapping[str, object]) -> bool:
+    if not all(name in arguments for name in owed.names):
+        return False
+    return fingerprint({name: arguments[name] for name in owed.names})[0] == owed.digest
