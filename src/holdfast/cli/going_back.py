@@ -16,7 +16,6 @@ from holdfast.cli.showing import owed_lines
 from holdfast.cli.text import json_text, safe
 from holdfast.model.terms import MODES
 from holdfast.ports.store import StoreAbsent
-from holdfast.wiring import open_store
 
 OWED_MAX: Final = 1_000
 _MODE = click.option("--mode", type=click.Choice(MODES), help="Whether undos ask for a yes.")
@@ -73,7 +72,7 @@ def settle(
 def owed(common: Common, is_plain: bool, as_json: bool) -> None:
     """What all runs owe, the oldest debt first."""
     try:
-        store = open_store(common.store, create=False, read_only=True)
+        store = common.open(create=False, read_only=True)
     except StoreAbsent as absent:
         click.echo(safe(str(absent)), err=True)
         rows = []
