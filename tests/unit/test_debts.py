@@ -144,6 +144,27 @@ def test_settling_in_a_finally_repeats_the_borrowing_step_on_resume(runs: Runs) 
     assert 1 == CALLS["cordoned True"]
 
 
+def test_a_rollback_passes_through_steps_that_were_set_aside(runs: Runs) -> None:
+    """The borrowing step is to run again, and the life that would was killed: what was done after
+    it is undone all the same, without a question."""
+
+    @workflow
+    def flow() -> None:
+        cordon("n1")
+        try:
+            do("set", touch, "set", undo=lambda: touch("undo"))
+            raise OSError("boom")
+        finally:
+            uncordon("n1")
+
+    runs.start(flow)
+    runs.crash(flow, at=1)
+    assert "superseded" == runs.state.superseded[0].status
+    outcome = runs.rollback(flow)
+
+    assert ("rolled_back", 1) == (outcome.status, CALLS["undo"])
+
+
 def test_a_failed_preflight_settles_what_it_owes(runs: Runs) -> None:
     """Debts and undos are one reverse order."""
     order: list[str] = []
