@@ -9,8 +9,9 @@ from holdfast.app import commands
 from holdfast.app.views import show_run
 from holdfast.errors import UsageError
 from holdfast.flow.decorator import step
+from holdfast.flow.questions import confirm
 from holdfast.flow.scopes import parallel
-from holdfast.flow.verbs import confirm, do
+from holdfast.flow.verbs import do
 from holdfast.flow.workflows import workflow
 from holdfast.model.facts import DebtAccepted, DebtSettled
 from holdfast.testing.crash import TESTER

@@ -58,6 +58,48 @@ def test_a_failed_preflight_leaves_nothing_and_says_so(runs: Runs) -> None:
     assert ["pre-flight/make b", "pre-flight/make a"] == [f.key for f in runs.facts(StepUndone)]
 
 
+@pytest.mark.parametrize("at", range(5))
+def test_a_preflight_that_fails_at_any_of_its_steps_leaves_the_world_as_it_was(
+    runs: Runs, at: int
+) -> None:
+    """Whichever it is: a pretend cluster is exactly as before, byte for byte."""
+    cluster = {"nodes": {"n1": "up", "n2": "up"}, "alerts": ["p99"]}
+    before = repr(cluster)
+
+    def may_fail(number: int) -> None:
+        if number == at:
+            raise OSError(f"step {number} fails")
+
+    def drain(node: str) -> str:
+        may_fail(1 if node == "n1" else 2)
+        was, cluster["nodes"][node] = cluster["nodes"][node], "drained"  # type: ignore[index,call-overload]
+        return str(was)
+
+    def fill(node: str, result: str) -> None:
+        cluster["nodes"][node] = result  # type: ignore[index,call-overload]
+
+    def silence() -> None:
+        may_fail(3)
+        cluster["alerts"].clear()  # type: ignore[union-attr,attr-defined]
+
+    def ring() -> None:
+        cluster["alerts"][:] = ["p99"]  # type: ignore[index]
+
+    @workflow
+    def flow() -> None:
+        with preflight():
+            do("look", may_fail, 0)
+            do("drain n1", drain, "n1", undo=fill)
+            do("drain n2", drain, "n2", undo=fill)
+            do("silence", silence, owes=ring)
+            do("last", may_fail, 4)
+
+    outcome = runs.start(flow)
+
+    assert ("failed", before) == (outcome.status, repr(cluster))
+    assert [] == runs.state.ledger.open_debts
+
+
 def test_a_preflight_that_undid_itself_runs_again_whole(runs: Runs) -> None:
     """Also those steps that have no undo: on resume the stage begins anew."""
 

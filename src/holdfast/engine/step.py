@@ -65,7 +65,11 @@ def step(call: Call) -> Program[Json | Spilled]:
     The result is in the codec's form and durable. Raises StepFailed when the attempts are used
     up, the same on every replay.
     """
-    state, seen = yield from reached(call)
+    state: RunState = yield LOOK
+    seen = state.steps.get(call.key)
+    if call.was or call.trace.is_replay:
+        state, seen = yield from reached(call)
+    call.trace.reach(call.key)
     if seen is None:
         # Asked here, because nearly every step of a script that nobody edited is like this.
         if call.trace.unreached(call.lane):
@@ -218,7 +222,10 @@ def _finish(call: Call, state: RunState, started: StepStarted) -> Program[None]:
             outcome = Raised(error)
         else:
             done = StepSucceeded(at, call.key, result)
-            yield Record((done, *debts.settled(state, started.settles, call.key, at)))
+            if started.settles:
+                yield Record((done, *debts.settled(state, started.settles, call.key, at)))
+            else:
+                yield Record((done,))
             return
     yield from _record_failure(call, state.steps[call.key], started, outcome.error, at)
 

@@ -259,28 +259,30 @@ def _call(
         ahead=frame.life.ahead,
         name=name,
         trials=lambda limit: frame.life.trials_of(name, limit),
-        undo_shown=_shown_undo(options, arguments) if gives_back else "",
-        owes=None if options.owes is None else owed_by(options.owes, arguments),
-        settles=partial(settled_by, step.full_name, arguments)
-        if frame.life.journal.state.ledger.owing
-        else None,
+        **(_given_back(options, arguments) if gives_back else {}),
+        **(_settling(step, arguments) if frame.life.journal.state.ledger.owing else {}),
     )
     if gives_back or step.rules.once:
         _note_met(Met(frame, step, arguments, call))
     return call
 
 
-def _shown_undo(options: Options, arguments: Mapping[str, object]) -> str:
-    """Return how a call is given back, for whoever is asked about it. Raises UsageError when that
-    needs what the step does not have: better now than when it is needed."""
+def _given_back(options: Options, arguments: Mapping[str, object]) -> dict[str, Any]:
+    """Return what a call is told of how it is given back. Raises UsageError when that needs what
+    the step does not have: better now than when it is needed."""
     known = {**arguments, RESULT: None}
-    shown = []
+    owes, shown = None, []
     if options.undo is not None:
         shown.append(label_for(options.undo, chosen(options.undo, known)))
     if options.owes is not None:
         chosen(options.owes, known)
-        shown.append(f"owes {owed_by(options.owes, arguments).label}")
-    return "; ".join(shown)
+        owes = owed_by(options.owes, arguments)
+        shown.append(f"owes {owes.label}")
+    return {"owes": owes, "undo_shown": "; ".join(shown)}
+
+
+def _settling(step: StepFunction[Any, Any], arguments: Mapping[str, object]) -> dict[str, Any]:
+    return {"settles": partial(settled_by, step.full_name, arguments)}
 
 
 def _note_met(met: Met) -> None:

@@ -139,7 +139,9 @@ class Life:
     def performer(self) -> Perform:
         """Return what answers the effects of one program, in the calling thread."""
         perform = self._performers(self)
-        return walking(perform) if self.replays_here() else perform
+        if self.is_replaying or REPLAYING.get():
+            return walking(perform)
+        return perform
 
     def replays_here(self) -> bool:
         """Whether the calling code only walks through what is recorded: the whole life does, or
