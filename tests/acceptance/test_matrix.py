@@ -26,9 +26,17 @@ from holdfast import ask, confirm, step, workflow
 
 HERE = Path(__file__).parent
 
-@step("first")
+@step("unlock")
+def unlock():
+    pass
+
+@step("first", undo=lambda: None)
 def first():
     return 1
+
+@step("lock", owes=unlock)
+def lock():
+    pass
 
 @step("page", once=True)
 def page():
@@ -52,6 +60,7 @@ def linger():
 @workflow
 def work(how: str):
     first()
+    if how == "owe": lock()
     if how == "confirm": confirm("really?")
     if how == "ask": return ask("how many?", int)
     if how == "doubt": page()
@@ -60,7 +69,7 @@ def work(how: str):
     if how == "linger": linger()
     return "done"
 """
-EDITED = SCRIPT.replace("    first()\n    if", '    step("inserted")(print)()\n    first()\n    if')
+EDITED = SCRIPT.replace("    first()\n", '    step("inserted")(print)()\n    first()\n', 1)
 
 WORDS: dict[str, tuple[str, ...]] = {
     "run": ("run", "script.py", "--id", "r", "-p", "how={how}"),
@@ -81,10 +90,12 @@ WORDS: dict[str, tuple[str, ...]] = {
     "stop": ("stop", "r"),
     "pause": ("pause", "r"),
     "cancel": ("cancel", "r", "-m", "no longer needed"),
+    "rollback": ("rollback", "r"),
+    "settle": ("settle", "r"),
     "verify": ("verify", "r"),
 }
 """What is typed, where `{how}` is the run's parameter and `{step}` the step that it rests in."""
-ELSEWHERE = {"demo", "gc", "doctor", "completion", "targets"}
+ELSEWHERE = {"demo", "gc", "doctor", "completion", "targets", "trust", "owed"}
 """Commands that are about no run."""
 
 Make = Callable[[Shell], None]
@@ -135,16 +146,33 @@ RESTING: dict[str, tuple[str, str, Make]] = {
     "paused": ("fail", "fix", after("fail", ("pause", "r"))),
     "succeeded": ("quick", "first", after("quick")),
     "cancelled": ("fail", "fix", after("fail", CANCEL)),
+    "on_hold debt": ("owe", "lock", after("owe")),
+    "rolled_back": ("fail", "fix", after("fail", ("rollback", "r"))),
 }
 """By status: the run's parameter, the step that it rests in, and how it comes there."""
 
 ALWAYS = dict.fromkeys(
-    ("plan", "list", "show", "log", "watch", "why", "export", "verify", "stop", "pause", "cancel"),
+    (
+        "plan",
+        "list",
+        "show",
+        "log",
+        "watch",
+        "why",
+        "export",
+        "verify",
+        "stop",
+        "pause",
+        "cancel",
+        "rollback",
+    ),
     0,
-)
+) | {"settle": 2}
 NOTHING_ASKED = {"approve": 2, "reject": 2, "answer": 2}
 NO_SUCH_STEP = {"done": 2, "retry": 2, "skip": 2}
-NOTHING_LEFT = {"stop": 2, "pause": 2, "cancel": 2, "done": 2, "retry": 2, "skip": 2}
+NOTHING_LEFT = dict.fromkeys(
+    ("stop", "pause", "cancel", "done", "retry", "skip", "rollback", "settle"), 2
+)
 CODES: dict[str, dict[str, int]] = {
     "queued": {"run": 0, "resume": 0, **NOTHING_ASKED, **NO_SUCH_STEP},
     "on_hold confirm": {"run": 3, "resume": 3, "approve": 0, "reject": 0, "answer": 2,
@@ -153,14 +181,19 @@ CODES: dict[str, dict[str, int]] = {
                          **NO_SUCH_STEP},
     "on_hold drift": {"run": 3, "resume": 3, "approve": 0, "reject": 0, "answer": 2,
                       **NO_SUCH_STEP},
-    "in_doubt": {"run": 6, "resume": 6, **NOTHING_ASKED, "done": 0, "retry": -9, "skip": 2},
+    "in_doubt": {"run": 6, "resume": 6, **NOTHING_ASKED, "done": 0, "retry": -9, "skip": 2,
+                 "rollback": 6},
     "interrupted": {"run": 0, "resume": 0, **NOTHING_ASKED, "done": 0, "retry": 0, "skip": 0},
     "failed": {"run": 1, "resume": 1, **NOTHING_ASKED, "done": 0, "retry": 1, "skip": 0},
     "stopped": {"run": 3, "resume": 3, "approve": 0, "reject": 0, "answer": 2, **NO_SUCH_STEP},
     "paused": {"run": 3, "resume": 1, **NOTHING_ASKED, "done": 0, "retry": 1, "skip": 0},
     "succeeded": {"run": 0, "resume": 0, **NOTHING_ASKED, **NOTHING_LEFT},
     "cancelled": {"run": 1, "resume": 1, **NOTHING_ASKED, **NOTHING_LEFT},
-    "running": {"run": 5, "resume": 5, **NOTHING_ASKED, "done": 5, "retry": 5, "skip": 5},
+    "on_hold debt": {"run": 3, "resume": 3, **NOTHING_ASKED, "reject": 0, **NO_SUCH_STEP,
+                     "cancel": 2, "settle": 0},
+    "rolled_back": {"run": 0, "resume": 0, **NOTHING_ASKED, **NOTHING_LEFT},
+    "running": {"run": 5, "resume": 5, **NOTHING_ASKED, "done": 5, "retry": 5, "skip": 5,
+                "rollback": 5},
 }  # fmt: skip
 """What each command ends with in each status, beside `ALWAYS`. In `in_doubt` the step that
 `retry` runs again kills its process once more."""

@@ -260,7 +260,10 @@ def test_all_mistakes_are_told_at_once(folder: Path) -> None:
         ('[groups]\na = ["@a"]', "2: groups.a: contains itself"),
         ('[groups]\na = ["@b"]\nb = ["@a", "x"]', "2: groups.a: contains itself"),
         ('[groups]\n"@a" = ["b"]', '2: groups."@a": is named without the @ here'),
-        ("[earned]\nsuccesses = 0", "2: earned.successes: takes a whole number from 1, or a table"),
+        (
+            "[earned]\nsuccesses = 0",
+            "2: earned.successes: takes a whole number from 1 to 100, or",
+        ),
         ("[earned]\nsuccesses = { hi = 1 }", "2: earned.successes.hi: takes one of low, medium"),
         ("[earned]\nsuccesses = { low = 0 }", "2: earned.successes.low: takes a whole number from"),
         ('[earned]\nwithin = "0s"', "2: earned.within: takes a duration such as"),

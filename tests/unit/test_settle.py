@@ -6,6 +6,8 @@ import pytest
 from tests.unit.runs import CALLS, Runs, Says, fail_until, touch
 
 from holdfast.app import commands
+from holdfast.app.reasons import why
+from holdfast.app.starting import settle
 from holdfast.app.views import show_run
 from holdfast.errors import UsageError
 from holdfast.flow.decorator import step
@@ -58,6 +60,22 @@ def test_a_workflow_that_returns_with_debts_holds(runs: Runs) -> None:
     assert ("on_hold", 3) == (outcome.status, outcome.exit_code)
     hold = runs.hold().opened
     assert [{"key": "cordon n1", "owes": "uncordon n1"}] == hold.evidence["owed"]
+
+
+def test_what_is_settled_is_not_asked_about_any_more(runs: Runs) -> None:
+    """The question is void, and what is left to do is to go on."""
+
+    @workflow
+    def flow() -> None:
+        cordon("n1")
+
+    runs.start(flow)
+    settle(runs.setting, "r", flow)
+    ways = [way.argv[0] for way in why(runs.store, "r").next]
+
+    assert ["void"] == [hold.status for hold in runs.state.holds.values()]
+    assert "resume" == ways[0] and "settle" not in ways
+    assert "succeeded" == runs.resume(flow).status
 
 
 def test_debts_are_accepted_with_a_reason_only(runs: Runs) -> None:

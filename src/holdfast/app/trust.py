@@ -10,6 +10,7 @@ from holdfast.app.finding import SHOWN_MAX
 from holdfast.app.views import VERSION, named, time_json
 from holdfast.errors import UsageError
 from holdfast.model.facts import Who
+from holdfast.model.inventory import Earned
 from holdfast.model.json import Json
 from holdfast.model.terms import Terms
 from holdfast.model.trials import Trial
@@ -18,14 +19,15 @@ from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
 from holdfast.runtime.trusting import trials_now
 
-EARNED = Terms("earned", "earned: the default")
-"""What is asked for where no target says otherwise; the inventory's own numbers belong here."""
+EARNED = Earned()
+"""What is asked for where no inventory says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
     """What one step of a workflow has earned. `code` is what ran last, and what the streak is
-    of; `last_bad` what took it back last, as far as its trials are kept."""
+    of; `last_bad` what took it back last, as far as its trials are kept. `needed` says how many
+    clean ones are asked for; `rule` and `asks` are those of a target without a risk."""
 
     workflow: str
     step: str
@@ -34,26 +36,39 @@ class Trust:
     last_bad: Trial | None
     rule: str
     asks: bool
+    needed: str = ""
 
 
 def trust(
-    store: Store, now: datetime, step: str = "", workflow: str = "", terms: Terms = EARNED
+    store: Store, now: datetime, step: str = "", workflow: str = "", policy: Earned = EARNED
 ) -> tuple[Trust, ...]:
     """Return what is known of every step that was on trial, or of those that are named so.
 
     Raises UsageError when there is none of that name.
     """
-    return tuple(_trust(store, now, found, terms) for found in find_tried(store, step, workflow))
+    return tuple(_trust(store, now, found, policy) for found in find_tried(store, step, workflow))
 
 
-def _trust(store: Store, now: datetime, found: tuple[str, str], terms: Terms) -> Trust:
+def _trust(store: Store, now: datetime, found: tuple[str, str], policy: Earned) -> Trust:
     workflow, step = found
+    needed = policy.successes_at("")
+    terms = Terms("earned", "earned", successes=needed, within_s=policy.within_s)
     trials = trials_now(store, workflow, step, now)
     code = next((trial.code for trial in trials if trial.code), "")
     known = streak(trials, code)
     last_bad = next((trial for trial in trials if trial.outcome != "clean"), None)
     ruling = earned(known, terms, now)
-    return Trust(workflow, step, code, known, last_bad, ruling.rule, ruling.asks)
+    asked = _asked_for(policy)
+    return Trust(workflow, step, code, known, last_bad, ruling.rule, ruling.asks, asked)
+
+
+def _asked_for(policy: Earned) -> str:
+    """Return how many clean trials in a row are asked for: `3`, or by risk `low 1, high 5`."""
+    if not policy.by_risk:
+        return str(policy.successes)
+    return ", ".join(
+        f"{risk} {'never' if number is None else number}" for risk, number in policy.by_risk.items()
+    )
 
 
 def find_tried(store: Store, step: str = "", workflow: str = "") -> Sequence[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from holdfast.app.trust import EARNED, Trust, revoke, trust, trust_json
+from holdfast.app.trust import Trust, revoke, trust, trust_json
 from holdfast.cli.inspecting import plain_option, reading
 from holdfast.cli.options import Common, json_option, store_options
 from holdfast.cli.paper import Paper, paper
@@ -57,7 +57,7 @@ def trust_command(
     found: Sequence[Trust] = ()
     try:
         with reading(common) as store:
-            found = trust(store, now, step, workflow)
+            found = trust(store, now, step, workflow, common.inventory.earned)
     except StoreAbsent as absent:
         click.echo(f"{safe(str(absent))}; `holdfast run FILE` makes one", err=True)
     if as_json:
@@ -112,7 +112,7 @@ def _cells(known: Trust, now: datetime) -> tuple[str, ...]:
 
 
 def _clean(known: Trust) -> str:
-    return f"{known.streak.successes} of {EARNED.successes}"
+    return f"{known.streak.successes} of {known.needed}"
 
 
 def narrowed(wide: Sequence[int], columns: int | None) -> list[int]:

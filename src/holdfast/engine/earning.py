@@ -13,6 +13,7 @@ from holdfast.model.trials import Trial
 from holdfast.model.trust import earned, history, streak, trials_needed
 
 _NO_CODE = Ruling(True, "earned: never, its code cannot be hashed")
+_NO_WAY_BACK = Ruling(True, "earned: never after a point of no return")
 
 
 def name_of(call: Call, state: RunState) -> str:
@@ -25,13 +26,13 @@ def name_of(call: Call, state: RunState) -> str:
     return call.name if counts and not call.rules.reads else ""
 
 
-def can_earn(call: Call) -> bool:
+def can_earn(call: Call, state: RunState) -> bool:
     """Whether a clean outcome counts; a bad one counts in any case.
 
-    Not of a step that asks in every mode, nor without a hash of the code: a program of a shell
-    script has none. What comes after a point of no return belongs here, too.
+    Not of a step that asks in every mode, nor after a point of no return, nor without a hash of
+    the code: a program of a shell script has none.
     """
-    return bool(call.code) and not call.rules.confirm
+    return bool(call.code) and not call.rules.confirm and not state.ledger.points
 
 
 def judged(call: Call, state: RunState) -> Program[tuple[Ruling, str]]:
@@ -39,6 +40,8 @@ def judged(call: Call, state: RunState) -> Program[tuple[Ruling, str]]:
     is asked. What happened on another target a moment ago is seen."""
     if not call.code:
         return _NO_CODE, ""
+    if state.ledger.points:
+        return _NO_WAY_BACK, ""
     # Like a check's ticket: a plan asks for it in earnest, too.
     limit = trials_needed(state.terms)
     outcome = yield from invoke(f"{call.key}\0trials?", lambda: call.trials(limit))

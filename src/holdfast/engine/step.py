@@ -197,7 +197,7 @@ def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> Step
         rules.version,
         call.location,
         name,
-        name != "" and can_earn(call),
+        name != "" and can_earn(call, state),
         rules.undoes,
         call.owes,
         () if call.settles is None else call.settles(state),

@@ -120,10 +120,11 @@ class Holds(dict[str, HoldState]):
         if hold is not None and hold.status == "open":
             hold.status = "expired"
 
-    def void_open(self) -> None:
-        """The run is over: nobody need answer any more."""
+    def void_open(self, kind: str | None = None) -> None:
+        """What these holds ask about is no more: nobody need answer them."""
         for hold in self.open:
-            hold.status = "void"
+            if kind in (None, hold.opened.kind):
+                hold.status = "void"
 
     def forget_noes(self) -> None:
         """A no, or nobody's answer, ended the run; when it is taken up again it is asked anew."""

@@ -17,6 +17,7 @@ from holdfast.model.durations import show as show_duration
 from holdfast.model.inventory_secrets import Part, Place, is_reference
 from holdfast.model.notice import OCCASIONS, STALLED_AFTER_S
 from holdfast.model.terms import ASKS, IDENTITIES, MODES, RISKS, SUCCESSES, WITHIN_S
+from holdfast.model.trials import KEPT_MAX
 
 LEASE_S_MIN: Final = 3.0
 """A heartbeat comes three times a lease, and a busy machine may be late by a second."""
@@ -226,11 +227,12 @@ def _variable_value(value: object) -> str:
 
 
 def _earning(value: object) -> int | dict[str, int | None]:
-    takes = 'takes a whole number from 1, or a table by risk, { low = 1, critical = "never" }'
+    many = f"from 1 to {KEPT_MAX}"
+    takes = f'takes a whole number {many}, or a table by risk, {{ low = 1, critical = "never" }}'
     if isinstance(value, Mapping):
         return _entries_read(value, one_of(*RISKS), _times)
     try:
-        return count(value)
+        return _reachable(value)
     except Refused:
         raise Refused(f"{takes}; given {shown(value)}") from None
 
@@ -239,9 +241,18 @@ def _times(value: object) -> int | None:
     if value == "never":
         return None
     try:
-        return count(value)
+        return _reachable(value)
     except Refused:
-        raise Refused(f'takes a whole number from 1, or "never"; given {shown(value)}') from None
+        takes = f'takes a whole number from 1 to {KEPT_MAX}, or "never"'
+        raise Refused(f"{takes}; given {shown(value)}") from None
+
+
+def _reachable(value: object) -> int:
+    """Return how many trials are asked for; more than are kept could never be reached."""
+    number = count(value)
+    if number > KEPT_MAX:
+        raise Refused("")
+    return number
 
 
 def _anything(value: object) -> object:
@@ -306,7 +317,7 @@ POLICY: Final[dict[str, Key]] = {
 }
 EARNED: Final[dict[str, Key]] = {
     "successes": Key(
-        "a whole number from 1, or a table by risk of such numbers or `never`",
+        f"a whole number from 1 to {KEPT_MAX}, or a table by risk of such numbers or `never`",
         str(SUCCESSES),
         _earning,
     ),

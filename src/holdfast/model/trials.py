@@ -159,6 +159,11 @@ def _rearmed(fact: f.StepRearmed, state: RunState, run: str) -> Derived:
         yield from _seen(state, run, fact.key, "", fact.at, "overridden", note)
 
 
+def _undone(fact: f.StepUndone, state: RunState, run: str) -> Derived:
+    """What was taken back did not do what was wanted, however cleanly it ran."""
+    yield from _seen(state, run, fact.key, "", fact.at, "rolled_back", "")
+
+
 def _seen(
     state: RunState, run: str, key: str, name: str, at: datetime, outcome: Outcome, note: str
 ) -> Derived:
@@ -196,5 +201,5 @@ _TRIALS: Final[dict[type[f.Fact], Callable[[Any, RunState, str], Derived]]] = {
     f.StepSkipped: _skipped,
     f.StepFoundDone: _found_done,
     f.StepRearmed: _rearmed,
-    # What undoes a step belongs here: `rolled_back`.
+    f.StepUndone: _undone,
 }

@@ -227,6 +227,8 @@ def _debt_settled(state: Folded, fact: f.DebtSettled) -> None:
     if fact.repeats:
         repeat(state, fact.key)
     _retire(state, fact.key + OWED)
+    if not state.ledger.open_debts:
+        state.holds.void_open("debt")
 
 
 def _debt_accepted(state: Folded, fact: f.DebtAccepted) -> None:
