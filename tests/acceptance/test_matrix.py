@@ -87,11 +87,11 @@ WORDS: dict[str, tuple[str, ...]] = {
     "done": ("done", "r", "{step}", "-m", "by hand"),
     "retry": ("retry", "r", "{step}"),
     "skip": ("skip", "r", "{step}", "-m", "not needed"),
+    "rollback": ("rollback", "r"),
+    "settle": ("settle", "r"),
     "stop": ("stop", "r"),
     "pause": ("pause", "r"),
     "cancel": ("cancel", "r", "-m", "no longer needed"),
-    "rollback": ("rollback", "r"),
-    "settle": ("settle", "r"),
     "verify": ("verify", "r"),
 }
 """What is typed, where `{how}` is the run's parameter and `{step}` the step that it rests in."""
@@ -180,7 +180,7 @@ CODES: dict[str, dict[str, int]] = {
     "on_hold question": {"run": 3, "resume": 3, "approve": 2, "reject": 0, "answer": 0,
                          **NO_SUCH_STEP},
     "on_hold drift": {"run": 3, "resume": 3, "approve": 0, "reject": 0, "answer": 2,
-                      **NO_SUCH_STEP},
+                      **NO_SUCH_STEP, "rollback": 3},
     "in_doubt": {"run": 6, "resume": 6, **NOTHING_ASKED, "done": 0, "retry": -9, "skip": 2,
                  "rollback": 6},
     "interrupted": {"run": 0, "resume": 0, **NOTHING_ASKED, "done": 0, "retry": 0, "skip": 0},
