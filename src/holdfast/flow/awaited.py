@@ -33,6 +33,7 @@ from holdfast.flow.steps import (
     note_failure,
     note_left,
     prepare,
+    refuse_secrets,
     value_of,
 )
 from holdfast.flow.workflows import Workflow, succeed
@@ -160,6 +161,7 @@ async def in_scope(
         result = call()
         if asyncio.iscoroutine(result):
             result = await result
+        refuse_secrets(life, f"what {kind} {key!r} returns", result)
         await drive(close(inner.trace, kind, result), AsyncPerformer(life))
     except Leaving as end:
         if end.kind != WALKED or not (closed or kind == "branch"):
@@ -245,6 +247,7 @@ class AsyncWorkflow(Workflow[P, Any]):
             await land(life)
         life.raise_if_leaving()
         await drive(drift.at_end(root), AsyncPerformer(life, is_last=True))
+        refuse_secrets(life, "what the workflow returns", value)
         encoded = encode(value)
         life.forget_deadline()
         await drive(succeed(encoded), AsyncPerformer(life, is_last=True))

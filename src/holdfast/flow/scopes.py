@@ -14,7 +14,7 @@ from holdfast.engine.scope import Branch, close, enter, recorded_value, side_by_
 from holdfast.engine.trace import Contract, Trace
 from holdfast.errors import DuplicateLabel, HoldfastError, Leaving, ParallelFailed, UsageError
 from holdfast.flow.giving_back import ways_of
-from holdfast.flow.steps import note_failure, note_left, note_reached, value_of
+from holdfast.flow.steps import note_failure, note_left, note_reached, refuse_secrets, value_of
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
 from holdfast.model.keys import join
@@ -251,6 +251,7 @@ def in_scope(frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], t
     token, replaying = FRAME.set(inner), REPLAYING.set(closed or REPLAYING.get())
     try:
         result = call()
+        refuse_secrets(life, f"what {kind} {key!r} returns", result)
         drive(close(inner.trace, kind, result), life.performer())
     except Leaving as end:
         if end.kind != WALKED or not (closed or kind == "branch"):

@@ -13,6 +13,7 @@ from holdfast.errors import UsageError
 from holdfast.flow.decorator import refuse_async
 from holdfast.flow.parameters import Parameters
 from holdfast.flow.scopes import in_scope, scope_key
+from holdfast.flow.steps import refuse_secrets
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import RunSucceeded
 from holdfast.model.json import Json
@@ -83,6 +84,7 @@ class Workflow(Generic[P, R]):
         value = function(**params)
         life.raise_if_leaving()
         drive(drift.at_end(root), life.performer())
+        refuse_secrets(life, "what the workflow returns", value)
         encoded = encode(value)
         life.forget_deadline()
         drive(succeed(encoded), life.performer())
