@@ -1,8 +1,8 @@
 """A digest of the code behind a step: evidence that it is still the same code, not identity.
 
 It covers the source of the function and the functions, classes and constants of the same file
-that it reaches by name, and the versions of the ready-made steps among them. Not covered: what
-is imported from elsewhere (but from where it is imported is), values computed at run time, the
+that it reaches by name, and the versions of the ready-made steps among them. Of a ready-made step
+it is the version alone. Not covered: what is imported from elsewhere (but from where it is imported is), values computed at run time, the
 arguments of a `functools.partial` (they are input), and decorators of holdfast (they are
 options). The same file gives the same digest as `__main__` and as a module.
 """
@@ -70,6 +70,9 @@ def _text(fn: object, seen: set[int]) -> str:
 
 def _own_text(target: object, closure: Mapping[str, object]) -> str:
     """Return the text of a function or class and what it reaches, without what it encloses."""
+    module = getattr(target, "__module__", None) or ""
+    if module.startswith(_OPS):
+        return _version_of(module)
     source = _source(target)
     if source is None:
         return ""
@@ -153,8 +156,12 @@ def _versions(file: File, definitions: Iterable[Definition]) -> list[str]:
             full = file.imported(dotted)
             if full.startswith(_OPS):
                 module = _OPS + full.removeprefix(_OPS).partition(".")[0]
-                versions.add(f"{module} {getattr(sys.modules.get(module), 'VERSION', '')}")
+                versions.add(_version_of(module))
     return sorted(versions)
+
+
+def _version_of(module: str) -> str:
+    return f"{module} {getattr(sys.modules.get(module), 'VERSION', '')}"
 
 
 def _closure(target: object) -> dict[str, object]:

@@ -1,0 +1,1 @@
+"""Keep a directory aside, and put it back in one moment."""
