@@ -100,6 +100,12 @@ class Runs:
         outcome, _ = live_once(workflow, self.store, fuse_at=at, when=when, clock=self.clock)
         assert outcome is None, "the workflow has ended before the fuse"
 
+    def is_crashed(self, workflow: Workflow[..., Any], at: int, when: Any) -> bool:
+        """Run one life that is killed beside its n-th effect; False when it has fewer. (After an
+        effect that has others within itself it is not killed.)"""
+        _, seen = live_once(workflow, self.store, fuse_at=at, when=when, clock=self.clock)
+        return seen >= at
+
     def die_in(self, workflow: Workflow[..., Any], arm: Callable[[Mortal], object]) -> None:
         """Run one life on a store that a step may kill, by `mortal.is_dead = True; raise Crash`."""
         mortal = Mortal(self.store)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from holdfast.engine.spec import Check
-from holdfast.errors import UsageError
 from holdfast.flow.decorator import step
 from holdfast.flow.inside import progress, save, saved
 from holdfast.flow.steps import StepFunction
@@ -103,9 +102,10 @@ def _is_put_back() -> Check:
 @step("put {path} back", check=_is_put_back)
 def _put_back(path: Place, keep: bool, result: Snapshot | None) -> None:
     from holdfast.integrations.directories import system
+    from holdfast.integrations.directories.tree import DirectoryFailed
 
     if not isinstance(result, Snapshot):
-        raise UsageError(
+        raise DirectoryFailed(
             f"there is no snapshot of {path} to put back: its step was marked as done by hand; "
             "put it back by hand and mark this as done, or skip it"
         )

@@ -1,10 +1,11 @@
 """A digest of the code behind a step: evidence that it is still the same code, not identity.
 
 It covers the source of the function and the functions, classes and constants of the same file
-that it reaches by name, and the versions of the ready-made steps among them. Of a ready-made step
-it is the version alone. Not covered: what is imported from elsewhere (but from where it is imported is), values computed at run time, the
-arguments of a `functools.partial` (they are input), and decorators of holdfast (they are
-options). The same file gives the same digest as `__main__` and as a module.
+that it reaches by name, and the versions of the ready-made steps among them; of a ready-made step
+itself, its version alone. Not covered: what is imported from elsewhere (but from where it is
+imported is), values computed at run time, the arguments of a `functools.partial` (they are
+input), and decorators of holdfast (they are options). The same file gives the same digest as
+`__main__` and as a module.
 """
 
 from __future__ import annotations

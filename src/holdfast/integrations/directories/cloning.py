@@ -31,7 +31,8 @@ def clone_tree(
             continue
         attributes = {} if entry.is_link else attributes_of(path)
         builder.make(replace(entry, attributes=attributes), _sharing(path, entry))
-        progress(entry.size)
+        if entry.is_file:
+            progress(entry.size)
     builder.finish()
 
 

@@ -130,7 +130,8 @@ def _made(
     method: Method, source: bytes, entries: Sequence[Entry], part: bytes, progress: Progress
 ) -> Kept:
     """Make the archive under its name for the time being, durable, and read it back."""
-    total, done = sum(entry.size for entry in entries if entry.is_file), [0]
+    sizes = {entry.identity: entry.size for entry in entries if entry.is_file}
+    total, done = sum(sizes.values()), [0]
 
     def note(size: int) -> None:
         done[0] += size
