@@ -8,9 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from holdfast.integrations.directories.keeping import Kept, keep
 from holdfast.integrations.directories.tree import attributes_of, path_in, scan
 
 NOBODY = 65534
+NOTHING_READ: Callable[[int, int], object] = lambda done, total: None  # noqa: E731
+
+
+def kept(place: Path, progress: Callable[[int, int], object] = NOTHING_READ) -> Kept:
+    """Keep a directory in `archives` beside it."""
+    return keep(os.fsencode(place), os.fsencode(place.parent / "archives" / "x"), progress)
 
 
 def portrait(root: Path) -> list[tuple[Any, ...]]:
