@@ -130,7 +130,7 @@ def api_page() -> str:
         parts.append(f"## {title}")
         for name in names:
             parts += _entry(name, getattr(holdfast, name))
-    parts += _awaited()
+    parts += [*_awaited(), *_ready_made()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -223,6 +223,20 @@ def _awaited() -> Iterator[str]:
     rows = [(f"`{name}`", _prose(getattr(aio, name)).partition("\n")[0]) for name in aio.__all__]
     yield _table(("name", "what it does"), rows)
 
+
+def _ready_made() -> Iterator[str]:
+    """The steps that are there already, and what belongs to them."""
+    yield "## holdfast.ops"
+    yield (
+        "Ready-made steps, from `holdfast.ops`; `holdfast.ops.aio` has the same names, awaited. "
+        "Outside any run the plain ones are just functions. A `Place` is a path: text, or a `Path`."
+    )
+    for module, names in READY_MADE.items():
+        for name in names:
+            yield from _entry(name, getattr(import_module(module), name))
+
+
+READY_MADE = {"holdfast.ops.snapshot": ("snapshot", "Snapshot", "restore")}
 
 # --- reference/facts.md -----------------------------------------------------------------------
 

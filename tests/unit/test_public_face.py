@@ -9,7 +9,8 @@ import sys
 import pytest
 
 import holdfast
-from holdfast import aio
+from holdfast import aio, ops
+from holdfast.ops import aio as ops_aio
 
 VERBS = [name for name in aio.__all__ if inspect.isfunction(getattr(holdfast, name))]
 
@@ -26,6 +27,15 @@ def test_blocking_and_awaited_verbs_have_equal_signatures(name: str) -> None:
     )
 
     assert blocking == awaited
+
+
+def test_ready_made_steps_have_equal_signatures() -> None:
+    """In `holdfast.ops` and awaited, and the same names in both."""
+    for name in ops.__all__:
+        blocking, awaited = getattr(ops, name), getattr(ops_aio, name)
+        assert inspect.signature(blocking) == inspect.signature(awaited)
+
+    assert ops.__all__ == ops_aio.__all__
 
 
 def test_every_awaited_verb_has_a_blocking_one() -> None:

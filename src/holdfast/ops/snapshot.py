@@ -29,7 +29,6 @@ KEY_DIGITS = 12
 PUT_BACK = "put back"
 """What the undo saves when only the archive is left to be removed."""
 Place: TypeAlias = str | os.PathLike[str]
-Method: TypeAlias = Literal["reflink", "zstd", "gzip", "absent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Snapshot:
 
     path: Path
     archive: Path | None
-    method: Method
+    method: Literal["reflink", "zstd", "gzip", "absent"]
     size_bytes: int
     files: int
     digest: str
