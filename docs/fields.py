@@ -98,6 +98,7 @@ OVERRIDES = {
     ("RunFailed", "failures"): "The steps whose failure ended the run.",
     ("RunFailed", "superseded"): "Steps that ran after the failure, and will run again.",
     ("RunStopped", "exit_code"): "The code the process ended with.",
+    ("RunStopped", "due_at"): "When the run can go on without a person, if it can.",
     ("RunStopped", "kind"): "A verb, a signal, spent time, a park, a pause or a timer.",
     ("RunStopped", "reason"): "Why, as a sentence.",
     ("ScopeClosed", "result"): "What a branch or nested workflow returned.",

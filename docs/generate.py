@@ -97,7 +97,7 @@ def _value(option: click.Option) -> str:
 GROUPS = {
     "Workflows and runs": ("workflow", "run", "main", "Outcome", "here", "Here"),
     "Steps": ("step", "do", "require", "Check", "Retry"),
-    "Waiting": ("wait_for", "sleep", "sleep_until"),
+    "Waiting": ("wait_for", "sleep", "sleep_until", "window"),
     "Questions": ("confirm", "ask"),
     "Scopes": ("stage", "preflight", "flight", "postflight", "no_return", "parallel"),
     "Inside a step": (

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         sleep,
         sleep_until,
         wait_for,
+        window,
     )
     from holdfast.flow.workflows import workflow
     from holdfast.model.retry import Retry
@@ -85,7 +86,7 @@ _HOMES = {
     "flow.scopes": ("flight", "parallel", "postflight", "preflight", "stage"),
     "flow.decorator": ("step",),
     "flow.questions": ("ask", "confirm"),
-    "flow.verbs": ("do", "require", "sleep", "sleep_until", "wait_for"),
+    "flow.verbs": ("do", "require", "sleep", "sleep_until", "wait_for", "window"),
     "flow.workflows": ("workflow",),
     "model.retry": ("Retry",),
     "model.types": ("register",),
@@ -102,7 +103,7 @@ __all__ = [
     "UsageError", "__version__", "ask", "attempt", "confirm", "do", "flight", "here", "main",
     "no_return", "parallel", "postflight", "preflight", "progress", "register", "require", "run",
     "save", "saved", "secret", "sh", "sleep", "sleep_until", "stage", "step", "token",
-    "wait_for", "workflow",
+    "wait_for", "window", "workflow",
 ]  # fmt: skip
 
 

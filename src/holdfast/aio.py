@@ -42,7 +42,7 @@ from holdfast.runtime.processes import Done
 __all__ = [
     "ask", "attempt", "confirm", "do", "flight", "here", "no_return", "parallel", "postflight",
     "preflight", "progress", "require", "save", "saved", "secret", "sh", "sleep", "sleep_until",
-    "stage", "step", "token", "wait_for", "workflow",
+    "stage", "step", "token", "wait_for", "window", "workflow",
 ]  # fmt: skip
 
 R = TypeVar("R")
@@ -141,6 +141,12 @@ async def no_return(reason: str) -> None:
     """Say that from here on the run cannot be rolled back; see `holdfast.no_return`."""
     frame = place("no_return")
     await drive(point_program(frame, reason), AsyncPerformer(frame.life))
+
+
+async def window(spec: str) -> None:
+    """Wait until it is inside a window; see `holdfast.window`."""
+    frame = place("window")
+    await drive(verbs.window_program(frame, spec), AsyncPerformer(frame.life))
 
 
 async def confirm(

@@ -23,7 +23,7 @@ from holdfast.flow.point import no_return
 from holdfast.flow.questions import ask, confirm
 from holdfast.flow.running import Outcome
 from holdfast.flow.scopes import flight, parallel, preflight, stage
-from holdfast.flow.verbs import do, require, sleep, wait_for
+from holdfast.flow.verbs import do, require, sleep, wait_for, window
 from holdfast.flow.workflows import Workflow, workflow
 from holdfast.model.facts import (
     Fact,
@@ -65,15 +65,16 @@ class Scene:
     def __init__(self) -> None:
         self.store, self.clock = MemoryStore(), JumpClock(AT)
         self.workflow: Workflow[..., Any] | None = None
+        self.patience_s: float | None = None
 
     def start(self, workflow: Workflow[..., Any], **params: object) -> Outcome:
         self.workflow = workflow
-        setting = Setting(self.store, self.clock, Away(), ADA)
+        setting = Setting(self.store, self.clock, Away(), ADA, patience_s=self.patience_s)
         return start(setting, workflow, params, id=RUN)
 
     def resume(self, workflow: Workflow[..., Any], **options: Any) -> Outcome:
         self.workflow = workflow
-        setting = Setting(self.store, self.clock, Away(), BEN)
+        setting = Setting(self.store, self.clock, Away(), BEN, patience_s=self.patience_s)
         return resume(setting, RUN, workflow, **options)
 
     def rollback(self, workflow: Workflow[..., Any], **options: Any) -> Outcome:
@@ -305,6 +306,28 @@ def rolled(scene: Scene) -> None:
     scene.rollback(main)
 
 
+def waited(scene: Scene) -> None:
+    """A closed window and a sleep, each left to a later life; a question that would expire."""
+
+    @workflow(name="waited")
+    def main() -> str:
+        window("Mon,Tue 09:00-16:00 UTC, !2026-11-23")
+        sleep("1d")
+        confirm("go on?", expires="1h")
+        return "waited"
+
+    scene.patience_s = 0.0
+    scene.start(main)
+    scene.clock.jump(4 * 86_400)
+    scene.resume(main)
+    scene.clock.jump(5 * 86_400 + 36_000)
+    scene.resume(main)
+    scene.clock.jump(86_400)
+    scene.resume(main)
+    holds.answer(scene.store, RUN, scene.clock, BEN, "approve")
+    scene.resume(main)
+
+
 RUNS: dict[str, Callable[[Scene], None]] = {
     scene.__name__: scene
     for scene in (
@@ -318,6 +341,7 @@ RUNS: dict[str, Callable[[Scene], None]] = {
         earned,
         borrowed,
         rolled,
+        waited,
     )
 }
 

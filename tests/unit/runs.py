@@ -76,7 +76,7 @@ class Runs:
         self, workflow: Workflow[..., Any], params: dict[str, Any] | None = None, **more: Any
     ) -> Outcome:
         """Run one life under the id "r"; options of a Setting may be given too."""
-        names = ("person", "budget_s", "listeners", "store", "by")
+        names = ("person", "budget_s", "patience_s", "listeners", "store", "by")
         changed = {name: more.pop(name) for name in names if name in more}
         more.setdefault("id", "r")
         return start(replace(self.setting, **changed), workflow, params or {}, **more)

@@ -226,7 +226,7 @@ def test_a_wait_survives_the_process(runs: Runs) -> None:
         return do("stumble", fail_until, 2, retry=Retry(attempts=2, first="1h", most="1h"))
 
     runs.start(flow, budget_s=1)
-    assert ("stopped", "waiting") == (runs.row.status, runs.step("stumble").status)
+    assert ("waiting", "waiting") == (runs.row.status, runs.step("stumble").status)
     due = runs.step("stumble").next_at
     runs.start(flow)
     started = runs.facts(StepStarted)[-1]

@@ -83,7 +83,8 @@ def test_show_has_the_promised_shape(world):
 
     assert ["version", "run", "steps", "holds", "debts", "batches"] == list(shown)
     assert (
-        "id workflow target status mode params result error started_at ended_at started_by owner"
+        "id workflow target status mode params result error started_at ended_at started_by owner "
+        "due_at"
     ).split() == list(shown["run"])
     assert (
         "key label stage status attempts result error started_at ended_at decided_by"

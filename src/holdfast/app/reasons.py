@@ -312,6 +312,7 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
     does = {
         "failed": "retry what failed, and go on",
         "queued": "take it up",
+        "waiting": "wait for it here, and go on",
     }.get(view.status, "go on")
     if ledger.is_going_back:
         does = "go on undoing"
@@ -321,6 +322,8 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
         is_edited = kinds == {"drift"}
         does = f"go on, once {'the script is put back' if is_edited else 'that is answered'}"
     yield Next(("resume", run), does)
+    if goes_on_by_itself(view):
+        yield Next(("resume", "--due"), "every run whose time has come goes on: for cron")
     if failed is not None and not failed.is_undone:
         for key in failed.failures[:1]:
             yield Next(("log", run, key), "what the failed step wrote")
@@ -342,6 +345,14 @@ def _ways_back(view: RunView) -> Iterator[Next]:
         yield Next(("cancel", run, "--abandon", "-m", "REASON"), "end it, and leave what it owes")
     else:
         yield Next(("cancel", run, "-m", "REASON"), "end it for good")
+
+
+def goes_on_by_itself(view: RunView) -> bool:
+    """Whether `resume --due` takes the run up, now or when its time has come."""
+    if view.state.stop is not None:
+        return False
+    is_answered = view.status == "on_hold" and not view.state.open_holds
+    return view.status == "waiting" or is_answered
 
 
 def _colon(text: str) -> str:

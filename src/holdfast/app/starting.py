@@ -9,12 +9,14 @@ from os import urandom
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast.app.due import judged
 from holdfast.app.finding import find_run
 from holdfast.app.going_back import rollback_of, settling_of
 from holdfast.app.loading import load_workflow
 from holdfast.app.planning import steps_ahead
 from holdfast.app.targets import on_target
 from holdfast.app.terms import check_guard, target_params, terms_for
+from holdfast.app.views import status_of
 from holdfast.engine.spec import Ahead, nothing_ahead
 from holdfast.errors import RunLocked, UsageError
 from holdfast.flow.errands import Errand
@@ -52,6 +54,7 @@ class Setting:
 
     `tell` hears what a person should know that is no fact of the run. `begins` is told the run's
     id and state when this process owns it, before anything of it runs. `budget_s` is `--for`.
+    `patience_s` is how long it may spend in waits before it leaves them to a later life.
     `telling` tells people who are not there; None tells nobody, and costs nothing.
     """
 
@@ -67,6 +70,7 @@ class Setting:
     performers: Performers = Performer
     inventory: Inventory = NO_INVENTORY
     telling: Telling | None = None
+    patience_s: float | None = None
 
 
 def start(
@@ -127,21 +131,31 @@ def resume(
     accept_drift: bool = False,
     mode: str | None = None,
     steal: str | None = None,
+    if_due: bool = False,
 ) -> Outcome:
     """Go on with a run, also after a stop or pause, and return how it stands then.
 
     `file` is where the script is now, when it moved, or the workflow itself. `accept_drift`
     accepts exactly the difference that the run holds on; without such a hold it changes nothing.
+    With `if_due` only a run goes on that needs no person, and no stop or pause is lifted: else
+    nothing is changed. Raises RunLocked when another process took it up meanwhile.
     """
     _check("mode", mode, MODES)
     row = find_run(setting.store, run)
     journal = Journal(setting.store, row.id)
     if journal.refresh().is_finished:
         return _report(journal)
+    if if_due:
+        verdict = judged(setting.store, row, journal.state, setting.clock.now())
+        if not verdict.is_due:
+            return Outcome(status_of(row), None, row.id, verdict.exit_code, verdict.why)
     workflow = workflow_of(row, file)
     if accept_drift:
         _accept_drift(setting, journal)
-    return _live(setting, workflow, journal, resumed=True, mode=mode or "", steal=steal)
+    return _live(
+        setting, workflow, journal, resumed=not if_due, mode=mode or "", steal=steal,
+        epoch=row.epoch if if_due else None,
+    )  # fmt: skip
 
 
 def rollback(
@@ -208,6 +222,7 @@ def _live(
     steal: str | None = None,
     stole: str = "",
     errand: Errand | None = None,
+    epoch: int | None = None,
 ) -> Outcome:
     rolling = journal.state.ledger.rolling
     if errand is None and rolling is not None:
@@ -219,17 +234,10 @@ def _live(
         setting.inventory, workflow, state.target, mode or state.given_mode, state.given_ask
     )
     kind: ErrandKind = "" if errand is None else errand.kind
-    claim = Claim(setting.by, VERSION, resumed, file, mode, terms, stole, setting.lease_s, kind)
-    if stole:
-        setting.tell(stole)
-
-    def taken() -> Journal:
-        return take(journal, claim, setting.clock, setting.tell)
-
-    _, freed = on_target(setting.store, setting.clock, setting.by, steal, taken)
-    if freed:
-        setting.tell(freed)
-    setting.begins(journal.run, journal.state)
+    claim = Claim(
+        setting.by, VERSION, resumed, file, mode, terms, stole, setting.lease_s, kind, epoch
+    )
+    _take_up(setting, journal, claim, steal)
     created = journal.state.created
     assert created is not None
     params = {name: decode(value, workflow.types) for name, value in created.params.items()}
@@ -249,12 +257,27 @@ def _live(
             # Whoever is told elsewhere does not wait for a terminal that is held up.
             (*listeners, *setting.listeners),
             budget_s=setting.budget_s,
+            patience_s=setting.patience_s,
             lease_s=setting.lease_s,
             performers=setting.performers,
             ahead=ahead,
             inventory=setting.inventory,
             errand=errand,
         )
+
+
+def _take_up(setting: Setting, journal: Journal, claim: Claim, steal: str | None) -> None:
+    """Become the run's owner, and let the front-end know. Raises RunLocked and TargetLocked."""
+    if claim.stole:
+        setting.tell(claim.stole)
+
+    def taken() -> Journal:
+        return take(journal, claim, setting.clock, setting.tell)
+
+    _, freed = on_target(setting.store, setting.clock, setting.by, steal, taken)
+    if freed:
+        setting.tell(freed)
+    setting.begins(journal.run, journal.state)
 
 
 def _created(

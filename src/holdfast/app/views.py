@@ -275,6 +275,7 @@ def _row_json(row: RunRow) -> dict[str, Json]:
         "ended_at": time_json(row.ended_at),
         "started_by": row.started_by,
         "owner": owner_json(row.owner),
+        "due_at": time_json(row.due_at),
     }
 
 

@@ -14,7 +14,7 @@ from holdfast.version import VERSION
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Run": {
         "run": ("running", "Start a workflow, or go on with the run of that --id."),
-        "resume": ("running", "Go on with a run, also after a stop, a failure or a crash."),
+        "resume": ("resuming", "Go on with a run, also after a stop, a failure or a crash."),
         "plan": ("planning", "What a run would do, without doing it."),
         "demo": ("demo", "Kill a small run in the middle and count what was lost: nothing."),
     },

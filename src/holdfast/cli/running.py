@@ -1,4 +1,4 @@
-"""`holdfast run` and `holdfast resume`, and the same front door for a script of its own."""
+"""`holdfast run`, the same front door for a script of its own, and a life of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from holdfast.app.loading import LOADING, load_workflow
-from holdfast.app.starting import Setting, resume, start
+from holdfast.app.starting import Setting, start
 from holdfast.app.views import RunView, look, view_of
 from holdfast.cli.ending import ending
 from holdfast.cli.failing import guarded, say
@@ -41,12 +41,14 @@ PARAMS_FILE_BYTES_MAX = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """How a command lives through a run: who answers, how progress looks, how long it may take."""
+    """How a command lives through a run: who answers, how progress looks, how long it may take,
+    and how much of that in waits."""
 
     no_input: bool = False
     wait: bool = False
     plain: bool = False
     budget_s: float | None = None
+    patience_s: float | None = None
 
 
 # --- the options ------------------------------------------------------------------------------
@@ -81,14 +83,14 @@ def presence_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return gathered
 
 
-_MODE = click.option("--mode", type=click.Choice(MODES), help="Whether steps ask for a yes.")
+mode_option = click.option("--mode", type=click.Choice(MODES), help="Whether steps ask for a yes.")
 
 
 def parameter_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the workflow's parameters, the target, the mode and what a yes covers."""
     for option in (
         click.option("--ask", type=click.Choice(ASKS), help="How much one yes covers."),
-        _MODE,
+        mode_option,
         click.option("--target", metavar="T", help="What the run acts on."),
         click.option(
             "--params", "params_file", metavar="FILE", help="A JSON file with the parameters."
@@ -203,36 +205,6 @@ def run_command(
     )
 
 
-@click.command("resume")
-@click.argument("run")
-@click.argument("file", required=False, metavar="[FILE]")
-@click.option("--accept-drift", is_flag=True, help="Accept the difference that was shown.")
-@_MODE
-@steal_options
-@presence_options
-@store_options
-def resume_command(
-    common: Common,
-    run: str,
-    file: str | None,
-    accept_drift: bool,
-    mode: str | None,
-    steal: str | None,
-    presence: Presence,
-) -> None:
-    """Go on with a run, also after a stop, a failure or a crash.
-
-    Give FILE when the script has moved. What ended the run as a failure is tried again.
-    """
-    live_through(
-        common,
-        presence,
-        lambda setting: resume(
-            setting, run, file, accept_drift=accept_drift, mode=mode, steal=steal
-        ),
-    )
-
-
 def run_command_for(workflow: Workflow[..., Any]) -> NoReturn:
     """Be the command line of a script that ends in `holdfast.main(workflow)`; exits."""
     if LOADING:
@@ -332,6 +304,7 @@ def _lived(
     setting = Setting(
         store, clock, person, by, (progress,), progress.note, begun, presence.budget_s,
         common.lease_s, inventory=common.inventory, telling=telling,
+        patience_s=presence.patience_s,
     )  # fmt: skip
     try:
         with _stdout_for_the_result():

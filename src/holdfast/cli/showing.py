@@ -49,7 +49,7 @@ def list_lines(rows: Sequence[RunRow], paper: Paper, now: datetime) -> Iterator[
     cells = [
         (
             safe(row.id),
-            status_words(status_of(row)),
+            _standing(row),
             safe(row.workflow),
             safe(row.target or "-"),
             since(row.started_at, now),
@@ -66,6 +66,13 @@ def list_lines(rows: Sequence[RunRow], paper: Paper, now: datetime) -> Iterator[
     # By, target and workflow give way, in this order.
     give_way = ((5, 0), (3, 6), (2, 8), (4, 0), (3, 0))
     yield from table_lines(heads, cells, paper, give_way, painted)
+
+
+def _standing(row: RunRow) -> str:
+    """Return a run's status, and until when it waits."""
+    status = status_of(row)
+    until = f" until {when(row.due_at)}" if status == "waiting" and row.due_at else ""
+    return status_words(status) + until
 
 
 # --- one run ----------------------------------------------------------------------------------
@@ -99,6 +106,8 @@ def head_lines(view: RunView, paper: Paper, now: datetime) -> Iterator[str]:
         lines["ended" if is_end else "left"] = (
             f"{ago(row.ended_at, now)}, after {took(row.started_at, row.ended_at)}"
         )
+    if row.due_at is not None and state.stop is None:
+        lines["due"] = f"{ago(row.due_at, now)}; `resume --due` takes it up then"
     if row.owner is not None:
         lines["owner"] = _owner(view)
     if len(state.lives) > 1:

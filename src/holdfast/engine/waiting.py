@@ -23,6 +23,7 @@ from holdfast.errors import StepFailed
 from holdfast.model.codec import Unrecordable, encode
 from holdfast.model.facts import AttemptFailed, Spilled, StepSucceeded, TimerSet
 from holdfast.model.json import Json
+from holdfast.model.keys import scope_of
 from holdfast.model.state import RunState, StepState
 
 
@@ -43,6 +44,49 @@ def sleep(call: Call, until: Callable[[datetime], datetime]) -> Program[None]:
         yield from pause(step.next_at)  # A person may end it before.
     if not step.is_finished:
         yield from record(StepSucceeded((yield from now()), call.key))
+
+
+def window(call: Call, opens: Callable[[datetime], datetime]) -> Program[None]:
+    """Return once the time is inside a window; `opens` tells when it next is, from a moment on.
+
+    A life that comes when the window has closed again waits for the next opening, and so does
+    one that finds that nothing was finished since it passed through. A person may end the wait:
+    with `retry` at once, with `done` or `skip` for every later life.
+    """
+    state, step = yield from reached(call)
+    if step is None:
+        yield from drift.before_new(call)
+    elif step.is_finished and not _is_to_be_asked_anew(state, step):
+        yield from drift.of_inputs(call, step)
+        return
+    outdated = 0 if step is None else step.ended_seq
+    while True:
+        at = yield from now()
+        step = state.steps.get(call.key)
+        if step is not None and step.is_finished and step.ended_seq > outdated:
+            return
+        moment = opens(at)
+        if step is None or step.is_finished:
+            yield from record_at_boundary(_timer(call, at, moment))
+        elif step.next_at is None or moment <= at:
+            yield from record(StepSucceeded(at, call.key))
+        elif step.next_at != moment:
+            yield from record_at_boundary(_timer(call, at, moment))
+        else:
+            yield from pause(moment)
+
+
+def _is_to_be_asked_anew(state: RunState, step: StepState) -> bool:
+    """Whether an earlier life passed through a window and finished nothing of what it guards:
+    whatever comes after it in its scope."""
+    if step.status != "succeeded":
+        return False  # A person said so.
+    scope = scope_of(step.key)
+    inside = f"{scope}/" if scope else ""
+    return not any(
+        later.is_finished and later.ended_seq > step.ended_seq and later.key.startswith(inside)
+        for later in reversed(state.steps.values())
+    )
 
 
 def wait_for(call: Call, every_s: float, timeout_s: float | None) -> Program[Json | Spilled]:

@@ -35,9 +35,9 @@ from holdfast.runtime.life import (
     Life,
     Listener,
     Performers,
-    exit_code_of,
 )
 from holdfast.runtime.ownership import LEASE_S
+from holdfast.runtime.resting import exit_code_of
 from holdfast.runtime.signals import Signals
 from holdfast.runtime.takeover import Heartbeat
 
@@ -54,6 +54,7 @@ def live(
     listeners: Sequence[Listener] = (),
     *,
     budget_s: float | None = None,
+    patience_s: float | None = None,
     lease_s: float = LEASE_S,
     performers: Performers = Performer,
     ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead,
@@ -67,7 +68,7 @@ def live(
     Never raises for what the script or the store does: that is in the outcome, and recorded.
     On return the run is given back, and everything it says is durable.
     """
-    life = Life(journal, clock, person, performers, budget_s=budget_s)
+    life = Life(journal, clock, person, performers, budget_s=budget_s, patience_s=patience_s)
     life.params, life.ahead, life.inventory = params, ahead, inventory
     if listeners:
         life.listeners.extend(listeners)

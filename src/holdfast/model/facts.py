@@ -126,12 +126,17 @@ class RunFailed:
 
 @dataclass(frozen=True, slots=True)
 class RunStopped:
-    """The life ended in order, with the run unfinished: see `kind`."""
+    """The life ended in order, with the run unfinished: see `kind`.
+
+    `due_at` is when the run can go on without a person: a wait is over then, or a question has
+    expired. A stop, a pause and Ctrl-C have none.
+    """
 
     at: datetime
     kind: StopKind
     reason: str
     exit_code: int
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

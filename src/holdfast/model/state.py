@@ -17,7 +17,7 @@ from holdfast.model.holds import Holds, HoldState
 from holdfast.model.json import Json
 from holdfast.model.keys import scope_of
 from holdfast.model.standing import ScopeState, StepState
-from holdfast.model.status import FINISHED, RunStatus, StepStatus, glance
+from holdfast.model.status import FINISHED, GLANCED, RunStatus, StepStatus, glance
 from holdfast.model.terms import AUTO, Terms
 from holdfast.model.undoing import FOLD as _UNDO_FOLD
 from holdfast.model.undoing import Ledger, is_giving_back, is_inside, take_up_failures
@@ -114,7 +114,7 @@ class RunState:
         """Fold in the next fact of the journal."""
         self.seq += 1
         _FOLD[type(fact)](self, fact)
-        if type(fact) in _CHANGES_STATUS:
+        if type(fact) in GLANCED:
             change = glance(fact)
             if change.status is not None:
                 self.status = change.status
@@ -314,6 +314,9 @@ class RunState:
         if step is None:
             step = self.steps[fact.key] = StepState(fact.key, started_at=fact.at)
             step.started_seq, step.epoch = self.seq, self.epoch
+        if step.is_finished:  # A window that has to be open once more.
+            self._begin_anew(step)
+            self._forget_member(fact.key)
         step.status, step.next_at, step.label = "waiting", fact.until, fact.label or step.label
         step.inputs, step.shown, step.location = fact.inputs, fact.shown, fact.location
         self.holds.spend(fact.key, self.epoch)
@@ -364,10 +367,6 @@ def _terms_of(mode: str) -> Terms:
 
 AUTO_REST = "auto for the rest of this run"
 """The value of an approval that also covers every later step of the run."""
-_CHANGES_STATUS = frozenset(
-    (f.RunCreated, f.LifeStarted, f.RunSucceeded, f.RunFailed, f.RunStopped, f.RunCancelled,
-     f.RolledBack)
-)  # fmt: skip
 _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     f.RunCreated: RunState._created,
     f.LifeStarted: RunState._life_started,

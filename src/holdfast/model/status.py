@@ -89,10 +89,12 @@ _CHANGES: Final[dict[type[Fact], Callable[[Any], Glance]]] = {
     RunFailed: lambda fact: Glance(
         "failed", ended_at=fact.at, frees="now" if fact.is_undone else "no"
     ),
-    RunStopped: lambda fact: Glance(_STOPPED[fact.kind], ended_at=fact.at),
+    RunStopped: lambda fact: Glance(_STOPPED[fact.kind], ended_at=fact.at, due_at=fact.due_at),
     RunCancelled: lambda fact: Glance("cancelled", ended_at=fact.at, frees="unowned"),
     LockStolen: lambda fact: Glance(frees="now"),
     RolledBack: lambda fact: Glance(
         "stopped" if fact.to else "rolled_back", ended_at=fact.at, frees="no" if fact.to else "now"
     ),
 }
+GLANCED: Final = frozenset(_CHANGES)
+"""The facts that change a run's row."""

@@ -184,9 +184,11 @@ class Store(Protocol):
         status: str | None = None,
         target: str | None = None,
         workflow: str | None = None,
+        due_by: datetime | None = None,
         limit: int | None = None,
     ) -> Sequence[RunRow]:
-        """Return matching runs, the one created last first; at most `limit` of them."""
+        """Return matching runs, the one created last first; at most `limit` of them. With
+        `due_by`, only those whose `due_at` is not after it."""
 
     def holder(self, target: str) -> str | None:
         """Return the run that has the target's lock, or None."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakSet
@@ -21,6 +22,7 @@ from holdfast.engine.effects import (
     Wait,
 )
 from holdfast.errors import Leaving
+from holdfast.runtime import lanes
 from holdfast.runtime.calling import SLICE_S, monotonic_at
 from holdfast.runtime.life import Life
 from holdfast.runtime.replay import refuse_new
@@ -31,14 +33,15 @@ T = TypeVar("T")
 async def drive(program: Program[T], perform: AsyncPerformer) -> T:
     """Run `program` to its end, awaiting `perform` for each effect."""
     try:
-        effect = next(program)
-        while True:
-            try:
-                answer = await perform(effect)
-            except Exception as error:
-                effect = program.throw(error)
-            else:
-                effect = program.send(answer)
+        with perform.lanes.within():
+            effect = next(program)
+            while True:
+                try:
+                    answer = await perform(effect)
+                except Exception as error:
+                    effect = program.throw(error)
+                else:
+                    effect = program.send(answer)
     except StopIteration as end:
         result: T = end.value
         return result
@@ -54,7 +57,9 @@ class AsyncPerformer:
         self._life, self._is_last = life, is_last
         self._blocking = life.performer()
         self._replays = life.replays_here()
+        self.lanes = life.lanes
         self._flying: dict[asyncio.Task[Outcome | Leaving], str] = {}
+        self._lane_of: dict[str, int] = {}
         self._left: Leaving | None = None
         self._flight: asyncio.Future[None] | None = None
 
@@ -64,9 +69,11 @@ class AsyncPerformer:
         match effect:
             case Submit(ticket, call):
                 self._begin_flight()
-                self._flying[asyncio.create_task(_landing_of(call))] = ticket
+                lane = self._lane_of[ticket] = self.lanes.open()
+                self._flying[asyncio.create_task(_landing_of(call, lane))] = ticket
                 return None
             case Wait(until, True):
+                self._end_lanes(self._lane_of)
                 await self._wait_without_calls(until)
                 return {}
             case Wait(until):
@@ -102,17 +109,25 @@ class AsyncPerformer:
 
     async def _wait(self, until: datetime | None) -> Landed:
         try:
-            return await self._landing(until)
+            if not self._flying:
+                await self._wait_without_calls(until)
+                return {}
+            with self.lanes.waiting():
+                landed = await self._landing(until)
         except asyncio.CancelledError:
             # Whoever awaited the step was cancelled: its body goes with it.
             for task in self._flying:
                 task.cancel()
             raise
+        self._end_lanes(landed)
+        return landed
+
+    def _end_lanes(self, tickets: Iterable[str]) -> None:
+        """Say so of calls that have landed, or that are waited for no more."""
+        for ticket in list(tickets):
+            self.lanes.end(self._lane_of.pop(ticket))
 
     async def _landing(self, until: datetime | None) -> Landed:
-        if not self._flying:
-            await self._wait_without_calls(until)
-            return {}
         ends_at = monotonic_at(self._life.clock, until)
         while self._flying:
             left = SLICE_S
@@ -149,14 +164,14 @@ class AsyncPerformer:
             await asyncio.to_thread(self._life.wait_for_person)
             return
         foreign = self._life.journal.foreign
-        while True:
-            self._life.raise_if_due()
-            self._raise_if_over()
-            left = (until - self._life.clock.now()).total_seconds()
-            if left <= 0 or self._life.journal.foreign != foreign:
-                return
-            await asyncio.sleep(self._life.clock.wait_s(min(left, SLICE_S)))
-            await asyncio.to_thread(self._life.look_for_requests)
+        with self.lanes.waiting(until):
+            while True:
+                left = self._life.left_of(until)
+                self._raise_if_over()
+                if left <= 0 or self._life.journal.foreign != foreign:
+                    return
+                await asyncio.sleep(self._life.clock.wait_s(left))
+                await asyncio.to_thread(self._life.look_for_requests)
 
 
 _FLIGHTS: WeakKeyDictionary[Life, set[asyncio.Future[None]]] = WeakKeyDictionary()
@@ -178,8 +193,9 @@ async def land(life: Life) -> None:
         await asyncio.wait(set(flights), timeout=SLICE_S)
 
 
-async def _landing_of(call: Call) -> Outcome | Leaving:
+async def _landing_of(call: Call, lane: int) -> Outcome | Leaving:
     """Make `call`, in a thread when it is not async, and return what came of it."""
+    lanes.enter(lane)
     try:
         if inspect.iscoroutinefunction(call):
             return Returned(await call())

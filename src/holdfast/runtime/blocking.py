@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextvars import copy_context
 from datetime import datetime
 from queue import Empty, SimpleQueue
@@ -19,6 +20,7 @@ from holdfast.engine.effects import (
     Wait,
 )
 from holdfast.errors import Leaving
+from holdfast.runtime import lanes
 from holdfast.runtime.calling import SLICE_S, landing_of, monotonic_at
 from holdfast.runtime.life import Life
 
@@ -29,13 +31,14 @@ _NONE: set[str] = set()
 class Performer:
     """Answers the effects of one program for one life."""
 
-    __slots__ = ("_flying", "_landed", "_left", "_life", "_queue")
+    __slots__ = ("_flying", "_landed", "_lanes", "_left", "_life", "_queue")
 
     def __init__(self, life: Life) -> None:
         self._life = life
         self._landed: dict[str, Outcome] = {}
         self._queue: SimpleQueue[tuple[str, Outcome | BaseException]] | None = None
         self._flying: set[str] = _NONE
+        self._lanes: dict[str, int] = {}
         self._left: Leaving | None = None
 
     def __call__(self, effect: Effect) -> object:
@@ -62,6 +65,8 @@ class Performer:
         queue = self._queue
         context = copy_context()
         self._flying.add(ticket)
+        lane = self._lanes[ticket] = self._life.lanes.open()
+        context.run(lanes.enter, lane)
         # A daemon: a body that was given up on must not keep the process from ending.
         Thread(
             target=lambda: queue.put((ticket, context.run(landing_of, call))),
@@ -72,14 +77,25 @@ class Performer:
     def _wait(self, effect: Wait) -> Landed:
         if effect.idle or not self._landed:
             until = effect.until
+            if effect.idle and self._lanes:
+                self._end_lanes(self._lanes)
             if self._queue is not None and self._flying and not effect.idle:
-                self._wait_for_threads(until)
+                with self._life.lanes.waiting():
+                    self._wait_for_threads(until)
+                self._end_lanes(self._landed)
             elif until is not None:
                 self._life.wait_until(until)
             else:
                 self._life.wait_for_person()
         landed, self._landed = self._landed, {}
         return landed
+
+    def _end_lanes(self, tickets: Iterable[str]) -> None:
+        """Say so of calls that have landed, or that are waited for no more."""
+        for ticket in list(tickets):
+            lane = self._lanes.pop(ticket, None)
+            if lane is not None:
+                self._life.lanes.end(lane)
 
     def _wait_for_threads(self, until: datetime | None) -> None:
         """Wait for one thread to land. When one of them left, wait for the others to reach

@@ -53,7 +53,8 @@ class DryLife(Life):
     undoes = False
 
     def __init__(self, journal: DryJournal, clock: Clock) -> None:
-        super().__init__(journal, clock, _Everybody(), DryPerformer)
+        self.ahead_of_time = _Forward(clock)
+        super().__init__(journal, self.ahead_of_time, _Everybody(), DryPerformer)
 
     def run_body(self, call: Call) -> Outcome:
         return outcome_of(call)
@@ -66,6 +67,26 @@ class DryLife(Life):
 
     def look_for_requests(self) -> None:
         return None
+
+
+class _Forward:
+    """A clock that can be put forward: what a plan waits for has come."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._reached = clock, clock.now()
+
+    def now(self) -> datetime:
+        return max(self._clock.now(), self._reached)
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def wait_s(self, seconds: float) -> float:
+        return self._clock.wait_s(seconds)
+
+    def reach(self, moment: datetime) -> None:
+        """Let it be `moment` at least."""
+        self._reached = max(self._reached, moment)
 
 
 class _Everybody:
@@ -92,10 +113,12 @@ class _Everybody:
 class DryPerformer(Performer):
     """Answers effects for a plan: the bodies of steps give Unknown."""
 
-    __slots__ = ("_started",)
+    __slots__ = ("_clock", "_started")
 
     def __init__(self, life: Life) -> None:
+        assert isinstance(life, DryLife)
         super().__init__(life)
+        self._clock = life.ahead_of_time
         self._started: dict[str, StepStarted | TimerSet] = {}
 
     def __call__(self, effect: Effect) -> object:
@@ -108,7 +131,9 @@ class DryPerformer(Performer):
             case Submit(ticket, call):
                 self._landed[ticket] = self._outcome(ticket, call)
                 return None
-            case Wait() if not self._landed and not self._is_holding():
+            case Wait(until) if not self._landed and not self._is_holding():
+                if until is not None:
+                    self._clock.reach(until)
                 return {}
             case _:
                 return super().__call__(effect)

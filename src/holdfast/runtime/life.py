@@ -10,15 +10,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
 from holdfast.engine.effects import Call, Effect, Outcome, Record
 from holdfast.engine.spec import Ahead, nothing_ahead
 from holdfast.errors import Leaving, LostOwnership, StoreError, UsageError
-from holdfast.model.facts import Fact, HoldVoided, RunFailed, RunStopped, StopKind, StopRequested
+from holdfast.model.facts import Fact, RunFailed, RunStopped, StopRequested
 from holdfast.model.inventory import NO_INVENTORY, Target, expanded
-from holdfast.model.state import HoldState, RunState
+from holdfast.model.state import RunState
 from holdfast.model.trials import Trial
 from holdfast.model.undoing import is_giving_back
 from holdfast.ports.clock import Clock
@@ -28,20 +29,14 @@ from holdfast.runtime.afterwards import Afterwards
 from holdfast.runtime.calling import SLICE_S, outcome_of
 from holdfast.runtime.capture import Capture, Redactor
 from holdfast.runtime.journal import Journal
+from holdfast.runtime.lanes import Lanes
 from holdfast.runtime.processes import Groups
 from holdfast.runtime.replay import REPLAYING, walking
+from holdfast.runtime.resting import STOP_KINDS, rest_of
 from holdfast.runtime.trusting import trials_now
 
 HOLD_POLL_S = 0.25
 """How soon a waiting process sees an answer given elsewhere; the promise is one second."""
-STOP_KINDS: dict[str, StopKind] = {
-    "verb": "verb",
-    "signal": "signal",
-    "time": "time",
-    "park": "park",
-    "pause": "pause",
-}
-"""What may be recorded of a leaving; lost ownership and a lost store cannot be."""
 
 
 UNDONE, UNDO_FAILED = "undone", "undo_failed"
@@ -86,7 +81,9 @@ class Life:
         performers: Performers,
         *,
         budget_s: float | None = None,
+        patience_s: float | None = None,
     ) -> None:
+        """`budget_s` is what the life may take, `patience_s` what it may spend in waits."""
         assert journal.epoch is not None
         self._performers = performers
         self.journal, self.clock, self.person = journal, clock, person
@@ -97,6 +94,10 @@ class Life:
         self.capture: Capture | None = None
         self.listeners: list[Listener] = []
         self.leaving: Leaving | None = None
+        self.lanes = Lanes()
+        self._idle_until: datetime | None = None
+        self._soonest: datetime | None = None
+        self._patience_s = patience_s
         self.is_cut_off = False
         self.in_body = False
         self.afterwards = Afterwards()
@@ -170,6 +171,7 @@ class Life:
     def leave(self, reason: str, exit_code: int, kind: str) -> Leaving:
         """Set the flag that every recorded call raises from now on, and return it."""
         if self.leaving is None:
+            self._idle_until, self._soonest = self.lanes.idle_until(), self.lanes.soonest()
             self.leaving = Leaving(reason, exit_code, kind)
         return self.leaving
 
@@ -285,15 +287,38 @@ class Life:
 
     def wait_until(self, moment: datetime) -> None:
         """Return at `moment` by the wall clock, which may jump, or when another process decided
-        something; leave when asked to meanwhile."""
+        something; leave when asked to meanwhile, or when nothing here is worth the wait."""
         foreign = self.journal.foreign
-        while True:
-            self.raise_if_due()
-            left = (moment - self.clock.now()).total_seconds()
-            if left <= 0 or self.journal.foreign != foreign:
-                return
-            self.look_for_requests()
-            time.sleep(self.clock.wait_s(min(left, SLICE_S)))
+        with self.lanes.waiting(moment):
+            while True:
+                left = self.left_of(moment)
+                if left <= 0 or self.journal.foreign != foreign:
+                    return
+                self.look_for_requests()
+                time.sleep(self.clock.wait_s(left))
+
+    def left_of(self, moment: datetime) -> float:
+        """Return how long to sleep before the next look at a wait; 0 when it is over.
+
+        Raises Leaving when the run is to leave, and when every lane waits for longer than this
+        process may stay.
+        """
+        self.raise_if_due()
+        left = (moment - self.clock.now()).total_seconds()
+        if left > 0 and not (self._deadline is self._patience_s is None):
+            self._leave_if_long()
+        return min(left, SLICE_S)
+
+    def _leave_if_long(self) -> None:
+        until = self.lanes.idle_until()
+        if until is None:
+            return
+        left = (until - self.clock.now()).total_seconds()
+        late = self._deadline is not None and self.clock.monotonic() + left > self._deadline
+        if late or (self._patience_s is not None and left > self._patience_s):
+            raise self.leave(f"waits until {until:%Y-%m-%d %H:%M:%S} UTC", 75, "timer")
+        if self._patience_s is not None:
+            self._patience_s -= min(left, SLICE_S)
 
     def look_for_requests(self) -> None:
         """Fold in what others appended since the last look, and leave when it says so."""
@@ -331,10 +356,14 @@ class Life:
 
     def end_left(self, leaving: Leaving) -> None:
         """Record why the run left this process, where that can still be recorded."""
-        kind = STOP_KINDS.get(leaving.kind)
-        if kind is not None:
-            at = self.clock.now()
-            self._append_last(RunStopped(at, kind, leaving.reason, leaving.exit_code))
+        if leaving.kind in STOP_KINDS:
+            with suppress(StoreError):  # What is appended next meets the same trouble.
+                self.journal.refresh()
+        at = self.clock.now()
+        rest = rest_of(leaving, self.journal.state, at, self._idle_until, self._soonest)
+        if rest is not None:
+            kind, due_at = rest
+            self._append_last(RunStopped(at, kind, leaving.reason, leaving.exit_code, due_at))
 
     def end_failed(self, fact: RunFailed) -> None:
         self._append_last(fact)
@@ -360,20 +389,3 @@ class Life:
         except (StoreError, LostOwnership):
             # The next life finds this process gone, or the store's own error explains it.
             pass
-
-
-def exit_code_of(holds: list[HoldState]) -> int:
-    """Return the exit code of a run parked on these holds: the most pressing one's."""
-    return max((_HOLD_EXIT.get(hold.opened.kind, 3) for hold in holds), default=3)
-
-
-_HOLD_EXIT = {"in_doubt": 6, "gate": 4, "budget": 4}
-
-
-def stale_holds(state: RunState, at: datetime) -> tuple[HoldVoided, ...]:
-    """Return facts that void the drift holds nobody answered: the script is read anew."""
-    return tuple(
-        HoldVoided(at, hold.opened.id, "the script is read anew")
-        for hold in state.open_holds
-        if hold.opened.kind == "drift"
-    )

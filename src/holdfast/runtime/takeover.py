@@ -16,8 +16,8 @@ from holdfast.model.undo_facts import Errand
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.life import stale_holds
 from holdfast.runtime.ownership import LEASE_S, judge, liveness, this_process
+from holdfast.runtime.resting import stale_holds
 
 CLAIM_TRIES_MAX = 100
 WATCH_EVERY_S = 1.0
@@ -27,7 +27,10 @@ _SignOfLife: TypeAlias = tuple[Owner | None, float | None]
 @dataclass(frozen=True, slots=True)
 class Claim:
     """How a process takes a run up: for whom, on what terms, from whom its target came, and for
-    what if not to go on."""
+    what if not to go on.
+
+    With `epoch` only the very run that was looked at: nobody has taken it up since.
+    """
 
     by: Who
     version: str
@@ -38,6 +41,7 @@ class Claim:
     stole: str = ""
     lease_s: float = LEASE_S
     errand: Errand = ""
+    epoch: int | None = None
 
 
 def take(journal: Journal, claim: Claim, clock: Clock, tell: Callable[[str], None]) -> Journal:
@@ -54,6 +58,8 @@ def take(journal: Journal, claim: Claim, clock: Clock, tell: Callable[[str], Non
         row = store.row(run)
         if row is None:
             raise UsageError(f"no run {run!r} in {store.url}; `holdfast list` shows what is there")
+        if claim.epoch not in (None, row.epoch):
+            raise RunLocked(f"run {run} was taken up by another process; nothing was changed")
         now = clock.monotonic()
         stands_still = watched is not None and watched[0] == _sign_of_life(row)
         silent_s = now - watched[1] if watched is not None and stands_still else 0.0

@@ -223,6 +223,7 @@ class MemoryStore:
         status: str | None = None,
         target: str | None = None,
         workflow: str | None = None,
+        due_by: datetime | None = None,
         limit: int | None = None,
     ) -> Sequence[RunRow]:
         with self._held() as disk:
@@ -234,6 +235,7 @@ class MemoryStore:
             and status in (None, row.status)
             and target in (None, row.target)
             and workflow in (None, row.workflow)
+            and (due_by is None or (row.due_at is not None and row.due_at <= due_by))
         ][:limit]
 
     def holder(self, target: str) -> str | None:

@@ -276,9 +276,10 @@ class SqliteStore:
         status: str | None = None,
         target: str | None = None,
         workflow: str | None = None,
+        due_by: datetime | None = None,
         limit: int | None = None,
     ) -> Sequence[RunRow]:
-        statement, values = sqlite_rows.select_runs(prefix, status, target, workflow, limit)
+        statement, values = sqlite_rows.select_runs(prefix, status, target, workflow, due_by, limit)
         found = self._database.read(
             lambda connection: connection.execute(statement, values).fetchall()
         )

@@ -244,7 +244,12 @@ def target_of(connection: sqlite3.Connection, run: str) -> str | None:
 
 
 def select_runs(
-    prefix: str, status: str | None, target: str | None, workflow: str | None, limit: int | None
+    prefix: str,
+    status: str | None,
+    target: str | None,
+    workflow: str | None,
+    due_by: datetime | None,
+    limit: int | None,
 ) -> tuple[str, list[Any]]:
     """Return the statement for runs that match, newest first, and its values."""
     wanted = {"status": status, "target": target, "workflow": workflow}
@@ -253,6 +258,10 @@ def select_runs(
     if prefix:
         terms.append("id >= ? AND id < ?")
         values += [prefix, prefix + "\U0010ffff"]
+    if due_by is not None:
+        # Without its last letter the text of a time sorts as the time does, with a fraction or not.
+        terms.append("rtrim(due_at, 'Z') <= ?")
+        values.append(dump_time(due_by).rstrip("Z"))
     where = f" WHERE {' AND '.join(terms)}" if terms else ""
     values.append(-1 if limit is None else limit)
     return f"SELECT {_RUN_COLUMNS} FROM run{where} ORDER BY number DESC LIMIT ?", values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,30 @@ class Rows(Opens):
         assert ["ab", "aa"] == ids(target="t1")
         assert ["a%", "ba", "aa"] == ids(workflow="x")
         assert ["aa"] == ids(workflow="x", target="t1", status="queued", prefix="a", limit=5)
+        store.close()
+
+    def test_a_row_says_when_its_run_is_due(self, tmp_path: Path) -> None:
+        """What the last life left; to the microsecond, and nothing once the run lives again."""
+        store = self.open(tmp_path)
+        half = AT + timedelta(milliseconds=500)
+        for run, due_at in (("a", AT), ("b", half), ("c", AT + timedelta(days=1)), ("d", None)):
+            owned(store, run)
+            stopped = RunStopped(AT, "timer", "waits", 75, due_at)
+            store.append(run, [stopped], after=2, epoch=1)
+
+        def due(by: datetime) -> list[str]:
+            return [row.id for row in store.rows(status="waiting", due_by=by)]
+
+        assert [] == due(AT - timedelta(microseconds=1))
+        assert ["a"] == due(AT)
+        assert ["a"] == due(half - timedelta(microseconds=1))
+        assert ["b", "a"] == due(half)
+        assert ["c", "b", "a"] == due(AT + timedelta(days=2))
+        assert [] == [row.id for row in store.rows(status="failed", due_by=half)]
+        row = store.row("b")
+        assert row is not None and ("waiting", half) == (row.status, row.due_at)
+        store.claim("b", life_started(2), after=3, expected_epoch=1)
+        assert ["a"] == [row.id for row in store.rows(due_by=half)]
         store.close()
 
     def test_a_removed_run_is_forgotten(self, tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""Which runs can go on without a person: their time has come, or their questions are answered.
+
+What a person stopped or paused is theirs, a failed run too, and so is one whose process died:
+nothing here guesses that it should go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from holdfast.app.views import owner_is, process_named, status_of
+from holdfast.app.wording import stands
+from holdfast.errors import StoreCorrupt
+from holdfast.model.state import RunState
+from holdfast.ports.store import RunRow, Store
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.resting import exit_code_of
+
+PATIENCE_S: Final = 10.0
+"""What a run that is taken up because it was due may spend in waits, before it leaves them to
+the next time: several runs are taken up one after another, and others should not wait for it."""
+EXIT_PERSON: Final = 3
+EXIT_LATER: Final = 75
+_EXIT_OF: Final = {"failed": 1, "queued": EXIT_LATER, "running": 5}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a run can go on now without a person, and why (not); `exit_code` goes with a no."""
+
+    is_due: bool
+    why: str
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A run that can go on, and why it can."""
+
+    row: RunRow
+    why: str
+
+
+def due_runs(store: Store, at: datetime) -> list[Due]:
+    """Return the runs that can go on at a moment, the one that is due for longest first.
+
+    Only runs that wait or are on hold are read, however many others there are.
+    """
+    found = []
+    for row in (*store.rows(status="waiting", due_by=at), *store.rows(status="on_hold")):
+        try:
+            verdict = judged(store, row, Journal(store, row.id).refresh(), at)
+        except StoreCorrupt as problem:
+            # Whoever takes it up says so in order; it keeps no other from going on.
+            verdict = Verdict(True, str(problem))
+        if verdict.is_due:
+            found.append(Due(row, verdict.why))
+    return sorted(found, key=lambda due: due.row.due_at or due.row.ended_at or at)
+
+
+def interrupted_runs(store: Store) -> list[RunRow]:
+    """Return the runs whose process died: nobody but a person, or a worker, takes them up."""
+    return [row for row in store.rows(status="running") if status_of(row) == "interrupted"]
+
+
+def judged(store: Store, row: RunRow, state: RunState, at: datetime) -> Verdict:
+    """Return whether a run can go on at a moment without a person."""
+    if row.status not in ("waiting", "on_hold"):
+        status = status_of(row)
+        return Verdict(False, f"it {stands(status)}", _EXIT_OF.get(status, EXIT_PERSON))
+    for why in _in_the_way(store, row, state):
+        return Verdict(False, why, EXIT_PERSON)
+    if row.due_at is not None and row.due_at <= at:
+        return Verdict(True, f"its time came at {row.due_at:%Y-%m-%d %H:%M:%S} UTC")
+    holds = state.open_holds
+    if row.status == "on_hold" and not holds:
+        return Verdict(True, "what it asked is answered")
+    until = "" if row.due_at is None else f"until {row.due_at:%Y-%m-%d %H:%M:%S} UTC"
+    if holds:
+        asked = f"it waits for a person: {holds[0].opened.question}"
+        return Verdict(False, f"{asked} {until}".rstrip(), exit_code_of(holds))
+    return Verdict(False, f"it waits {until}".rstrip(), EXIT_LATER)
+
+
+def _in_the_way(store: Store, row: RunRow, state: RunState) -> Iterator[str]:
+    """Yield what keeps a run where it is, whatever the time."""
+    if row.owner is not None and owner_is(row) != "dead":
+        yield f"it is running in {process_named(row.owner)}"
+    if state.stop is not None:
+        yield f"it was {'paused' if state.stop.pause else 'stopped'} by {state.stop.by.name}"
+    if row.target is not None:
+        holder = store.holder(row.target)
+        if holder not in (None, row.id):
+            yield f"its target {row.target} is held by run {holder}"

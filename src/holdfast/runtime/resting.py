@@ -1,0 +1,76 @@
+"""How a run rests that left its process: of what kind that is, and when it can go on."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from holdfast.errors import Leaving
+from holdfast.model.facts import HoldVoided, StopKind
+from holdfast.model.state import HoldState, RunState
+
+STOP_KINDS: Final[dict[str, StopKind]] = {
+    "verb": "verb",
+    "signal": "signal",
+    "time": "time",
+    "park": "park",
+    "pause": "pause",
+    "timer": "timer",
+}
+"""What may be recorded of a leaving; lost ownership and a lost store cannot be."""
+BY_HAND: Final = 128 + signal.SIGINT
+"""The exit code of Ctrl-C: whoever typed it goes on by hand, too."""
+_BY_A_PERSON: Final = frozenset({"verb", "pause"})
+
+
+def rest_of(
+    leaving: Leaving,
+    state: RunState,
+    at: datetime,
+    idle_until: datetime | None,
+    soonest: datetime | None,
+) -> tuple[StopKind, datetime | None] | None:
+    """Return what is recorded of a leaving: its kind, and when the run can go on without a
+    person, if it can; None when nothing is to be recorded.
+
+    `idle_until` is given when every lane of the run only waited, `soonest` when some did. A run
+    that a person stopped meanwhile has work in hand: going on is theirs to say.
+    """
+    kind = STOP_KINDS.get(leaving.kind)
+    if kind is None:
+        return None
+    if kind == "park":
+        moments = (soonest, *_times_ahead(state, at))
+        return kind, min((moment for moment in moments if moment is not None), default=None)
+    is_stopped = state.stop is not None or state.cancelled is not None
+    if kind in _BY_A_PERSON or leaving.exit_code == BY_HAND or is_stopped or idle_until is None:
+        return "time" if kind == "timer" else kind, None
+    return "timer", idle_until
+
+
+def _times_ahead(state: RunState, at: datetime) -> Iterator[datetime | None]:
+    """Yield when a parked run could go on in part: a question expires, or another branch has
+    waited, which may not have come to its wait when the run was parked."""
+    yield from (hold.opened.expires_at for hold in state.open_holds)
+    for step in state.steps.values():
+        if step.next_at is not None and step.next_at > at:
+            yield step.next_at
+
+
+def exit_code_of(holds: list[HoldState]) -> int:
+    """Return the exit code of a run parked on these holds: the most pressing one's."""
+    return max((_HOLD_EXIT.get(hold.opened.kind, 3) for hold in holds), default=3)
+
+
+_HOLD_EXIT = {"in_doubt": 6, "gate": 4, "budget": 4}
+
+
+def stale_holds(state: RunState, at: datetime) -> tuple[HoldVoided, ...]:
+    """Return facts that void the drift holds nobody answered: the script is read anew."""
+    return tuple(
+        HoldVoided(at, hold.opened.id, "the script is read anew")
+        for hold in state.open_holds
+        if hold.opened.kind == "drift"
+    )
