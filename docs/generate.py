@@ -243,7 +243,8 @@ READY_MADE = {"holdfast.ops.snapshot": ("snapshot", "Snapshot", "restore")}
 SECTIONS = {
     "The run and its lives": (
         "RunCreated", "LifeStarted", "RunSucceeded", "RunFailed", "RunStopped", "StopRequested",
-        "RunCancelled", "LockStolen",
+        "RunCancelled", "LockStolen", "ParameterSet", "Rewound",
+        "Rechecked",
     ),
     "Steps": (
         "StepStarted", "StepSucceeded", "StepFoundDone", "AttemptFailed", "StepDoubted",

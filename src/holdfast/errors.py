@@ -7,6 +7,7 @@ HoldfastError
 ├── Rejected                a person said no                                      exit 1
 ├── PastNoReturn            no rollback: a point of no return was passed         exit 1
 ├── ParallelFailed          branches of a `parallel` failed                       exit 1
+├── InDoubt                 a step must be decided first: did it take effect?     exit 6
 ├── NotDone                 raised by a step's body: it had no effect             exit 1
 ├── CommandFailed           a program run by `sh` ended with a failure            exit 1
 ├── RunLocked               another process or run holds what this one needs      exit 5
@@ -74,14 +75,25 @@ class Rejected(HoldfastError):
 
 
 class PastNoReturn(HoldfastError):
-    """The run has passed a point of no return: nothing of it is rolled back."""
+    """The run has passed a point of no return: there is no way back, as `lost` says."""
 
-    def __init__(self, key: str, reason: str, run: str = "") -> None:
+    def __init__(
+        self,
+        key: str,
+        reason: str,
+        run: str = "",
+        *,
+        lost: str = "nothing was undone: no rollback is possible",
+    ) -> None:
         ways = f"; go on with `holdfast resume {run}`, or see `holdfast why {run}`" if run else ""
-        super().__init__(
-            f"nothing was undone: no rollback is possible since {key!r}: {reason}{ways}"
-        )
+        super().__init__(f"{lost} since {key!r}: {reason}{ways}")
         self.key, self.reason = key, reason
+
+
+class InDoubt(HoldfastError):
+    """A step began and nobody knows how it ended; that is to be said before anything else."""
+
+    exit_code = 6
 
 
 class NotDone(HoldfastError):

@@ -87,6 +87,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "done": ("done", "r", "{step}", "-m", "by hand"),
     "retry": ("retry", "r", "{step}"),
     "skip": ("skip", "r", "{step}", "-m", "not needed"),
+    "rewind": ("rewind", "r", "--to", "first", "-m", "again"),
     "rollback": ("rollback", "r"),
     "settle": ("settle", "r"),
     "stop": ("stop", "r"),
@@ -167,14 +168,14 @@ ALWAYS = dict.fromkeys(
         "rollback",
     ),
     0,
-) | {"settle": 2}
+) | {"settle": 2, "rewind": 0}
 NOTHING_ASKED = {"approve": 2, "reject": 2, "answer": 2}
 NO_SUCH_STEP = {"done": 2, "retry": 2, "skip": 2}
 NOTHING_LEFT = dict.fromkeys(
-    ("stop", "pause", "cancel", "done", "retry", "skip", "rollback", "settle"), 2
+    ("stop", "pause", "cancel", "done", "retry", "skip", "rewind", "rollback", "settle"), 2
 )
 CODES: dict[str, dict[str, int]] = {
-    "queued": {"run": 0, "resume": 0, **NOTHING_ASKED, **NO_SUCH_STEP},
+    "queued": {"run": 0, "resume": 0, **NOTHING_ASKED, **NO_SUCH_STEP, "rewind": 2},
     "on_hold confirm": {"run": 3, "resume": 3, "approve": 0, "reject": 0, "answer": 2,
                         **NO_SUCH_STEP},
     "on_hold question": {"run": 3, "resume": 3, "approve": 2, "reject": 0, "answer": 0,
@@ -182,7 +183,7 @@ CODES: dict[str, dict[str, int]] = {
     "on_hold drift": {"run": 3, "resume": 3, "approve": 0, "reject": 0, "answer": 2,
                       **NO_SUCH_STEP, "rollback": 3},
     "in_doubt": {"run": 6, "resume": 6, **NOTHING_ASKED, "done": 0, "retry": -9, "skip": 2,
-                 "rollback": 6},
+                 "rollback": 6, "rewind": 6},
     "interrupted": {"run": 0, "resume": 0, **NOTHING_ASKED, "done": 0, "retry": 0, "skip": 0},
     "failed": {"run": 1, "resume": 1, **NOTHING_ASKED, "done": 0, "retry": 1, "skip": 0},
     "stopped": {"run": 3, "resume": 3, "approve": 0, "reject": 0, "answer": 2, **NO_SUCH_STEP},
@@ -193,7 +194,7 @@ CODES: dict[str, dict[str, int]] = {
                      "cancel": 2, "settle": 0},
     "rolled_back": {"run": 0, "resume": 0, **NOTHING_ASKED, **NOTHING_LEFT},
     "running": {"run": 5, "resume": 5, **NOTHING_ASKED, "done": 5, "retry": 5, "skip": 5,
-                "rollback": 5},
+                "rollback": 5, "rewind": 5},
 }  # fmt: skip
 """What each command ends with in each status, beside `ALWAYS`. In `in_doubt` the step that
 `retry` runs again kills its process once more."""

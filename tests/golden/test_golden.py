@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.golden.write import FOLDER, RUN, RUNS, Scene
 
-from holdfast.model.facts import KINDS, Fact, LifeStarted, RunSucceeded, StepStarted
+from holdfast.model.facts import KINDS, Fact, LifeStarted, Rewound, RunSucceeded, StepStarted
 from holdfast.model.state import RunState
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.rows import chain, first_link, load
@@ -51,7 +51,7 @@ def store_of(path: Path, count: int) -> MemoryStore:
     for seq, fact in enumerate(facts(path)[:count]):
         if seq == 0:
             store.create(RUN, fact)  # type: ignore[arg-type]
-        elif isinstance(fact, LifeStarted):
+        elif isinstance(fact, LifeStarted | Rewound):
             store.claim(RUN, fact, after=seq, expected_epoch=epoch)
             epoch = fact.epoch
         else:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from holdfast.app import commands, holds
+from holdfast.app import commands, holds, rewinding
 from holdfast.app.starting import Setting, resume, rollback, start
 from holdfast.errors import Leaving, StepFailed
 from holdfast.flow.decorator import step
@@ -328,6 +328,56 @@ def waited(scene: Scene) -> None:
     scene.resume(main)
 
 
+def rewound(scene: Scene) -> None:
+    """A run that is taken back to one node, and goes on with another parameter."""
+    tries: list[str] = []
+
+    def upgrade(node: str, image: str) -> str:
+        do("drain", lambda: tries.append(node) or node)
+        return do("image", lambda: f"{node} {image}")
+
+    @workflow(name="rewound")
+    def main(image: str = "old") -> object:
+        do("before", lambda: None)
+        with stage("flight"):
+            nodes = parallel(("n1", upgrade, "n1", "same"), ("n2", upgrade, "n2", image), at_once=1)
+        do("pay", lambda: len(tries), once=True)
+        do("verify", lambda: 1 // (len(tries) - 2))
+        return nodes
+
+    scene.start(main)
+    rewinding.rewind(scene.store, RUN, "flight/n2", scene.clock, ADA, "the image was wrong")
+    scene.resume(main, pairs=["image=new"])
+
+
+def rechecked(scene: Scene) -> None:
+    """Finished steps whose checks are asked again; one runs again, one is accepted as it is."""
+    world = {"n1": False, "n2": False}
+
+    def cordoned(node: str) -> object:
+        return world[node]
+
+    @step("cordon {node}", check=cordoned)
+    def cordon(node: str) -> None:
+        world[node] = True
+
+    @workflow(name="rechecked")
+    def main(nodes: list[str]) -> str:
+        for node in nodes:
+            cordon(node)
+        confirm("go on?")
+        return "rechecked"
+
+    scene.start(main, nodes=["n1", "n2"])
+    world.update(n1=False, n2=None)  # type: ignore[dict-item]
+    scene.resume(main, recheck=True)
+    commands.rearm(scene.store, RUN, "cordon n1", scene.clock, ADA, "uncordoned by hand")
+    scene.resume(main)
+    scene.resume(main, accept_drift=True)
+    holds.answer(scene.store, RUN, scene.clock, BEN, "approve")
+    scene.resume(main)
+
+
 RUNS: dict[str, Callable[[Scene], None]] = {
     scene.__name__: scene
     for scene in (
@@ -342,6 +392,8 @@ RUNS: dict[str, Callable[[Scene], None]] = {
         borrowed,
         rolled,
         waited,
+        rewound,
+        rechecked,
     )
 }
 

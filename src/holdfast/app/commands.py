@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from holdfast.app.finding import find_run, find_step
+from holdfast.app.finding import find_run
+from holdfast.app.meant import named, one_step, to_retry
 from holdfast.app.wording import stands
 from holdfast.engine.debts import settled
 from holdfast.errors import RunLocked, UsageError
@@ -24,6 +25,7 @@ from holdfast.model.facts import (
     Who,
 )
 from holdfast.model.json import Json
+from holdfast.model.standing import StepState
 from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
@@ -116,34 +118,39 @@ def mark_done(
 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         _refuse_if_over(row, state)
-        key = find_step(state, step)
+        key = one_step(state, step, "done")
         seen = state.steps[key]
-        if seen.is_finished:
+        if seen.is_finished and not _is_unseen(state, seen):
             raise UsageError(f"step {key} {stands(seen.status)} already")
+        _refuse_while_it_runs(row, state, key)
         name = by.name
         at = clock.now()
         fact = StepFoundDone(at, key, output, f"done by {name}", reason=reason)
         return (fact, *settled(state, seen.settles, key, at)), f"{key}: recorded as done by {name}"
 
-    _refuse_while_owned(row, state_of(store, row), step)
     return decide(store, row.id, choose)
 
 
+def _is_unseen(state: RunState, seen: StepState) -> bool:
+    """Whether a person said that a step is done, and the script did nothing since: what they gave
+    as its result may be wrong, and nothing was made of it yet."""
+    return seen.is_by_hand and all(s.reached_seq < seen.ended_seq for s in state.steps.values())
+
+
 def rearm(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str = "") -> Done:
-    """Record that a step may run again: the next life does so."""
+    """Record that a step, or what failed in a scope, may run again: at once where a process waits
+    for its next attempt, else in the next life. It gets its attempts anew."""
     row = find_run(store, run)
 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         _refuse_if_over(row, state)
-        key = find_step(state, step)
-        if state.steps[key].is_finished and not _has_changed(state, key):
-            raise UsageError(
-                f"step {key} {stands(state.steps[key].status)}; only a changed input or a new "
-                "version= makes a finished step run again"
-            )
-        return (StepRearmed(clock.now(), key, by, reason),), f"{key}: runs again"
+        keys = to_retry(state, step)
+        for key in keys:
+            _refuse_while_it_runs(row, state, key)
+        at = clock.now()
+        facts = tuple(StepRearmed(at, key, by, reason) for key in keys)
+        return facts, f"{named(keys)}: {'runs' if len(keys) == 1 else 'run'} again"
 
-    _refuse_while_owned(row, state_of(store, row), step)
     return decide(store, row.id, choose)
 
 
@@ -155,21 +162,14 @@ def _refuse_if_over(row: RunRow, state: RunState) -> None:
         )
 
 
-def _has_changed(state: RunState, key: str) -> bool:
-    """Whether a finished step was reached with other inputs than those of its result."""
-    if state.steps[key].accepted_inputs:
-        return True
-    changes = (hold.opened.evidence.get("changed") for hold in state.open_holds)
-    return any(isinstance(change, dict) and change.get("key") == key for change in changes)
-
-
 def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) -> Done:
     """Record that the run goes on without a step; its result is None."""
     row = find_run(store, run)
 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         _refuse_if_over(row, state)
-        key = find_step(state, step)
+        key = one_step(state, step, "skip")
+        _refuse_while_it_runs(row, state, key)
         status = state.steps[key].status
         if state.steps[key].is_finished:
             raise UsageError(f"step {key} {stands(status)} already")
@@ -180,7 +180,6 @@ def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) 
         name = by.name
         return (StepSkipped(clock.now(), key, by, reason),), f"{key}: skipped by {name}"
 
-    _refuse_while_owned(row, state_of(store, row), step)
     return decide(store, row.id, choose)
 
 
@@ -203,9 +202,8 @@ def state_of(store: Store, row: RunRow) -> RunState:
     return Journal(store, row.id).refresh()
 
 
-def _refuse_while_owned(row: RunRow, state: RunState, step: str) -> None:
+def _refuse_while_it_runs(row: RunRow, state: RunState, key: str) -> None:
     """A step that runs right now in a living process cannot be decided upon."""
-    key = find_step(state, step)
     seen = state.steps[key]
     if row.owner is None or seen.status != "running" or seen.epoch < state.epoch:
         return

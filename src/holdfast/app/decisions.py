@@ -15,6 +15,9 @@ from holdfast.model.facts import (
     HoldAnswered,
     LifeStarted,
     LockStolen,
+    ParameterSet,
+    Rechecked,
+    Rewound,
     RunCancelled,
     RunCreated,
     StepRearmed,
@@ -35,6 +38,9 @@ _PERSONAL: Final = (
     StopRequested,
     RunCancelled,
     LockStolen,
+    Rewound,
+    ParameterSet,
+    Rechecked,
 )
 
 

@@ -88,7 +88,24 @@ def _rules(opened: HoldOpened) -> Iterator[Field]:
         yield "until", f"{until:%Y-%m-%d %H:%M:%S} UTC; {then}"
 
 
+def world_of(opened: HoldOpened) -> list[tuple[str, str]]:
+    """Return the finished steps whose checks did not say that it is so, and what they said."""
+    found = opened.evidence.get("world")
+    parts = found if isinstance(found, list) else []
+    return [(_text(part, "key"), _text(part, "says")) for part in parts if isinstance(part, dict)]
+
+
+def _world(seen: dict[str, Json]) -> Iterator[Field]:
+    found = seen.get("world")
+    parts = [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
+    for part in parts[:GONE_SHOWN_MAX]:
+        yield _text(part, "says"), _step(part)
+    if len(parts) > GONE_SHOWN_MAX:
+        yield "and", f"{len(parts) - GONE_SHOWN_MAX} more"
+
+
 def _drift(seen: dict[str, Json]) -> Iterator[Field]:
+    yield from _world(seen)
     changed, new, gone = seen.get("changed"), seen.get("new"), seen.get("gone")
     if isinstance(changed, dict):
         yield "changed", _step(changed)

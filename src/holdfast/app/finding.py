@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from holdfast.app.wording import stands
 from holdfast.errors import UsageError
-from holdfast.model.keys import find
 from holdfast.model.state import HoldState, RunState
 from holdfast.ports.store import RunRow, Store
 
@@ -26,18 +25,6 @@ def find_run(store: Store, text: str) -> RunRow:
             f"{text!r} is the beginning of several runs: {names}{more}; give more of it"
         )
     return rows[0]
-
-
-def find_step(state: RunState, text: str) -> str:
-    """Return the key of the step that `text` names: a key, or a unique last part of one."""
-    keys = find(list(state.steps), text)
-    keys = [key for key in keys if key in state.steps]
-    if not keys:
-        known = ", ".join(list(state.steps)[-SHOWN_MAX:]) or "none yet"
-        raise UsageError(f"no step {text!r} in this run; it has {known}")
-    if len(keys) > 1:
-        raise UsageError(f"{text!r} is the end of several steps: {', '.join(keys[:SHOWN_MAX])}")
-    return keys[0]
 
 
 def find_hold(state: RunState, run: str, id: str | None) -> HoldState:

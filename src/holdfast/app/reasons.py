@@ -10,7 +10,7 @@ from typing import Final
 
 from holdfast.app.answering import choice_text, choices_of
 from holdfast.app.backward import owed_labels, undo_count, way_back
-from holdfast.app.evidence import Field, changed_key, evidence_of
+from holdfast.app.evidence import Field, changed_key, evidence_of, world_of
 from holdfast.app.views import (
     VERSION,
     RunView,
@@ -29,6 +29,7 @@ from holdfast.ports.store import Store
 
 REASONS_MAX = 20
 SUMMED_MAX = 2
+GONE_WAYS_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,8 @@ def _doubt(step: StepView) -> Reason | None:
 def _hold(hold: HoldState) -> Reason:
     opened = hold.opened
     asks = {"question": "waits for an answer", "drift": "the script was edited"}
+    if world_of(opened):
+        asks["drift"] = "the world has changed"
     about = asks.get(opened.kind, "waits for a decision" if opened.kind != "confirm" else "")
     text = f"{about or 'waits for a yes'} ({opened.id}): {opened.question}"
     location = opened.evidence.get("location")
@@ -196,6 +199,10 @@ def _stops(view: RunView) -> Iterator[Reason]:
     if stolen is not None:
         text = f"target {view.row.target} was taken from it by {named(stolen.by)}"
         yield Reason("stolen", text + _colon(stolen.reason), at=stolen.at)
+    rewound = view.state.rewound
+    if rewound is not None:
+        text = f"taken back to {rewound.to} by {named(rewound.by)}"
+        yield Reason("rewound", text + _colon(rewound.reason), rewound.to, rewound.at)
     if stop is not None:
         word = "pause" if stop.pause else "stop"
         if view.is_alive:
@@ -268,6 +275,10 @@ def hold_ways(run: str, hold: HoldState, *, is_only: bool) -> Iterator[Next]:
         case "in_doubt":
             return
         case "drift":
+            world = world_of(opened)
+            if world:
+                yield from _world_ways(run, world)
+                return
             changed = changed_key(opened)
             does = "keep its recorded result, and go on" if changed else _GO_ON_EDITED
             yield Next(("resume", run, "--accept-drift"), does)
@@ -280,6 +291,18 @@ def hold_ways(run: str, hold: HoldState, *, is_only: bool) -> Iterator[Next]:
         case _:
             yield Next(("approve", run, *which), "say yes")
             yield Next(("reject", run, *which, "-m", "REASON"), "say no")
+
+
+def _world_ways(run: str, found: list[tuple[str, str]]) -> Iterator[Next]:
+    """Yield what to do about finished steps that are not so any more."""
+    gone = [key for key, says in found if says != "unknown"]
+    for key in gone[:GONE_WAYS_MAX]:
+        yield Next(("retry", run, key), "run it again, and go on")
+    if gone:
+        does = "run it again, and all that followed it"
+        yield Next(("rewind", run, "--to", gone[0], "-m", "REASON"), does)
+    yield Next(("resume", run, "--accept-drift"), "go on with the world as it is")
+    yield Next(("resume", run, "--recheck"), "look again, once it is put right by hand")
 
 
 _GO_ON_EDITED: Final = "go on with the edited script"
@@ -300,7 +323,8 @@ def _doubt_ways(view: RunView, step: StepView) -> Iterator[Next]:
 
 def doubt_ways(run: str, key: str, again: str = "run it again") -> Iterator[Next]:
     """Yield the commands that decide a step in doubt."""
-    yield Next(("done", run, key, "-m", "REASON"), "it took effect: record it as done")
+    does = "it took effect: record it as done; --output JSON is its result"
+    yield Next(("done", run, key, "-m", "REASON"), does)
     yield Next(("retry", run, key), f"it did not: {again}")
 
 
@@ -319,7 +343,9 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
     elif failed is not None and failed.is_undone:
         does = "run it again from the start of that stage"
     if kinds:
-        is_edited = kinds == {"drift"}
+        is_edited = kinds == {"drift"} and not any(
+            world_of(hold.opened) for hold in view.state.open_holds
+        )
         does = f"go on, once {'the script is put back' if is_edited else 'that is answered'}"
     yield Next(("resume", run), does)
     if goes_on_by_itself(view):

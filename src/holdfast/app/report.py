@@ -96,7 +96,7 @@ def _lives(state: RunState) -> Iterator[str]:
 
 def _parameters(view: RunView) -> Iterator[str]:
     assert view.state.created is not None
-    params = view.state.created.params
+    params = view.state.params
     if params:
         yield "## Parameters"
         yield ""

@@ -35,11 +35,11 @@ def _after(text: Json, start: str = ": ") -> str:
     return f"{start}{text}" if text else ""
 
 
-def _value(value: Json) -> str:
+def _value(value: Json, sign: str = ": ") -> str:
     if value is None:
         return ""
     text = dumps(value)
-    return f": {text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 1] + '…'}"
+    return f"{sign}{text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 1] + '…'}"
 
 
 def _life(e: Event) -> str:
@@ -81,12 +81,40 @@ def _drift(e: Event) -> str:
     parts = [f"{len(gone)} gone"] if gone else []
     parts += [f"{len(changed)} with other inputs"] if changed else []
     parts += [f"new: {e['new']}"] if e["new"] else []
+    if e["world"]:
+        return f"{_who(e['by'])} accepted the world as it is ({_pairs(e['world'])})"
     return f"{_who(e['by'])} accepted the edited script ({', '.join(parts) or 'no difference'})"
+
+
+def _pairs(found: Json) -> str:
+    assert isinstance(found, list)
+    pairs = [pair for pair in found if isinstance(pair, list)]
+    return ", ".join(f"{key}: {says}" for key, says in pairs)
+
+
+def _rechecked(e: Event) -> str:
+    found = e["found"]
+    count = "1 check" if e["asked"] == 1 else f"{e['asked']} checks"
+    return f"{_who(e['by'])} had {count} asked again: {_pairs(found) or 'all is still so'}"
 
 
 def _answered(e: Event) -> str:
     value = "" if e["value"] is None else f" {dumps(e['value'])}"
     return f"{e['id']} {e['answer']}{value} by {_who(e['by'])}{_after(e['comment'])}"
+
+
+def _rewound(e: Event) -> str:
+    keys = e["keys"]
+    assert isinstance(keys, list)
+    count = "1 step or scope" if len(keys) == 1 else f"{len(keys)} steps or scopes"
+    return f"{_who(e['by'])} went back to {e['to']}: {count} set aside{_after(e['reason'])}"
+
+
+def _parameters(e: Event) -> str:
+    params = e["params"]
+    assert isinstance(params, dict)
+    given = ", ".join(f"{name}{_value(value, '=') or '=null'}" for name, value in params.items())
+    return f"{_who(e['by'])} set {given}"
 
 
 def _run_failed(e: Event) -> str:
@@ -166,5 +194,8 @@ _SENTENCES: Final[dict[str, tuple[str, Callable[[Event], str]]]] = {
     ),
     "StepUndone": ("undone", lambda e: f"{e['key']} has been undone"),
     "RolledBack": ("undone", lambda e: f"rolled back{_after(e['to'], ' to ')}{_left(e)}"),
+    "Rewound": ("waiting", _rewound),
+    "ParameterSet": ("", _parameters),
+    "Rechecked": ("", _rechecked),
     "HoldVoided": ("", lambda e: f"{e['id']} is void: {e['why']}"),
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.app.due import judged
 from holdfast.app.finding import find_run
+from holdfast.app.given import given_by, set_parameters
 from holdfast.app.going_back import rollback_of, settling_of
 from holdfast.app.loading import load_workflow
 from holdfast.app.planning import steps_ahead
@@ -132,6 +133,8 @@ def resume(
     mode: str | None = None,
     steal: str | None = None,
     if_due: bool = False,
+    pairs: Sequence[str] = (),
+    recheck: bool = False,
 ) -> Outcome:
     """Go on with a run, also after a stop or pause, and return how it stands then.
 
@@ -139,6 +142,9 @@ def resume(
     accepts exactly the difference that the run holds on; without such a hold it changes nothing.
     With `if_due` only a run goes on that needs no person, and no stop or pause is lifted: else
     nothing is changed. Raises RunLocked when another process took it up meanwhile.
+    `pairs` are parameters that get another value, `NAME=VALUE`: they are typed before anything
+    is recorded (UsageError), and recorded when this process owns the run, before it goes on.
+    `recheck` has the checks of finished steps asked first, and holds on what is not so any more.
     """
     _check("mode", mode, MODES)
     row = find_run(setting.store, run)
@@ -150,12 +156,20 @@ def resume(
         if not verdict.is_due:
             return Outcome(status_of(row), None, row.id, verdict.exit_code, verdict.why)
     workflow = workflow_of(row, file)
+    given = given_by(workflow, pairs)
     if accept_drift:
         _accept_drift(setting, journal)
     return _live(
-        setting, workflow, journal, resumed=not if_due, mode=mode or "", steal=steal,
+        setting,
+        workflow,
+        journal,
+        resumed=not if_due,
+        mode=mode or "",
+        steal=steal,
         epoch=row.epoch if if_due else None,
-    )  # fmt: skip
+        given=given,
+        recheck=recheck,
+    )
 
 
 def rollback(
@@ -223,6 +237,8 @@ def _live(
     stole: str = "",
     errand: Errand | None = None,
     epoch: int | None = None,
+    given: Mapping[str, Json] | None = None,
+    recheck: bool = False,
 ) -> Outcome:
     rolling = journal.state.ledger.rolling
     if errand is None and rolling is not None:
@@ -237,10 +253,8 @@ def _live(
     claim = Claim(
         setting.by, VERSION, resumed, file, mode, terms, stole, setting.lease_s, kind, epoch
     )
-    _take_up(setting, journal, claim, steal)
-    created = journal.state.created
-    assert created is not None
-    params = {name: decode(value, workflow.types) for name, value in created.params.items()}
+    _take_up(setting, journal, claim, steal, given)
+    params = {name: decode(value, workflow.types) for name, value in state.params.items()}
     ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead
     if errand is None and terms.ask != "step" and terms.mode != "auto":
         ahead = steps_ahead(
@@ -263,11 +277,21 @@ def _live(
             ahead=ahead,
             inventory=setting.inventory,
             errand=errand,
+            rechecks=recheck,
         )
 
 
-def _take_up(setting: Setting, journal: Journal, claim: Claim, steal: str | None) -> None:
-    """Become the run's owner, and let the front-end know. Raises RunLocked and TargetLocked."""
+def _take_up(
+    setting: Setting,
+    journal: Journal,
+    claim: Claim,
+    steal: str | None,
+    given: Mapping[str, Json] | None,
+) -> None:
+    """Become the run's owner, record the parameters that are given, and let the front-end know.
+
+    Raises RunLocked and TargetLocked.
+    """
     if claim.stole:
         setting.tell(claim.stole)
 
@@ -277,6 +301,8 @@ def _take_up(setting: Setting, journal: Journal, claim: Claim, steal: str | None
     _, freed = on_target(setting.store, setting.clock, setting.by, steal, taken)
     if freed:
         setting.tell(freed)
+    if given:
+        setting.tell(set_parameters(journal, given, setting.clock, setting.by))
     setting.begins(journal.run, journal.state)
 
 
@@ -314,11 +340,11 @@ def _check_same(state: RunState, fact: RunCreated, id: str) -> None:
             f"run {id} is of workflow {created.workflow!r}, not {fact.workflow!r}: "
             "choose another --id"
         )
-    if created.params_digest != fact.params_digest:
+    if state.params_digest != fact.params_digest:
         names = sorted(
             name
-            for name in {*created.params, *fact.params}
-            if created.params.get(name) != fact.params.get(name)
+            for name in {*state.params, *fact.params}
+            if state.params.get(name) != fact.params.get(name)
         )
         raise UsageError(
             f"run {id} has other parameters ({', '.join(names)}): choose another --id, or go on "

@@ -255,7 +255,7 @@ def run_json(store: Store, view: RunView) -> dict[str, Json]:
     return {
         **_row_json(view.row),
         "mode": state.mode or DEFAULT_MODE,
-        "params": dict(state.created.params),
+        "params": dict(state.params),
         "result": _loaded(store, state.result),
         "error": f"{failed.type}: {failed.message}" if failed else None,
     }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import click
@@ -13,13 +14,17 @@ from holdfast.app import commands, holds
 from holdfast.app.answering import typed_answer
 from holdfast.app.commands import Done
 from holdfast.app.finding import find_hold, find_run
-from holdfast.app.starting import resume
+from holdfast.app.given import given_by
+from holdfast.app.halting import stop_all
+from holdfast.app.meant import asked_about
+from holdfast.app.outputs import typed_output
+from holdfast.app.starting import resume, workflow_of
 from holdfast.app.stopping import end_owner
 from holdfast.cli.ending import next_command
 from holdfast.cli.options import Common, store_options
-from holdfast.cli.running import Presence, live_through, presence_options
+from holdfast.cli.running import Presence, live_through, presence_options, set_option
 from holdfast.cli.text import safe
-from holdfast.errors import UsageError
+from holdfast.errors import RunLocked, UsageError
 from holdfast.model.facts import Answer, Who
 from holdfast.model.json import Json
 from holdfast.model.jsontext import loads
@@ -49,7 +54,7 @@ def _is_owned(row: RunRow) -> bool:
 
 
 @contextmanager
-def _desk(common: Common) -> Iterator[Desk]:
+def opened_desk(common: Common) -> Iterator[Desk]:
     """Open the store, which must be there already."""
     store = common.open(create=False)
     try:
@@ -84,7 +89,7 @@ def approve(common: Common, run: str, hold: str | None, comment: str) -> None:
 
     Without --hold there must be exactly one open question. Repeating it changes nothing.
     """
-    with _desk(common) as desk:
+    with opened_desk(common) as desk:
         _answer(desk, run, "approve", hold, comment)
 
 
@@ -95,7 +100,7 @@ def approve(common: Common, run: str, hold: str | None, comment: str) -> None:
 @store_options
 def reject(common: Common, run: str, hold: str | None, comment: str) -> None:
     """Say no to what a run asks, with the reason (-m)."""
-    with _desk(common) as desk:
+    with opened_desk(common) as desk:
         _answer(desk, run, "reject", hold, comment)
 
 
@@ -123,7 +128,7 @@ def answer(common: Common, run: str, value: str, hold: str | None, comment: str)
 
     VALUE is text for a question of type str, else JSON or the type's own text.
     """
-    with _desk(common) as desk:
+    with opened_desk(common) as desk:
         row = find_run(desk.store, run)
         opened = find_hold(commands.state_of(desk.store, row), row.id, hold).opened
         given = typed_answer(opened, value) if opened.kind == "question" else value
@@ -140,14 +145,22 @@ def answer(common: Common, run: str, value: str, hold: str | None, comment: str)
 @_WHY
 @store_options
 def done(common: Common, run: str, step: str, output: str | None, comment: str) -> None:
-    """Record that a step took effect, with the reason (-m): it will not run again."""
+    """Record that a step took effect, with the reason (-m): it will not run again.
+
+    What it returned is typed by the step's annotation. As long as the run has not gone on since,
+    saying it again corrects it.
+    """
     _need_reason("done", comment)
-    with _desk(common) as desk:
-        desk.tell(
-            commands.mark_done(
-                desk.store, run, step, desk.clock, desk.by, _json_of(output), comment
-            )
-        )
+    with opened_desk(common) as desk:
+        row = find_run(desk.store, run)
+        given = _json_of(output)
+        state = commands.state_of(desk.store, row)
+        if not state.is_finished:
+            with redirect_stdout(sys.stderr):
+                given, note = typed_output(row, state, step, given)
+            if note:
+                click.echo(safe(note), err=True)
+        desk.tell(commands.mark_done(desk.store, row.id, step, desk.clock, desk.by, given, comment))
 
 
 @click.command("skip")
@@ -156,31 +169,61 @@ def done(common: Common, run: str, step: str, output: str | None, comment: str) 
 @_WHY
 @store_options
 def skip(common: Common, run: str, step: str, comment: str) -> None:
-    """Go on without a step, with the reason (-m); its result is null."""
+    """Go on without a step, with the reason (-m); its result is null.
+
+    A step that asks for a yes is answered so.
+    """
     _need_reason("skip", comment)
-    with _desk(common) as desk:
-        desk.tell(commands.skip(desk.store, run, step, desk.clock, desk.by, comment))
+    with opened_desk(common) as desk:
+        row = find_run(desk.store, run)
+        asked = asked_about(commands.state_of(desk.store, row), step)
+        if asked is not None and "inputs" in asked.evidence:
+            _answer(desk, row.id, "skip", asked.id, comment)
+        else:
+            desk.tell(commands.skip(desk.store, row.id, step, desk.clock, desk.by, comment))
 
 
 @click.command("retry")
 @_RUN
 @click.argument("step", required=False)
 @_NOTE
+@set_option
 @presence_options
 @store_options
-def retry(common: Common, run: str, step: str | None, comment: str, presence: Presence) -> None:
+def retry(
+    common: Common,
+    run: str,
+    step: str | None,
+    comment: str,
+    pairs: Sequence[str],
+    presence: Presence,
+) -> None:
     """Run a failed or in-doubt step again, and go on here.
 
-    Without STEP: the one that is in doubt, or that failed.
+    Without STEP: the one that is in doubt, or that failed. STEP may be a scope: all in it that
+    failed. A step that waits, for its next attempt or for a moment, waits no longer.
     """
-    with _desk(common) as desk:
+    with opened_desk(common) as desk:
         row = find_run(desk.store, run)
         key = step or commands.undecided(commands.state_of(desk.store, row))
+        if pairs:
+            _check_pairs(row, pairs)
         armed = commands.rearm(desk.store, row.id, key, desk.clock, desk.by, comment)
         desk.tell(armed, resumable=False)
         is_owned = _is_owned(row)
     if not is_owned:
-        live_through(common, presence, lambda setting: resume(setting, row.id))
+        live_through(common, presence, lambda setting: resume(setting, row.id, pairs=pairs))
+
+
+def _check_pairs(row: RunRow, pairs: Sequence[str]) -> None:
+    """Raise before anything is recorded, when these parameters cannot be set."""
+    if row.owner is not None and _is_owned(row):
+        raise RunLocked(
+            f"run {row.id} is running in pid {row.owner.pid} on {row.owner.host}: stop it before "
+            f"parameters are set: holdfast stop {row.id}"
+        )
+    with redirect_stdout(sys.stderr):
+        given_by(workflow_of(row, None), pairs)
 
 
 def _need_reason(verb: str, comment: str) -> None:
@@ -201,16 +244,41 @@ def _json_of(text: str | None) -> Json:
 
 
 @click.command("stop")
-@_RUN
+@click.argument("run", required=False)
+@click.option("--all", "is_all", is_flag=True, help="Every unfinished run of the store.")
 @click.option("--now", is_flag=True, help="End its process too: SIGTERM twice, then SIGKILL.")
 @store_options
-def stop(common: Common, run: str, now: bool) -> None:
-    """Stop a run after the step in hand; `resume` goes on."""
-    with _desk(common) as desk:
+def stop(common: Common, run: str | None, is_all: bool, now: bool) -> None:
+    """Stop a run after the step in hand; `resume` goes on.
+
+    With --all no run of the store begins another step; what each has in hand is listed.
+    """
+    if (run is None) != is_all:
+        raise UsageError("name the run to stop, or give --all")
+    with opened_desk(common) as desk:
+        if run is None:
+            _stop_all(desk, now)
+            return
         asked, row = commands.stop(desk.store, run, desk.clock, desk.by, now=now)
         desk.tell(asked)
         if now and row.owner is not None:
             click.echo(safe(end_owner(row.owner, time.sleep)))
+
+
+def _stop_all(desk: Desk, now: bool) -> None:
+    """Stop every run. Raises the last error when one could not be asked."""
+    halts = []
+    for halt in stop_all(desk.store, desk.clock, desk.by, now=now):
+        halts.append(halt)
+        click.echo(safe(f"{halt.run}: {halt.error or halt.text}"), err=halt.error is not None)
+    for halt in halts:
+        if now and halt.owner is not None:
+            click.echo(safe(f"{halt.run}: {end_owner(halt.owner, time.sleep)}"))
+    if not halts:
+        click.echo("no run is unfinished: nothing to stop")
+    errors = [halt.error for halt in halts if halt.error is not None]
+    if errors:
+        raise errors[-1]
 
 
 @click.command("pause")
@@ -218,7 +286,7 @@ def stop(common: Common, run: str, now: bool) -> None:
 @store_options
 def pause(common: Common, run: str) -> None:
     """Stop a run after the step in hand; only a person's resume goes on."""
-    with _desk(common) as desk:
+    with opened_desk(common) as desk:
         desk.tell(commands.stop(desk.store, run, desk.clock, desk.by, pause=True)[0])
 
 
@@ -233,6 +301,6 @@ def cancel(common: Common, run: str, abandon: bool, comment: str) -> None:
     A run that owes something is not ended so: `settle` gives it back, --abandon leaves it.
     """
     _need_reason("cancel", comment)
-    with _desk(common) as desk:
+    with opened_desk(common) as desk:
         ended = commands.cancel(desk.store, run, desk.clock, desk.by, comment, abandon=abandon)
         desk.tell(ended, resumable=False)

@@ -36,6 +36,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "done": ("deciding", "Record that a step took effect, with the reason."),
         "retry": ("deciding", "Run a failed or in-doubt step again, and go on."),
         "skip": ("deciding", "Go on without a step, with the reason."),
+        "rewind": ("rewinding", "Go back to an earlier step, which runs again."),
         "rollback": ("going_back", "Undo what a run did, the last thing first."),
         "settle": ("going_back", "Give back what a run owes, and nothing else."),
         "stop": ("deciding", "Stop a run after the step in hand."),

@@ -51,10 +51,8 @@ def plan_command(
         store = common.open(create=False, read_only=True)
         run = find_run(store, run).id
         state = Journal(store, run).refresh()
-        created = state.created
-        assert created is not None
         target, mode, ask = state.target, mode or state.given_mode, ask or state.given_ask
-        params = {name: decode(value, workflow.types) for name, value in created.params.items()}
+        params = {name: decode(value, workflow.types) for name, value in state.params.items()}
     else:
         given = parameters_from(workflow, pairs, params_file)
         params = target_params(common.inventory, workflow, target, given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final
@@ -23,6 +23,7 @@ from holdfast.cli.running import (
     live_through,
     mode_option,
     presence_options,
+    set_option,
     steal_options,
 )
 from holdfast.cli.text import json_text, safe
@@ -42,6 +43,8 @@ EXIT_FAILED: Final = 1
 @click.argument("file", required=False, metavar="[FILE]")
 @click.option("--due", is_flag=True, help="Only what needs no person now; without RUN, every run.")
 @click.option("--accept-drift", is_flag=True, help="Accept the difference that was shown.")
+@click.option("--recheck", is_flag=True, help="First ask the checks of finished steps again.")
+@set_option
 @mode_option
 @steal_options
 @presence_options
@@ -55,6 +58,8 @@ def resume_command(
     file: str | None,
     due: bool,
     accept_drift: bool,
+    recheck: bool,
+    pairs: Sequence[str],
     mode: str | None,
     steal: str | None,
     presence: Presence,
@@ -62,7 +67,8 @@ def resume_command(
 ) -> None:
     """Go on with a run, also after a stop, a failure or a crash.
 
-    Give FILE when the script has moved. What ended the run as a failure is tried again.
+    Give FILE when the script has moved. What ended the run as a failure is tried again. With
+    --recheck the run holds when the world is no more as finished steps left it.
 
     With --due, for cron: go on with the runs whose time has come and those whose questions are
     answered, one after another, never with one that a person stopped or paused. A run that has to
@@ -72,8 +78,10 @@ def resume_command(
         raise click.MissingParameter(
             ctx=context, param=_argument(context, "run"), param_hint="'RUN'"
         )
-    if due and (accept_drift or steal is not None or presence.wait):
-        raise click.UsageError("--due asks nobody: no --accept-drift, --steal or --wait with it")
+    if due and (accept_drift or recheck or pairs or steal is not None or presence.wait):
+        raise click.UsageError(
+            "--due asks nobody: no --accept-drift, --recheck, --set, --steal or --wait with it"
+        )
     if as_json and (run is not None or not due):
         raise click.UsageError("--json goes with --due alone; of one run: show RUN --json")
     if run is None:
@@ -86,7 +94,15 @@ def resume_command(
         common,
         presence,
         lambda setting: resume(
-            setting, run, file, accept_drift=accept_drift, mode=mode, steal=steal, if_due=due
+            setting,
+            run,
+            file,
+            accept_drift=accept_drift,
+            mode=mode,
+            steal=steal,
+            if_due=due,
+            pairs=pairs,
+            recheck=recheck,
         ),
     )
 

@@ -103,6 +103,12 @@ def parameter_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+set_option = click.option(
+    "--set", "pairs", metavar="NAME=VALUE", multiple=True,
+    help="Another value for a parameter, from now on.",
+)  # fmt: skip
+
+
 def _starting_options(function: Callable[..., Any]) -> Callable[..., Any]:
     id = click.option("--id", metavar="ID", help="The run's id; the same again goes on with it.")
     return parameter_options(id(steal_options(function)))

@@ -116,8 +116,8 @@ def head_lines(view: RunView, paper: Paper, now: datetime) -> Iterator[str]:
     per = "" if state.terms.ask == "step" else f"; one yes covers a whole {state.terms.ask}"
     lines["mode"] = f"{state.terms.rule}{per}"
     lines["script"] = row.file
-    if state.created.params:
-        shown = (f"{name}={dumps(value)}" for name, value in state.created.params.items())
+    if state.params:
+        shown = (f"{name}={dumps(value)}" for name, value in state.params.items())
         lines["with"] = " ".join(fit(safe(text), PARAM_COLUMNS_MAX) for text in shown)
     if view.status == "succeeded" and state.result is not None:
         lines["result"] = _value(state.result)

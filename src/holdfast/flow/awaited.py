@@ -19,6 +19,8 @@ from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import Leaving, StepFailed
 from holdfast.flow.decorator import is_async
+from holdfast.flow.noting import note_failure, note_left
+from holdfast.flow.returning import given_value
 from holdfast.flow.scopes import (
     Stage,
     is_entered_again,
@@ -30,8 +32,6 @@ from holdfast.flow.scopes import (
 from holdfast.flow.steps import (
     StepFunction,
     attempt_of,
-    note_failure,
-    note_left,
     prepare,
     refuse_secrets,
     value_of,
@@ -70,6 +70,9 @@ async def recorded(frame: Frame, step: StepFunction[Any, Any], arguments: dict[s
     except StepFailed as failure:
         note_failure(frame, failure)
         raise
+    seen = frame.life.journal.state.steps.get(call.key)
+    if seen is not None and seen.is_by_hand:
+        return given_value(frame, step, seen)
     return value_of(frame.life.journal.load(result), step.types)
 
 

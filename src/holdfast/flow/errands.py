@@ -72,7 +72,13 @@ def undo_what_failed(
 
 
 def _replayed(workflow: Workflow[..., Any], params: Mapping[str, object], life: Life) -> Ways:
-    """Walk the script through what is recorded, and return how each step it met is given back.
+    """Walk the script, and return how each step it met is given back."""
+    replay(workflow, params, life)
+    return ways_of(life)
+
+
+def replay(workflow: Workflow[..., Any], params: Mapping[str, object], life: Life) -> None:
+    """Walk the script through what is recorded; `life.met` are the steps it met.
 
     However the walk ends, it ends where nothing more was ever done, or where the script has
     changed: what it did not meet is asked about.
@@ -87,7 +93,6 @@ def _replayed(workflow: Workflow[..., Any], params: Mapping[str, object], life: 
         _tell_of(life, error)
     finally:
         life.is_replaying, life.afterwards = False, Afterwards()
-    return ways_of(life)
 
 
 def _tell_of(life: Life, error: Exception) -> None:

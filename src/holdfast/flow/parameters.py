@@ -113,27 +113,32 @@ class Parameters:
         return infos
 
     def parse(
-        self, pairs: Sequence[str], file: Mapping[str, object] | None = None
+        self,
+        pairs: Sequence[str],
+        file: Mapping[str, object] | None = None,
+        *,
+        option: str = "-p",
     ) -> dict[str, object]:
         """Return the values of a parameter file, with those typed as `NAME=VALUE` over them.
 
         A parameter annotated `str` is taken verbatim, any other as JSON or else as its type's
-        text. What is missing is not looked at: `check` does that, when all sources are together.
+        text; `option` is what it was typed behind. What is missing is not looked at: `check` does
+        that, when all sources are together.
         Raises UsageError for an unknown name, a name typed twice, and a text that does not fit.
         """
         values = dict(file or {})
         self._check_known(values)
         typed: dict[str, object] = {}
         for pair in pairs:
-            name, text = self._split(pair)
+            name, text = self._split(pair, option)
             if name in typed:
-                raise UsageError(f"parameter {name} is given twice with -p; give it once")
+                raise UsageError(f"parameter {name} is given twice with {option}; give it once")
             parameter = self._parameter(name)
             try:
                 typed[name] = from_text(text, parameter.hint)
             except Mismatch as refusal:
                 sample = _sample(parameter, text)
-                raise _wrong(parameter, refusal, f"-p {quoted(f'{name}={sample}')}") from None
+                raise _wrong(parameter, refusal, f"{option} {quoted(f'{name}={sample}')}") from None
         return {**values, **typed}
 
     def check(self, values: Mapping[str, object]) -> dict[str, object]:
@@ -207,16 +212,16 @@ class Parameters:
 
     # --- what is wrong ------------------------------------------------------------------------
 
-    def _split(self, pair: str) -> tuple[str, str]:
+    def _split(self, pair: str, option: str) -> tuple[str, str]:
         name, sign, text = pair.partition("=")
         if not sign:
             # Not shown whole: it may be a secret that was typed the wrong way.
             shown = re.match(r"[\w-]*", pair)
             first = next(
-                (f"-p {quoted(f'{p.name}={_sample(p)}')}" for p in self._named.values()), ""
+                (f"{option} {quoted(f'{p.name}={_sample(p)}')}" for p in self._named.values()), ""
             )
             raise UsageError(
-                f"-p {shown.group() if shown else ''}…: NAME=VALUE is needed"
+                f"{option} {shown.group() if shown else ''}…: NAME=VALUE is needed"
                 + (f", for example {first}" if first else f"; {self._listed()}")
             )
         self._check_known([name])

@@ -19,6 +19,7 @@ from holdfast.errors import (
 )
 from holdfast.flow.errands import Errand, go_back, undo_what_failed, walked
 from holdfast.flow.outcome import Outcome as Outcome
+from holdfast.flow.rechecking import hold_on_the_world, look_again
 from holdfast.flow.workflows import Workflow
 from holdfast.model.facts import Fact, RunFailed
 from holdfast.model.inventory import NO_INVENTORY, Inventory
@@ -60,10 +61,12 @@ def live(
     ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead,
     inventory: Inventory = NO_INVENTORY,
     errand: Errand | None = None,
+    rechecks: bool = False,
 ) -> Outcome:
     """Walk the workflow once, under the ownership that `journal` has, and return how it ended.
 
-    With an `errand` the life goes back instead. What was begun to be undone is undone first.
+    With an `errand` the life goes back instead. What was begun to be undone is undone first; then,
+    with `rechecks`, the checks of finished steps are asked again.
 
     Never raises for what the script or the store does: that is in the outcome, and recorded.
     On return the run is given back, and everything it says is durable.
@@ -74,7 +77,7 @@ def live(
         life.listeners.extend(listeners)
         journal.observers.append(_telling(life))
     with _attended(life, clock, lease_s):
-        ended = _walk(workflow, params, life, errand)
+        ended = _walk(workflow, params, life, errand, rechecks=rechecks)
     return ended
 
 
@@ -106,11 +109,16 @@ def _walk(
     params: Mapping[str, object],
     life: Life,
     errand: Errand | None,
+    *,
+    rechecks: bool,
 ) -> Outcome:
     try:
         if errand is not None:
             return go_back(workflow, params, life, errand)
         undo_what_failed(workflow, params, life)
+        if rechecks:
+            look_again(workflow, params, life)
+        hold_on_the_world(workflow, life)
         value = walked(workflow, params, life)
         return Outcome("succeeded", value, life.run)
     except BaseException as error:

@@ -14,7 +14,8 @@ from holdfast.engine.scope import Branch, close, enter, recorded_value, side_by_
 from holdfast.engine.trace import Contract, Trace
 from holdfast.errors import DuplicateLabel, HoldfastError, Leaving, ParallelFailed, UsageError
 from holdfast.flow.giving_back import ways_of
-from holdfast.flow.steps import note_failure, note_left, note_reached, refuse_secrets, value_of
+from holdfast.flow.noting import note_failure, note_left, note_reached
+from holdfast.flow.steps import refuse_secrets, value_of
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
 from holdfast.model.keys import join

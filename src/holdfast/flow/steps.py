@@ -13,7 +13,9 @@ from holdfast.engine.step import is_answered
 from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import StepFailed, UsageError
+from holdfast.flow.noting import note_failure
 from holdfast.flow.owing import RESULT, function_name, label_for, owed_by, settled_by
+from holdfast.flow.returning import given_value
 from holdfast.model.codec import decode, dumps, encode, fingerprint
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
@@ -186,7 +188,11 @@ def recorded(frame: Frame, step: StepFunction[Any, R], arguments: dict[str, obje
     label, key = identify(frame, step, arguments)
     inputs, shown = fingerprint(arguments)
     seen = life.journal.state.steps.get(key)
-    if seen is not None and is_answered(seen, step.rules, inputs, step.code):
+    if (
+        seen is not None
+        and is_answered(seen, step.rules, inputs, step.code)
+        and not (step.rules.has_check and life.is_replaying)  # That is to meet its check.
+    ):
         life.raise_if_leaving()
         frame.trace.reach(key)
         result = seen.result
@@ -197,6 +203,9 @@ def recorded(frame: Frame, step: StepFunction[Any, R], arguments: dict[str, obje
         except StepFailed as failure:
             note_failure(frame, failure)
             raise
+        seen = life.journal.state.steps.get(key)
+    if seen is not None and seen.status == "already_done" and seen.is_by_hand:
+        return given_value(frame, step, seen)  # type: ignore[return-value]
     if type(result) in PLAIN_JSON:
         return result  # type: ignore[return-value]
     return value_of(life.journal.load(result), step.types)  # type: ignore[return-value]
@@ -262,7 +271,7 @@ def _call(
         **(_given_back(options, arguments) if gives_back else {}),
         **(_settling(step, arguments) if frame.life.journal.state.ledger.owing else {}),
     )
-    if gives_back or step.rules.once:
+    if gives_back or step.rules.once or (step.rules.has_check and frame.life.is_replaying):
         _note_met(Met(frame, step, arguments, call))
     return call
 
@@ -378,21 +387,3 @@ def chosen(function: Callable[..., object], arguments: Mapping[str, object]) -> 
                 f"argument of the step; it has {', '.join(arguments) or 'none'}"
             )
     return taken
-
-
-# --- what ran after a failure (DESIGN 3, Leaving) ---
-
-
-def note_failure(frame: Frame, failure: BaseException) -> None:
-    """Note that a failure reached this scope: what runs here from now on ran after it."""
-    frame.life.afterwards.note_failure(failure, frame.trace, frame.lane)
-
-
-def note_left(inner: Frame, outer: Frame) -> None:
-    """Note that a failure left a scope: it has reached the one around it."""
-    outer.life.afterwards.note_left(inner.trace, outer.trace, outer.lane)
-
-
-def note_reached(frame: Frame, key: str) -> None:
-    """Note a step or scope that the script reaches, perhaps after a failure."""
-    frame.life.afterwards.note_reached(key, frame.trace, frame.lane)

@@ -25,6 +25,9 @@ from holdfast.model.json import Json
 from holdfast.model.json import Spilled as Spilled
 from holdfast.model.parties import Owner as Owner
 from holdfast.model.parties import Who as Who
+from holdfast.model.rewind_facts import ParameterSet as ParameterSet
+from holdfast.model.rewind_facts import Rechecked as Rechecked
+from holdfast.model.rewind_facts import Rewound as Rewound
 from holdfast.model.step_facts import AttemptFailed as AttemptFailed
 from holdfast.model.step_facts import CursorSaved as CursorSaved
 from holdfast.model.step_facts import StepDoubted as StepDoubted
@@ -199,7 +202,8 @@ class DriftAccepted:
 
     `changed` maps steps reached with other inputs to the digest of those inputs. `gone` are
     recorded steps that were not reached: when a `new` step came first they may still follow and
-    keep their results; without one their scope has ended, and they are superseded.
+    keep their results; without one their scope has ended, and they are superseded. `world` are
+    steps whose check did not say that it is so, and what it said.
     """
 
     at: datetime
@@ -208,6 +212,7 @@ class DriftAccepted:
     gone: tuple[str, ...] = ()
     changed: tuple[tuple[str, str], ...] = ()
     new: str = ""
+    world: tuple[tuple[str, str], ...] = ()
 
 
 ControlFact: TypeAlias = (
@@ -257,5 +262,8 @@ Fact: TypeAlias = (
     | RollbackBegun
     | StepUndone
     | RolledBack
+    | Rewound
+    | ParameterSet
+    | Rechecked
 )
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}

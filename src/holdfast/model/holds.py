@@ -23,8 +23,8 @@ _DECIDED = {"approve": "approved", "reject": "rejected"}
 class HoldState:
     """A question to a person, every answer it got, those that counted, and the one that decided.
 
-    `is_used` tells that the decision was acted upon; `used_in` is the epoch in which it first
-    was, when it covers more than one step.
+    `opened_seq` is the number of the fact that opened it. `is_used` tells that the decision was
+    acted upon; `used_in` is the epoch in which it first was, when it covers more than one step.
     """
 
     opened: HoldOpened
@@ -32,6 +32,7 @@ class HoldState:
     answers: list[HoldAnswered] = field(default_factory=list)
     counted: list[HoldAnswered] = field(default_factory=list)
     answer: HoldAnswered | None = None
+    opened_seq: int = 0
     is_used: bool = False
     used_in: int | None = None
 
@@ -89,8 +90,8 @@ class Holds(dict[str, HoldState]):
 
     # --- the fold ---
 
-    def opened(self, fact: HoldOpened) -> None:
-        hold = self[fact.id] = HoldState(fact)
+    def opened(self, fact: HoldOpened, seq: int = 0) -> None:
+        hold = self[fact.id] = HoldState(fact, opened_seq=seq)
         self._about.setdefault(fact.key, []).append(hold)
 
     def answered(self, fact: HoldAnswered, barred: Collection[Who]) -> HoldState | None:
@@ -124,6 +125,22 @@ class Holds(dict[str, HoldState]):
         """What these holds ask about is no more: nobody need answer them."""
         for hold in self.open:
             if kind in (None, hold.opened.kind):
+                hold.status = "void"
+
+    def void_since(self, seq: int) -> list[HoldState]:
+        """The run went back to before a fact: what was asked since is asked anew, so no answer
+        to it is heeded any more. Return all that was asked since."""
+        since = [hold for hold in self.values() if hold.opened_seq >= seq]
+        for hold in since:
+            if not hold.is_used:
+                hold.status = "void"
+        return since
+
+    def void_unheeded(self) -> None:
+        """What was asked about is not what it was: no answer is heeded that was not yet. The
+        digest of a drift is the very difference, and a step in doubt has begun already."""
+        for hold in self.values():
+            if not hold.is_used and hold.opened.kind not in ("drift", "in_doubt"):
                 hold.status = "void"
 
     def forget_noes(self) -> None:

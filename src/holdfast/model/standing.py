@@ -13,7 +13,9 @@ from holdfast.model.status import StepStatus
 @dataclass(slots=True)
 class StepState:
     """Where one step stands. `forgiven` attempts were granted anew and no longer count. `name` is
-    empty where its outcome does not count for trust, and only what `earns` counts when clean."""
+    empty where its outcome does not count for trust, and only what `earns` counts when clean.
+    `reached_seq` is the number of the first fact about it, however often it ran since. `world` is
+    what its check said last, when that was not that it is so."""
 
     key: str
     label: str = ""
@@ -21,6 +23,7 @@ class StepState:
     attempts: int = 0
     forgiven: int = 0
     epoch: int = 0
+    reached_seq: int = 0
     started_seq: int = 0
     ended_seq: int = 0
     started_at: datetime | None = None
@@ -42,8 +45,14 @@ class StepState:
     saved: Json | f.Spilled = None
     has_saved: bool = False
     accepted_inputs: tuple[str, ...] = ()
+    world: str = ""
     undoes: bool = False
     settles: tuple[str, ...] = ()
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether a person said that it took effect, and what it returned (`done`)."""
+        return self.status == "already_done" and self.decided_by.startswith("done by ")
 
     @property
     def is_finished(self) -> bool:
@@ -57,11 +66,13 @@ class ScopeState:
     `passed` are those that a person let a new step come before. It `undoes` itself when it fails.
 
     `overlapped` tells that steps directly in it ran at the same time, so that their order in
-    the journal says nothing about their order in the script.
+    the journal says nothing about their order in the script. `entered_seq` is the number of the
+    fact with which it began, 0 when that is not known.
     """
 
     key: str
     kind: str = ""
+    entered_seq: int = 0
     closed: bool = False
     result: Json | f.Spilled = None
     members: dict[str, None] = field(default_factory=dict)

@@ -13,9 +13,13 @@ from datetime import datetime
 from typing import Any
 
 from holdfast.model import facts as f
+from holdfast.model.asking import AUTO_REST
+from holdfast.model.asking import FOLD as _HOLD_FOLD
 from holdfast.model.holds import Holds, HoldState
 from holdfast.model.json import Json
 from holdfast.model.keys import scope_of
+from holdfast.model.rewinding import FOLD as _REWIND_FOLD
+from holdfast.model.rewinding import note_world, reopen
 from holdfast.model.standing import ScopeState, StepState
 from holdfast.model.status import FINISHED, GLANCED, RunStatus, StepStatus, glance
 from holdfast.model.terms import AUTO, Terms
@@ -38,6 +42,8 @@ class RunState:
         self.auto_rest = False
         self.status: RunStatus = "queued"
         self.created: f.RunCreated | None = None
+        self.params: dict[str, Json] = {}
+        self.params_digest = ""
         self.lives: list[f.LifeStarted] = []
         self.steps: dict[str, StepState] = {}
         self.superseded: list[StepState] = []
@@ -49,6 +55,8 @@ class RunState:
         self.stolen: f.LockStolen | None = None
         self.stopped: f.RunStopped | None = None
         self.failed: f.RunFailed | None = None
+        self.rewound: f.Rewound | None = None
+        self.rechecked: f.Rechecked | None = None
         self.result: Json | f.Spilled = None
         self.ended_at: datetime | None = None
 
@@ -121,6 +129,7 @@ class RunState:
 
     def _created(self, fact: f.RunCreated) -> None:
         self.created = fact
+        self.params, self.params_digest = fact.params, fact.params_digest
         self.target = fact.target
         self.given_mode, self.given_ask = fact.given_mode, fact.given_ask
         self.terms = _terms_of(fact.mode)
@@ -130,7 +139,7 @@ class RunState:
         self.lives.append(fact)
         self.given_mode = fact.mode or self.given_mode
         self.terms = fact.terms or _terms_of(fact.mode or self.mode)
-        self.stopped, self.stolen, self.ended_at = None, None, None
+        self.stopped, self.stolen, self.rewound, self.ended_at = None, None, None, None
         for scope in self.scopes.values():
             scope.running.clear()
         if fact.resumed:
@@ -140,13 +149,15 @@ class RunState:
     def set_aside(self, key: str, status: StepStatus = "superseded") -> None:
         """Set a step, or all that a scope holds, aside: kept for `log --all`, run again."""
         prefix = key + "/"
-        for name in [k for k in self.steps if k == key or k.startswith(prefix)]:
+        is_step = key in self.steps and key not in self.scopes
+        names = [key] if is_step else [k for k in self.steps if k == key or k.startswith(prefix)]
+        for name in names:
             step = self.steps.pop(name)
             if step.is_finished:
                 self.ledger.former[name] = replace(step)
             step.status = status
             self.superseded.append(step)
-        for name in [k for k in self.scopes if k == key or k.startswith(prefix)]:
+        for name in [k for k in self.scopes if not is_step and (k == key or k.startswith(prefix))]:
             del self.scopes[name]
         self._forget_member(key)
 
@@ -182,7 +193,7 @@ class RunState:
         key = fact.key
         step = self.steps.get(key)
         if step is None:
-            step = self.steps[key] = StepState(key)
+            step = self.steps[key] = StepState(key, reached_seq=self.seq)
         elif step.is_finished:
             self._begin_anew(step)
         step.status, step.attempts, step.epoch = "running", fact.attempt, self.epoch
@@ -207,7 +218,7 @@ class RunState:
     def _begin_anew(self, step: StepState) -> None:
         """A finished step is to run again: its earlier execution counts no more."""
         step.forgiven, step.next_at = step.attempts, None
-        step.saved, step.has_saved, step.accepted_inputs = None, False, ()
+        step.saved, step.has_saved, step.accepted_inputs, step.world = None, False, (), ""
 
     def _step_ended(self, step: StepState, status: StepStatus, at: datetime) -> None:
         key = step.key
@@ -253,7 +264,9 @@ class RunState:
         self._step_ended(step, "already_done", fact.at)
 
     def _unstarted(self, key: str) -> StepState:
-        step = self.steps[key] = StepState(key, epoch=self.epoch, started_seq=self.seq)
+        step = self.steps[key] = StepState(
+            key, epoch=self.epoch, reached_seq=self.seq, started_seq=self.seq
+        )
         return step
 
     def _attempt_failed(self, fact: f.AttemptFailed) -> None:
@@ -276,6 +289,7 @@ class RunState:
             return
         if step.is_finished:
             self._begin_anew(step)
+            reopen(self, fact.key)
             self._forget_member(fact.key)
         step.status, step.forgiven, step.next_at = "waiting", step.attempts, None
         self.holds.spend(fact.key, self.epoch)
@@ -312,7 +326,9 @@ class RunState:
     def _timer_set(self, fact: f.TimerSet) -> None:
         step = self.steps.get(fact.key)
         if step is None:
-            step = self.steps[fact.key] = StepState(fact.key, started_at=fact.at)
+            step = self.steps[fact.key] = StepState(
+                fact.key, reached_seq=self.seq, started_at=fact.at
+            )
             step.started_seq, step.epoch = self.seq, self.epoch
         if step.is_finished:  # A window that has to be open once more.
             self._begin_anew(step)
@@ -323,7 +339,7 @@ class RunState:
 
     def _scope_entered(self, fact: f.ScopeEntered) -> None:
         scope = self.scope(fact.key)
-        scope.kind, scope.undoes = fact.kind, fact.undoes
+        scope.kind, scope.undoes, scope.entered_seq = fact.kind, fact.undoes, self.seq
 
     def _scope_closed(self, fact: f.ScopeClosed) -> None:
         scope = self.scope(fact.key)
@@ -340,21 +356,8 @@ class RunState:
             step = self.steps.get(key)
             if step is not None:
                 step.accepted_inputs += (inputs,)
+        note_world(self, fact.world, "")
         self.holds.spend(fact.scope, self.epoch)
-
-    def _hold_opened(self, fact: f.HoldOpened) -> None:
-        self.holds.opened(fact)
-
-    def _hold_answered(self, fact: f.HoldAnswered) -> None:
-        decided = self.holds.answered(fact, self.starters)
-        if decided is not None and fact.value == AUTO_REST:
-            self.auto_rest = True
-
-    def _hold_voided(self, fact: f.HoldVoided) -> None:
-        self.holds.voided(fact)
-
-    def _hold_expired(self, fact: f.HoldExpired) -> None:
-        self.holds.expired(fact)
 
     def _lock_stolen(self, fact: f.LockStolen) -> None:
         self.stolen = fact
@@ -365,8 +368,6 @@ def _terms_of(mode: str) -> Terms:
     return Terms("confirm", "confirm: the run's mode") if mode == "confirm" else AUTO
 
 
-AUTO_REST = "auto for the rest of this run"
-"""The value of an approval that also covers every later step of the run."""
 _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     f.RunCreated: RunState._created,
     f.LifeStarted: RunState._life_started,
@@ -389,10 +390,8 @@ _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     f.ScopeEntered: RunState._scope_entered,
     f.ScopeClosed: RunState._scope_closed,
     f.DriftAccepted: RunState._drift_accepted,
-    f.HoldOpened: RunState._hold_opened,
-    f.HoldAnswered: RunState._hold_answered,
-    f.HoldVoided: RunState._hold_voided,
-    f.HoldExpired: RunState._hold_expired,
     f.LockStolen: RunState._lock_stolen,
     **_UNDO_FOLD,
+    **_HOLD_FOLD,
+    **_REWIND_FOLD,
 }

@@ -11,6 +11,7 @@ from holdfast.model.facts import (
     Fact,
     LifeStarted,
     LockStolen,
+    Rewound,
     RolledBack,
     RunCancelled,
     RunCreated,
@@ -92,6 +93,7 @@ _CHANGES: Final[dict[type[Fact], Callable[[Any], Glance]]] = {
     RunStopped: lambda fact: Glance(_STOPPED[fact.kind], ended_at=fact.at, due_at=fact.due_at),
     RunCancelled: lambda fact: Glance("cancelled", ended_at=fact.at, frees="unowned"),
     LockStolen: lambda fact: Glance(frees="now"),
+    Rewound: lambda fact: Glance("stopped", ended_at=fact.at),
     RolledBack: lambda fact: Glance(
         "stopped" if fact.to else "rolled_back", ended_at=fact.at, frees="no" if fact.to else "now"
     ),

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from holdfast.model import facts as f
+from holdfast.model.rewinding import steps_in
 from holdfast.model.standing import StepState
 from holdfast.model.state import RunState
 
@@ -116,6 +117,18 @@ def _of_running(
             yield _trial(state, run, seen.key, seen.name, seen.code, at, outcome, note)
 
 
+def _rewound(fact: f.Rewound, state: RunState, run: str) -> Derived:
+    """Whoever has a step run again that had ended does not go by how it ended."""
+    for seen in steps_in(state, fact.keys):
+        if not seen.name:
+            continue
+        if seen.status == "running":
+            yield _trial(state, run, seen.key, seen.name, seen.code, fact.at, "interrupted")
+        elif seen.is_finished:
+            note = f"{fact.by.name} had it run again" + _colon(fact.reason)
+            yield _trial(state, run, seen.key, seen.name, seen.code, fact.at, "overridden", note)
+
+
 def _succeeded(fact: f.StepSucceeded, state: RunState, run: str) -> Derived:
     seen = state.steps.get(fact.key)
     if seen is not None and seen.name:
@@ -155,13 +168,17 @@ def _rearmed(fact: f.StepRearmed, state: RunState, run: str) -> Derived:
     """A failed step that runs again has been judged; one in doubt is judged by who decides it."""
     seen = state.steps.get(fact.key)
     if seen is not None and seen.status in ("running", "in_doubt"):
-        note = f"{fact.by.name} had it run again" + (f": {fact.reason}" if fact.reason else "")
+        note = f"{fact.by.name} had it run again" + _colon(fact.reason)
         yield from _seen(state, run, fact.key, "", fact.at, "overridden", note)
 
 
 def _undone(fact: f.StepUndone, state: RunState, run: str) -> Derived:
     """What was taken back did not do what was wanted, however cleanly it ran."""
     yield from _seen(state, run, fact.key, "", fact.at, "rolled_back", "")
+
+
+def _colon(text: str) -> str:
+    return f": {text}" if text else ""
 
 
 def _seen(
@@ -193,6 +210,7 @@ def _trial(
 _TRIALS: Final[dict[type[f.Fact], Callable[[Any, RunState, str], Derived]]] = {
     f.LifeStarted: _life_started,
     f.RunCancelled: _cancelled,
+    f.Rewound: _rewound,
     f.StepStarted: _started,
     f.StepSucceeded: _succeeded,
     f.StepLeft: _left,

@@ -241,7 +241,7 @@ def _point_passed(state: Folded, fact: f.PointPassed) -> None:
     step = state.steps[fact.key] = StepState(
         fact.key, fact.label, "succeeded", epoch=state.epoch, started_at=fact.at, ended_at=fact.at
     )
-    step.started_seq = step.ended_seq = state.seq
+    step.reached_seq = step.started_seq = step.ended_seq = state.seq
     step.decided_by, step.location, step.shown = fact.decided_by, fact.location, fact.reason
     state.note_member(fact.key)
 

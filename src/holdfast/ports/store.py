@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from holdfast.errors import UsageError
-from holdfast.model.facts import Fact, LifeStarted, Owner, RunCreated, Spilled
+from holdfast.model.facts import Fact, LifeStarted, Owner, Rewound, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.model.making import made_often
 from holdfast.model.trials import KEPT_MAX, Trial
@@ -140,7 +140,7 @@ class Store(Protocol):
     def claim(
         self,
         run: str,
-        fact: LifeStarted,
+        fact: LifeStarted | Rewound,
         *,
         after: int,
         expected_epoch: int,
@@ -153,8 +153,10 @@ class Store(Protocol):
         Return None, writing nothing, when the run's epoch is no longer `expected_epoch` or its
         journal is longer than `after`: look again. Whether the present owner may be displaced
         is the caller's decision (`runtime.ownership`). `fact.epoch` is above `expected_epoch`.
-        The new owner has no heartbeat yet. Raises UsageError when there is no such run;
-        TargetLocked, writing nothing, when the run's target was taken by another meanwhile.
+        The new owner has no heartbeat yet. A `Rewound` names no process: nobody owns the run
+        then, a displaced owner is refused all the same, and the target's lock is as it was.
+        Raises UsageError when there is no such run; TargetLocked, writing nothing, when the
+        run's target was taken by another meanwhile.
         """
 
     def release(self, run: str, epoch: int) -> None:

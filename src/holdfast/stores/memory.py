@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from holdfast.errors import LostOwnership, StoreCorrupt, StoreError, TargetLocked, UsageError
-from holdfast.model.facts import Fact, LifeStarted, RunCreated, Spilled
+from holdfast.model.facts import Fact, LifeStarted, Rewound, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.model.owing import DebtBegun, DebtMoved, debt_change
 from holdfast.model.trials import KEPT_MAX, Trial
@@ -130,7 +130,7 @@ class MemoryStore:
     def claim(
         self,
         run: str,
-        fact: LifeStarted,
+        fact: LifeStarted | Rewound,
         *,
         after: int,
         expected_epoch: int,
@@ -141,9 +141,11 @@ class MemoryStore:
             found = self._run(run, after)
             if found.row.epoch != expected_epoch or len(found.journal) > after:
                 return None
-            self._lock(run, found.row.target)
+            owner = fact.owner if isinstance(fact, LifeStarted) else None
+            if owner is not None:
+                self._lock(run, found.row.target)
             found.row = replace(
-                found.row, epoch=fact.epoch, owner=fact.owner, beat_monotonic=None, beat_at=None
+                found.row, epoch=fact.epoch, owner=owner, beat_monotonic=None, beat_at=None
             )
             self._extend(run, found, (fact,))
             disk.keep(trials)

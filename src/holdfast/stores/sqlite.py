@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from holdfast.errors import LostOwnership, StoreError, UsageError
-from holdfast.model.facts import Fact, LifeStarted, RunCreated, Spilled
+from holdfast.model.facts import Fact, LifeStarted, Rewound, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.model.trials import KEPT_MAX, Trial
 from holdfast.ports.store import Appended, DebtRow, Output, RunRow, Stored
@@ -180,7 +180,7 @@ class SqliteStore:
     def claim(
         self,
         run: str,
-        fact: LifeStarted,
+        fact: LifeStarted | Rewound,
         *,
         after: int,
         expected_epoch: int,
@@ -192,11 +192,13 @@ class SqliteStore:
             head = self._head(connection, run, after)
             if head.epoch != expected_epoch or head.seq > after:
                 return None
-            sqlite_locks.take(connection, head.number, sqlite_rows.target_of(connection, run))
+            owner = fact.owner if isinstance(fact, LifeStarted) else None
+            if owner is not None:
+                sqlite_locks.take(connection, head.number, sqlite_rows.target_of(connection, run))
             head.epoch = fact.epoch
             taken = {
                 "epoch": fact.epoch,
-                "owner": fact.owner,
+                "owner": owner,
                 "beat_monotonic": None,
                 "beat_at": None,
             }

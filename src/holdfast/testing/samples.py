@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from holdfast.model.facts import KINDS, Fact, LifeStarted, Owner, RunCreated, Spilled, Who
+from holdfast.model.facts import KINDS, Fact, LifeStarted, Owner, Rewound, RunCreated, Spilled, Who
 from holdfast.model.terms import Electorate, Terms
 from holdfast.model.undo_facts import Owed
 
@@ -44,6 +44,11 @@ def run_created(workflow: str = "upgrade", **changed: Any) -> RunCreated:
 def life_started(epoch: int, **changed: Any) -> LifeStarted:
     """Return the fact with which a process takes a run up."""
     return dataclasses.replace(LifeStarted(AT, epoch, OWNER, WHO, "1.0"), **changed)
+
+
+def rewound(epoch: int, **changed: Any) -> Rewound:
+    """Return the fact with which a person goes back in a run."""
+    return dataclasses.replace(Rewound(AT, epoch, WHO, "a", 2, ("a",)), **changed)
 
 
 def every_fact() -> Iterator[Fact]:

@@ -13,6 +13,7 @@ from holdfast.testing.samples import (
     OWNER,
     every_fact,
     life_started,
+    rewound,
     run_created,
 )
 from holdfast.testing.store_opening import (
@@ -215,6 +216,23 @@ class Others(Opens):
         assert (new, 2, None, None) == (row.owner, row.epoch, row.beat_monotonic, row.beat_at)
         assert ("running", "moved.py") == (row.status, row.file)
         store.close()
+
+    def test_a_run_can_be_rewritten_for_nobody(self, tmp_path: Path) -> None:
+        """The epoch moves and no process owns the run: the one that did is refused, the next one
+        claims above it; looked at too early, nothing is written."""
+        old, new = owned(self.open(tmp_path)), self.open(tmp_path)
+
+        assert new.claim("r", rewound(2), after=1, expected_epoch=1) is None
+        assert new.claim("r", rewound(2), after=2, expected_epoch=0) is None
+        assert 3 == new.claim("r", rewound(2), after=2, expected_epoch=1)
+        row = new.row("r")
+        assert row is not None
+        assert (None, 2, "stopped", AT) == (row.owner, row.epoch, row.status, row.ended_at)
+        raised(LostOwnership, lambda: old.append("r", [started(1)], after=2, epoch=1))
+        assert [rewound(2)] == facts(new, after=2)
+        assert 4 == new.claim("r", life_started(3), after=3, expected_epoch=2)
+        old.close()
+        new.close()
 
     def test_one_of_many_claims_wins(self, tmp_path: Path) -> None:
         """Of threads with stores of their own, exactly one becomes the owner."""

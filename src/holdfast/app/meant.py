@@ -1,0 +1,101 @@
+"""Which steps a person means by STEP, when they say what becomes of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.app.finding import SHOWN_MAX
+from holdfast.app.wording import stands
+from holdfast.errors import UsageError
+from holdfast.model.facts import HoldOpened
+from holdfast.model.keys import escape, find, last, unescape
+from holdfast.model.standing import StepState
+from holdfast.model.state import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The steps that a text names: one by its key or last part, or all in a scope."""
+
+    keys: tuple[str, ...]
+    is_scope: bool
+
+
+def meant(state: RunState, text: str) -> Meant:
+    """Return which steps `text` names. Raises UsageError when the run has reached none such."""
+    keys = [key for key in find(list(state.steps), text) if key in state.steps]
+    if not keys:
+        raise UsageError(_unknown(state, text))
+    name = text.rstrip("/")
+    is_step = len(keys) == 1 and (keys[0] == text or last(keys[0]) in {name, escape(text)})
+    return Meant(tuple(keys), not is_step)
+
+
+def one_step(state: RunState, text: str, verb: str) -> str:
+    """Return the key of the one step that `text` names; a scope is refused with its steps."""
+    found = meant(state, text)
+    if found.is_scope:
+        raise UsageError(f"{text!r} is a scope, and {verb} is about one step: {named(found.keys)}")
+    return found.keys[0]
+
+
+def to_retry(state: RunState, text: str) -> tuple[str, ...]:
+    """Return the steps that `retry` has run again: the one that is named, also one that waits,
+    or all in a scope that failed or wait for their next attempt.
+
+    What is in doubt is decided by its own name only. Raises UsageError when nothing is left.
+    """
+    found = meant(state, text)
+    if not found.is_scope:
+        key = found.keys[0]
+        if state.steps[key].is_finished and not has_changed(state, key):
+            raise UsageError(
+                f"step {key} {stands(state.steps[key].status)}; only a changed input, a new "
+                "version= or `rewind` makes a finished step run again"
+            )
+        return found.keys
+    keys = tuple(key for key in found.keys if _has_failed(state.steps[key]))
+    if not keys:
+        left = [key for key in found.keys if not state.steps[key].is_finished]
+        other = f"; unfinished in it: {named(left)}" if left else ""
+        raise UsageError(f"no step in {text!r} has failed{other}")
+    return keys
+
+
+def has_changed(state: RunState, key: str) -> bool:
+    """Whether a finished step was reached with other inputs than those of its result, or its check
+    says that it is not so any more."""
+    if state.steps[key].accepted_inputs or state.steps[key].world:
+        return True
+    changes = (hold.opened.evidence.get("changed") for hold in state.open_holds)
+    return any(isinstance(change, dict) and change.get("key") == key for change in changes)
+
+
+def named(keys: tuple[str, ...] | list[str]) -> str:
+    """Return the first of some keys, and how many more there are."""
+    more = f" and {len(keys) - SHOWN_MAX} more" if len(keys) > SHOWN_MAX else ""
+    return ", ".join(keys[:SHOWN_MAX]) + more
+
+
+def _has_failed(step: StepState) -> bool:
+    return step.status == "failed" or (step.next_at is not None and step.attempts > 0)
+
+
+def asked_about(state: RunState, text: str) -> HoldOpened | None:
+    """Return the open question of the step that `text` names, when that has not begun."""
+    if text in state.steps:
+        return None
+    asked = [hold.opened for hold in state.open_holds if hold.opened.key not in state.steps]
+    named = [o for o in asked if text and text in (o.key, last(o.key), unescape(last(o.key)))]
+    return named[0] if len(named) == 1 else None
+
+
+def _unknown(state: RunState, text: str) -> str:
+    known = ", ".join(list(state.steps)[-SHOWN_MAX:]) or "none yet"
+    opened = asked_about(state, text)
+    if opened is not None:
+        return (
+            f"step {opened.key} has not begun: it asks ({opened.id}); answer that with approve, "
+            "reject or answer"
+        )
+    return f"no step {text!r} in this run; it has {known}: only what was reached can be decided"
