@@ -22,7 +22,7 @@ from holdfast.stores.sqlite import SqliteStore
 SCRIPT = """
 import os, signal, time
 from pathlib import Path
-from holdfast import ask, confirm, step, workflow
+from holdfast import ask, confirm, sleep, step, workflow
 
 HERE = Path(__file__).parent
 
@@ -67,6 +67,7 @@ def work(how: str):
     if how == "crash": crash()
     if how == "fail": fix()
     if how == "linger": linger()
+    if how == "sleep": sleep("1h")
     return "done"
 """
 EDITED = SCRIPT.replace("    first()\n", '    step("inserted")(print)()\n    first()\n', 1)
@@ -74,6 +75,8 @@ EDITED = SCRIPT.replace("    first()\n", '    step("inserted")(print)()\n    fir
 WORDS: dict[str, tuple[str, ...]] = {
     "run": ("run", "script.py", "--id", "r", "-p", "how={how}"),
     "resume": ("resume", "r"),
+    "resume --due": ("resume", "--due"),
+    "resume RUN --due": ("resume", "r", "--due"),
     "plan": ("plan", "script.py", "--run", "r"),
     "list": ("list",),
     "show": ("show", "r"),
@@ -95,7 +98,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "cancel": ("cancel", "r", "-m", "no longer needed"),
     "verify": ("verify", "r"),
 }
-"""What is typed, where `{how}` is the run's parameter and `{step}` the step that it rests in."""
+"""What is typed, by the command and an option that makes it another one, where `{how}` is the run's
+parameter and `{step}` the step that it rests in."""
 ELSEWHERE = {"demo", "gc", "doctor", "completion", "targets", "trust", "owed"}
 """Commands that are about no run."""
 
@@ -134,6 +138,10 @@ def after(how: str, *verbs: tuple[str, ...]) -> Make:
     return make
 
 
+def waiting(shell: Shell) -> None:
+    shell("run", "script.py", "--id", "r", "-p", "how=sleep", "--for", "20s")
+
+
 CANCEL = ("cancel", "r", "-m", "no longer needed")
 RESTING: dict[str, tuple[str, str, Make]] = {
     "queued": ("quick", "first", queued),
@@ -145,6 +153,7 @@ RESTING: dict[str, tuple[str, str, Make]] = {
     "failed": ("fail", "fix", after("fail")),
     "stopped": ("confirm", "confirm really?", after("confirm", ("stop", "r"), ("resume", "r"))),
     "paused": ("fail", "fix", after("fail", ("pause", "r"))),
+    "waiting": ("sleep", "sleep 1h", waiting),
     "succeeded": ("quick", "first", after("quick")),
     "cancelled": ("fail", "fix", after("fail", CANCEL)),
     "on_hold debt": ("owe", "lock", after("owe")),
@@ -166,6 +175,7 @@ ALWAYS = dict.fromkeys(
         "pause",
         "cancel",
         "rollback",
+        "resume --due",
     ),
     0,
 ) | {"settle": 2, "rewind": 0}
@@ -175,6 +185,8 @@ NOTHING_LEFT = dict.fromkeys(
     ("stop", "pause", "cancel", "done", "retry", "skip", "rewind", "rollback", "settle"), 2
 )
 CODES: dict[str, dict[str, int]] = {
+    "waiting": {"run": 0, "resume": 0, **NOTHING_ASKED, "done": 0,
+                "retry": 0, "skip": 0},
     "queued": {"run": 0, "resume": 0, **NOTHING_ASKED, **NO_SUCH_STEP, "rewind": 2},
     "on_hold confirm": {"run": 3, "resume": 3, "approve": 0, "reject": 0, "answer": 2,
                         **NO_SUCH_STEP},
@@ -198,8 +210,17 @@ CODES: dict[str, dict[str, int]] = {
 }  # fmt: skip
 """What each command ends with in each status, beside `ALWAYS`. In `in_doubt` the step that
 `retry` runs again kills its process once more."""
-WAITS = {("queued", "watch"), ("running", "watch")}
-"""Commands that last until the run goes on no more by itself."""
+IF_DUE = {
+    "queued": 75, "on_hold confirm": 3, "on_hold question": 3, "on_hold drift": 3, "in_doubt": 3,
+    "interrupted": 3, "failed": 1, "stopped": 3, "paused": 1, "waiting": 75, "succeeded": 0,
+    "cancelled": 1, "running": 5,
+}  # fmt: skip
+"""What `resume RUN --due` ends with: none of these runs goes on without a person now."""
+WAITS = {
+    ("queued", "watch"), ("running", "watch"),
+    ("waiting", "watch"), ("waiting", "run"), ("waiting", "resume"),
+}  # fmt: skip
+"""Commands that last until the run goes on no more by itself, or has waited."""
 
 
 def words_for(command: str, how: str, step: str) -> list[str]:
@@ -210,7 +231,7 @@ def test_every_command_is_in_the_matrix() -> None:
     """Whoever adds a command says how it behaves in every status."""
     known = {name for section in COMMANDS.values() for name in section}
 
-    assert known == set(WORDS) | ELSEWHERE
+    assert known == {name.split()[0] for name in WORDS} | ELSEWHERE
 
 
 @pytest.mark.slow
@@ -240,7 +261,7 @@ def test_a_resting_run(status: str, tmp_path: Path) -> None:
 
 
 def expected(status: str) -> dict[str, int]:
-    codes = ALWAYS | CODES[status]
+    codes = ALWAYS | CODES[status] | {"resume RUN --due": IF_DUE[status]}
     return {command: code for command, code in codes.items() if (status, command) not in WAITS}
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 
@@ -23,6 +24,21 @@ def enter(lane: int) -> None:
     _LANE.set(lane)
 
 
+@dataclass(frozen=True, slots=True)
+class Lull:
+    """What the lanes of a life wait for: whether all of them wait, whether one waits for a
+    person, and when the first goes on of those that wait for a time."""
+
+    is_idle: bool = False
+    for_person: bool = False
+    soonest: datetime | None = None
+
+    @property
+    def until(self) -> datetime | None:
+        """When the first lane goes on, if nothing but time is waited for."""
+        return self.soonest if self.is_idle and not self.for_person else None
+
+
 class Lanes:
     """The lanes of one life.
 
@@ -33,7 +49,7 @@ class Lanes:
     def __init__(self) -> None:
         self._numbers = count(1)
         self._open: dict[int, None] = {ROOT: None}
-        self._waits: dict[int, tuple[int, datetime | None]] = {}
+        self._waits: dict[int, tuple[int, datetime | None, bool]] = {}
 
     def open(self) -> int:
         """Return a new lane, for a call that is about to be given to a thread or a task."""
@@ -46,10 +62,10 @@ class Lanes:
         self._open.pop(lane, None)
 
     @contextmanager
-    def waiting(self, until: datetime | None = None) -> Iterator[None]:
-        """Say that the calling lane waits until a moment, or, without one, for lanes of its own."""
+    def waiting(self, until: datetime | None = None, *, for_person: bool = False) -> Iterator[None]:
+        """Say that the calling lane waits: until a moment, for a person, or for its own lanes."""
         token = next(self._numbers)
-        self._waits[token] = _LANE.get(), until
+        self._waits[token] = _LANE.get(), until, for_person
         try:
             yield
         finally:
@@ -59,7 +75,7 @@ class Lanes:
     def within(self) -> Iterator[None]:
         """Make what is done here a lane of its own, which the calling one waits for."""
         lane, token = self.open(), next(self._numbers)
-        self._waits[token] = _LANE.get(), None
+        self._waits[token] = _LANE.get(), None, False
         before = _LANE.set(lane)
         try:
             yield
@@ -68,12 +84,13 @@ class Lanes:
             del self._waits[token]
             self.end(lane)
 
-    def soonest(self) -> datetime | None:
-        """Return when the first of the lanes that wait for a time goes on; None without any."""
-        moments = [until for _, until in self._waits.copy().values() if until is not None]
-        return min(moments, default=None)
-
-    def idle_until(self) -> datetime | None:
-        """Return when the first lane goes on, if all of them only wait for a time, else None."""
-        waiting = {lane for lane, _ in self._waits.copy().values()}
-        return self.soonest() if waiting.issuperset(self._open.copy()) else None
+    def lull(self) -> Lull:
+        """Return what the lanes wait for now."""
+        waits = self._waits.copy().values()
+        waiting = {lane for lane, _, _ in waits}
+        moments = [until for _, until, _ in waits if until is not None]
+        return Lull(
+            waiting.issuperset(self._open.copy()),
+            any(for_person for _, _, for_person in waits),
+            min(moments, default=None),
+        )

@@ -29,7 +29,7 @@ from holdfast.runtime.afterwards import Afterwards
 from holdfast.runtime.calling import SLICE_S, outcome_of
 from holdfast.runtime.capture import Capture, Redactor
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.lanes import Lanes
+from holdfast.runtime.lanes import Lanes, Lull
 from holdfast.runtime.processes import Groups
 from holdfast.runtime.replay import REPLAYING, walking
 from holdfast.runtime.resting import STOP_KINDS, rest_of
@@ -95,8 +95,7 @@ class Life:
         self.listeners: list[Listener] = []
         self.leaving: Leaving | None = None
         self.lanes = Lanes()
-        self._idle_until: datetime | None = None
-        self._soonest: datetime | None = None
+        self._lull = Lull()
         self._patience_s = patience_s
         self.is_cut_off = False
         self.in_body = False
@@ -171,7 +170,7 @@ class Life:
     def leave(self, reason: str, exit_code: int, kind: str) -> Leaving:
         """Set the flag that every recorded call raises from now on, and return it."""
         if self.leaving is None:
-            self._idle_until, self._soonest = self.lanes.idle_until(), self.lanes.soonest()
+            self._lull = self.lanes.lull()
             self.leaving = Leaving(reason, exit_code, kind)
         return self.leaving
 
@@ -310,7 +309,7 @@ class Life:
         return min(left, SLICE_S)
 
     def _leave_if_long(self) -> None:
-        until = self.lanes.idle_until()
+        until = self.lanes.lull().until
         if until is None:
             return
         left = (until - self.clock.now()).total_seconds()
@@ -345,7 +344,8 @@ class Life:
         if state.seq != before or not holds:
             return
         try:
-            answer = self.person.attend(self.run, state, holds)
+            with self.lanes.waiting(for_person=True):
+                answer = self.person.attend(self.run, state, holds)
         except Leaving as parked:
             # The flag is what keeps a `finally:` of the script from starting anything more.
             raise self.leave(parked.reason, parked.exit_code, parked.kind) from None
@@ -360,7 +360,7 @@ class Life:
             with suppress(StoreError):  # What is appended next meets the same trouble.
                 self.journal.refresh()
         at = self.clock.now()
-        rest = rest_of(leaving, self.journal.state, at, self._idle_until, self._soonest)
+        rest = rest_of(leaving, self.journal.state, at, self._lull)
         if rest is not None:
             kind, due_at = rest
             self._append_last(RunStopped(at, kind, leaving.reason, leaving.exit_code, due_at))

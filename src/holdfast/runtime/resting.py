@@ -10,6 +10,7 @@ from typing import Final
 from holdfast.errors import Leaving
 from holdfast.model.facts import HoldVoided, StopKind
 from holdfast.model.state import HoldState, RunState
+from holdfast.runtime.lanes import Lull
 
 STOP_KINDS: Final[dict[str, StopKind]] = {
     "verb": "verb",
@@ -26,28 +27,27 @@ _BY_A_PERSON: Final = frozenset({"verb", "pause"})
 
 
 def rest_of(
-    leaving: Leaving,
-    state: RunState,
-    at: datetime,
-    idle_until: datetime | None,
-    soonest: datetime | None,
+    leaving: Leaving, state: RunState, at: datetime, lull: Lull
 ) -> tuple[StopKind, datetime | None] | None:
     """Return what is recorded of a leaving: its kind, and when the run can go on without a
     person, if it can; None when nothing is to be recorded.
 
-    `idle_until` is given when every lane of the run only waited, `soonest` when some did. A run
-    that a person stopped meanwhile has work in hand: going on is theirs to say.
+    `lull` is what the run waited for then. One that only waited rests as what it waited for,
+    whatever ended its process; but Ctrl-C and a person's stop are theirs to lift.
     """
     kind = STOP_KINDS.get(leaving.kind)
     if kind is None:
         return None
-    if kind == "park":
-        moments = (soonest, *_times_ahead(state, at))
-        return kind, min((moment for moment in moments if moment is not None), default=None)
     is_stopped = state.stop is not None or state.cancelled is not None
-    if kind in _BY_A_PERSON or leaving.exit_code == BY_HAND or is_stopped or idle_until is None:
-        return "time" if kind == "timer" else kind, None
-    return "timer", idle_until
+    is_theirs = kind in _BY_A_PERSON or leaving.exit_code == BY_HAND or is_stopped
+    if lull.is_idle and not is_theirs:
+        kind = "park" if lull.for_person else "timer" if lull.soonest else kind
+    if kind == "park":
+        moments = (lull.soonest, *_times_ahead(state, at))
+        return kind, min((moment for moment in moments if moment is not None), default=None)
+    if kind == "timer" and is_theirs:
+        return "time", None
+    return kind, lull.soonest if kind == "timer" else None
 
 
 def _times_ahead(state: RunState, at: datetime) -> Iterator[datetime | None]:
