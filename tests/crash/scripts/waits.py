@@ -47,6 +47,14 @@ def sleeper(duration: str = "1h") -> None:
 
 
 @workflow
+def late_gate() -> None:
+    plain(0)
+    sleep("1h")
+    gated()
+    plain(1)
+
+
+@workflow
 def holder() -> None:
     plain(0)
     confirm("go on?")
