@@ -302,6 +302,8 @@ class Life:
         Raises Leaving when the run is to leave, and when every lane waits for longer than this
         process may stay.
         """
+        if self.leaving is not None and not self._lull.is_idle:
+            self._lull = self.lanes.lull()  # A signal came on the way to this wait.
         self.raise_if_due()
         left = (moment - self.clock.now()).total_seconds()
         if left > 0 and not (self._deadline is self._patience_s is None):
