@@ -213,7 +213,7 @@ CODES: dict[str, dict[str, int]] = {
 IF_DUE = {
     "queued": 75, "on_hold confirm": 3, "on_hold question": 3, "on_hold drift": 3, "in_doubt": 3,
     "interrupted": 3, "failed": 1, "stopped": 3, "paused": 1, "waiting": 75, "succeeded": 0,
-    "cancelled": 1, "running": 5,
+    "cancelled": 1, "running": 5, "on_hold debt": 3, "rolled_back": 0,
 }  # fmt: skip
 """What `resume RUN --due` ends with: none of these runs goes on without a person now."""
 WAITS = {
