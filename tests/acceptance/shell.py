@@ -102,6 +102,11 @@ class Terminal:
             argv = shell.argv(*words)
             os.execve(argv[0], argv, shell.env(**{"TERM": "xterm-256color", **env}))
 
+    @property
+    def pid(self) -> int:
+        """The process of the command, which is told at once, as the terminal shows it."""
+        return self._pid
+
     def until(self, pattern: str) -> str:
         """Read what the terminal shows until it shows `pattern` after what was asked for last."""
         text = _read_until(self._fd, pattern, self.seen)

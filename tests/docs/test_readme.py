@@ -56,8 +56,8 @@ def test_the_session_is_what_happens(shell: Shell):
 
     killed = shell.at_terminal(*run)
     seen = killed.until("◌ copy orders +0")
-    owner = json.loads(shell("show", "nightly", "--json").out)["run"]["owner"]
-    os.kill(owner["pid"], signal.SIGKILL)
+    # At once: the step lasts a second, in which a busy machine would not even start a command.
+    os.kill(killed.pid, signal.SIGKILL)
     killed.end()
     code, told = shell.at_terminal(*resume).end()
 
