@@ -10,9 +10,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from holdfast import flight, here, preflight, require, sh, step, workflow
+from holdfast import Retry, flight, here, preflight, require, sh, step, workflow
 
 HISTORY = "schema_history (seq INTEGER PRIMARY KEY, script INTEGER NOT NULL, way TEXT NOT NULL)"
+AGAIN = Retry(3, first="0.2s")
 
 
 def connect(url):
@@ -53,7 +54,7 @@ def go(url, script, way):
         perform(url, note + script.with_suffix(f".{way}.sql").read_text())
 
 
-@step("keep a history", retry=2)
+@step("keep a history", retry=AGAIN)
 def keep_history(url):
     perform(url, f"CREATE TABLE IF NOT EXISTS {HISTORY}")
 
@@ -62,7 +63,7 @@ def keep_history(url):
     "apply {script.name}",
     check=is_applied,
     undo=lambda url, script: go(url, script, "down"),
-    retry=2,
+    retry=AGAIN,
 )
 def apply(url, script):
     go(url, script, "up")

@@ -157,7 +157,8 @@ def test_a_script_that_fails_half_way_has_done_nothing(site: Site) -> None:
 
 
 MANY = """
-INSERT INTO orders WITH RECURSIVE n (i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+INSERT INTO orders
+WITH RECURSIVE n (i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
 SELECT i, 1, 1 FROM n;
 """
 
