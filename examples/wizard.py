@@ -2,10 +2,10 @@
 
 holdfast run examples/wizard.py            # asks at the terminal
 holdfast run examples/wizard.py --no-input # parks; holdfast answer RUN VALUE
+holdfast resume RUN                        # days later, from any terminal: nothing is asked twice
 """
 
 from datetime import date, timedelta
-from typing import Literal
 
 from holdfast import ask, confirm, step, workflow
 
@@ -26,7 +26,7 @@ def prune(table, day):
 @workflow
 def wizard(today: date = date(2026, 1, 31)):
     """Prune one table, as an operator says."""
-    table = ask("Which table?", Literal["orders", "sessions"], default="sessions")
+    table = ask("Which table?", choices=list(ROWS), default="sessions")
     days = ask("How many days shall stay?", int, default=30)
     day = today - days * timedelta(days=1)
     rows = count(table, day)

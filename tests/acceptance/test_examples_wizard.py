@@ -34,10 +34,12 @@ def test_a_wizard_is_left_at_a_terminal_and_taken_up_elsewhere(shell: Shell):
     asked twice, and what was counted stays counted."""
     terminal = shell.at_terminal("run", WIZARD, "--id", "w")
     terminal.until("Which table")
-    terminal.type("p\n")
+    terminal.type("\x04")
     assert ON_HOLD == terminal.end()[0]
+    refused = shell("answer", "w", "customers")
+    assert (2, True) == (refused.code, "orders, sessions" in refused.err)
     assert 0 == shell("answer", "w", "orders").code
-    waiting = shell.begin("resume", "w", "--wait", "--no-input")
+    waiting = shell.begin("resume", "w", "--wait")
     waiting.until("How many days")
     waiting.signal(signal.SIGKILL)
     assert -signal.SIGKILL == waiting.end().code
@@ -51,7 +53,8 @@ def test_a_wizard_is_left_at_a_terminal_and_taken_up_elsewhere(shell: Shell):
     said = shell("resume", "w")
 
     assert (0, 1200) == (said.code, json.loads(said.out)["deleted"])
-    assert 1 == shell("log", "w").out.count("step succeeded count orders")
+    log = shell("log", "w").out
+    assert [1, 3] == [log.count("count orders before 2026-01-24 succeeded"), log.count(" asks: ")]
 
 
 def test_a_wizard_is_taken_up_days_later(tmp_path: Path):
