@@ -152,7 +152,7 @@ def _attempts(
             yield Wait(seen.next_at, idle=True)
             continue
         if call.check is not None or call.rules.once or (seen is not None and seen.once):
-            if (yield from _settled_without_running(call, seen)):
+            if (yield from _settled_without_running(call, state, seen)):
                 continue
         decided_by = yield from permission(call, state)
         if decided_by is None:
@@ -163,13 +163,16 @@ def _attempts(
             yield from _finish(call, state, started)
 
 
-def _settled_without_running(call: Call, seen: StepState | None) -> Program[bool]:
+def _settled_without_running(call: Call, state: RunState, seen: StepState | None) -> Program[bool]:
     """Whether the check, or a person, gave the step a result; False: it may run now."""
     says, value = yield from ask_check(call)
     if says is Check.DONE:
         yield from found_done(call, value)
         return True
-    if says is Check.ABSENT or seen is None or not _is_doubtful(call, seen):
+    if seen is None or not _is_doubtful(call, seen):
+        return False
+    # A doubt of this very life was looked at when it arose: what was absent then may come late.
+    if says is Check.ABSENT and not (seen.status == "in_doubt" and seen.epoch == state.epoch):
         return False
     yield from decided_again(seen)
     return seen.is_finished
@@ -255,7 +258,7 @@ def _record_failure(
 ) -> Program[None]:
     """Record one failed attempt. Raises StepFailed when none follows."""
     kind, text = described(call, error)
-    if call.rules.once and not isinstance(error, NotDone):
+    if (yield from _is_in_doubt(call, error)):
         why = f"attempt {started.attempt} ended without a result: {kind}: {text}"
         yield from record(StepDoubted(at, call.key, started.attempt, why))
         return
@@ -267,6 +270,17 @@ def _record_failure(
     yield from record(failed, *((DebtSettled(at, call.key, "not_done"),) if nothing else ()))
     if next_at is None:
         raise _failure(seen) from error
+
+
+def _is_in_doubt(call: Call, error: Exception) -> Program[bool]:
+    """Whether a `once` step that raised may have taken effect all the same. It did not when it
+    says so itself, nor when its check says that, and the body is not at it still."""
+    if not call.rules.once or isinstance(error, NotDone):
+        return False
+    if isinstance(error, StillRunning) or call.check is None:
+        return True
+    says, _ = yield from ask_check(call)
+    return says is not Check.ABSENT
 
 
 def _wait_after(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from holdfast.engine.effects import Program
 from holdfast.engine.question import Question, question
@@ -124,7 +124,8 @@ def ask(
 ) -> R:
     """Ask a person for a value and return it, typed; the run holds until it is given.
 
-    A default is offered and never taken by itself.
+    Without `choices` those of a `Literal` are taken. A default is offered and never taken by
+    itself.
     """
     frame = in_workflow("ask")
     program = ask_program(frame, text, type, choices, default)
@@ -135,6 +136,8 @@ def ask(
 def ask_program(
     frame: Frame, text: str, type: object, choices: Sequence[object] | None, default: object
 ) -> Program[Any]:
+    if choices is None and get_origin(type) is Literal:
+        choices = get_args(type)
     among = None if choices is None else tuple(choices)
     asked = Question(text, "question", type, among, default, ANYBODY)
     return question(plain_call(frame, f"ask {text}"), asked)
