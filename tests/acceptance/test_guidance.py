@@ -103,6 +103,7 @@ def test_an_example_of_a_parameter_can_be_pasted(shell: Shell):
         ("answer", "on hold: held;"),
         ("resume", "unfinished: broken, held;"),
         ("stop", "unfinished: broken, held;"),
+        ("rewind", "unfinished: broken, held;"),
         ("show", "the newest: broken, held, fine;"),
         ("why", "the newest: broken, held, fine;"),
         ("log", "the newest: broken, held, fine;"),

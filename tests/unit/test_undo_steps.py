@@ -11,6 +11,7 @@ from tests.unit.runs import CALLS, Runs, Says, Script, fail_until, touch
 from holdfast.errors import NotDone
 from holdfast.flow.decorator import step
 from holdfast.flow.inside import save, saved, token
+from holdfast.flow.scopes import preflight
 from holdfast.flow.verbs import do
 from holdfast.flow.workflows import workflow
 from holdfast.model.facts import RolledBack, StepStarted
@@ -362,3 +363,19 @@ def test_other_inputs_and_new_steps_do_not_stop_the_way_back(script: Script) -> 
 
     assert ("rolled_back", 1, 1) == (outcome.status, CALLS["undo one"], CALLS["undo two"])
     assert 0 == CALLS["new"]
+
+
+def test_what_still_stands_keeps_the_target(runs: Runs) -> None:
+    """A stage that undid itself frees the target only when nothing else is to be given back."""
+
+    @workflow
+    def flow() -> None:
+        do("before", lambda: None, undo=lambda: None)
+        with preflight():
+            do("check", lambda: 1 // 0)
+
+    runs.start(flow, target="db")
+
+    assert ("failed", "r") == (runs.row.status, runs.store.holder("db"))
+    runs.rollback(flow)
+    assert ("rolled_back", None) == (runs.row.status, runs.store.holder("db"))

@@ -18,7 +18,7 @@ LOOKED_AT_MAX: Final = 200
 
 _ON_HOLD: Final = frozenset({"approve", "reject", "answer"})
 _UNFINISHED: Final = frozenset({"resume", "stop", "pause", "cancel", "retry", "done", "skip",
-                               "rollback", "settle"})  # fmt: skip
+                               "rewind", "rollback", "settle"})  # fmt: skip
 
 
 def candidates(error: click.MissingParameter) -> str:

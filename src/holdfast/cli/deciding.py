@@ -253,8 +253,12 @@ def stop(common: Common, run: str | None, is_all: bool, now: bool) -> None:
 
     With --all no run of the store begins another step; what each has in hand is listed.
     """
-    if (run is None) != is_all:
-        raise UsageError("name the run to stop, or give --all")
+    if run is not None and is_all:
+        raise UsageError("--all is every run: name one, or give --all")
+    if run is None and not is_all:
+        context = click.get_current_context()
+        missing = next(p for p in context.command.params if p.name == "run")
+        raise click.MissingParameter(ctx=context, param=missing)
     with opened_desk(common) as desk:
         if run is None:
             _stop_all(desk, now)

@@ -134,7 +134,8 @@ def _ended(life: Life, error: BaseException) -> Outcome:
     is_undone = False
     if life.leaving is not None and life.leaving.kind in (UNDONE, UNDO_FAILED):
         assert life.failure is not None
-        is_undone = life.leaving.kind == UNDONE
+        # What a branch beside the stage finished meanwhile still stands: then it keeps its target.
+        is_undone = life.leaving.kind == UNDONE and not life.journal.state.ledger.dues()
         error, life.leaving = life.failure, None
     if life.leaving is None:
         life.end_failed(replace(_failure(life, error), is_undone=is_undone))
