@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.runs import CALLS, Runs, fail_until, touch
 
-from holdfast import do, parallel, sleep, window, workflow
+from holdfast import do, parallel, sleep, step, window, workflow
 from holdfast.app.planning import plan
 from holdfast.flow import verbs
 from holdfast.model import windows
@@ -242,3 +242,48 @@ def test_a_plan_tells_when_it_opens(runs: Runs) -> None:
         ("window#2", "until 2030-01-02 08:00"),
         ("inside", "auto"),
     ] == lines
+
+
+# --- going back -------------------------------------------------------------------------------
+
+
+def flow_that_owes() -> Any:
+    @step("put back")
+    def put_back() -> None:
+        touch("put back")
+
+    @step("borrow", owes=put_back)
+    def borrow() -> None:
+        fail_until(9, "borrow")
+
+    @workflow(name="guarded")
+    def borrowing() -> None:
+        do("before", touch, "before", undo=lambda: touch("undone"))
+        window(SPEC)
+        borrow()
+        put_back()
+
+    return borrowing
+
+
+@pytest.mark.parametrize("hours", [1, 12])
+def test_what_is_owed_behind_a_window_is_given_back_at_any_time(runs: Runs, hours: int) -> None:
+    """A window is about what begins: nobody who goes back is asked about it, open or closed."""
+    owing = flow_that_owes()
+    runs.start(owing)
+    runs.clock.step(hours * HOUR)
+    runs.settle(owing)
+
+    assert (1, 1) == (CALLS["borrow"], CALLS["put back"])
+    assert 1 == len(runs.facts(TimerSet))
+
+
+def test_a_run_that_waits_for_its_window_can_go_back(runs: Runs) -> None:
+    """At once: it need not be open for that."""
+    owing = flow_that_owes()
+    runs.start(owing, budget_s=HOUR)
+    before = runs.clock.now()
+    outcome = runs.rollback(owing)
+
+    assert ("rolled_back", 1) == (outcome.status, CALLS["undone"])
+    assert runs.clock.now() - before < timedelta(minutes=1)
