@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.cordons import CORDONED
+from tests.unit.makings import MADE
 from tests.unit.runs import CALLS, Runs, Script
 
 
 @pytest.fixture
 def runs() -> Runs:
-    CALLS.clear()
+    for kept in (CALLS, CORDONED, MADE):
+        kept.clear()
     return Runs()
 
 

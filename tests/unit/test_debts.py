@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from tests.unit.cordons import CORDONED, cordon, owed, uncordon
 from tests.unit.runs import CALLS, Runs, fail_until, touch
 
 from holdfast.app import commands
@@ -16,33 +16,6 @@ from holdfast.flow.verbs import do
 from holdfast.flow.workflows import workflow
 from holdfast.model.facts import DebtSettled, StepStarted
 from holdfast.testing.crash import TESTER, Crash
-
-CORDONED: set[str] = set()
-
-
-@pytest.fixture(autouse=True)
-def nothing_cordoned() -> None:
-    CORDONED.clear()
-
-
-@step("uncordon {node}")
-def uncordon(node: str) -> None:
-    touch(f"uncordon {node}")
-    CORDONED.discard(node)
-
-
-@step("cordon {node}", check=lambda node: node in CORDONED, owes=uncordon)
-def cordon(node: str, why: str = "") -> None:
-    touch(f"cordon {node}")
-    CORDONED.add(node)
-
-
-def owed(runs: Runs) -> list[str]:
-    """Return what is owed by the journal, which is what the store lists, too."""
-    labels = [debt.owed.label for debt in runs.state.ledger.open_debts]
-    assert sorted(labels) == sorted(row.label for row in runs.store.debts())
-    return labels
-
 
 # --- how a debt ends ---
 

@@ -5,38 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.unit.makings import MADE, boom, make
 from tests.unit.runs import CALLS, Runs, Says, fail_until, touch
 
 from holdfast.errors import UsageError
-from holdfast.flow.decorator import step
 from holdfast.flow.questions import confirm
 from holdfast.flow.scopes import flight, stage
 from holdfast.flow.verbs import do, require
 from holdfast.flow.workflows import workflow
 from holdfast.model.facts import RolledBack, StepStarted
 from holdfast.model.status import glance
-
-MADE: list[str] = []
-
-
-@pytest.fixture(autouse=True)
-def nothing_made() -> None:
-    MADE.clear()
-
-
-def unmake(name: str) -> None:
-    touch(f"undo {name}")
-    MADE.remove(name)
-
-
-@step("make {name}", undo=unmake)
-def make(name: str) -> str:
-    MADE.append(name)
-    return name
-
-
-def boom() -> None:
-    raise OSError("boom")
 
 
 def test_a_rollback_is_final_and_names_what_has_no_undo(runs: Runs) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.cordons import CORDONED, cordon, owed, uncordon
 from tests.unit.runs import CALLS, Runs, Says, fail_until, touch
 
 from holdfast.app import commands
@@ -10,40 +11,12 @@ from holdfast.app.reasons import why
 from holdfast.app.starting import settle
 from holdfast.app.views import show_run
 from holdfast.errors import UsageError
-from holdfast.flow.decorator import step
 from holdfast.flow.questions import confirm
 from holdfast.flow.scopes import parallel
 from holdfast.flow.verbs import do
 from holdfast.flow.workflows import workflow
 from holdfast.model.facts import DebtAccepted, DebtSettled
 from holdfast.testing.crash import TESTER
-
-CORDONED: set[str] = set()
-
-
-@pytest.fixture(autouse=True)
-def nothing_cordoned() -> None:
-    CORDONED.clear()
-
-
-@step("uncordon {node}")
-def uncordon(node: str) -> None:
-    touch(f"uncordon {node}")
-    CORDONED.discard(node)
-
-
-@step("cordon {node}", check=lambda node: node in CORDONED, owes=uncordon)
-def cordon(node: str, why: str = "") -> None:
-    touch(f"cordon {node}")
-    CORDONED.add(node)
-
-
-def owed(runs: Runs) -> list[str]:
-    """Return what is owed by the journal, which is what the store lists, too."""
-    labels = [debt.owed.label for debt in runs.state.ledger.open_debts]
-    assert sorted(labels) == sorted(row.label for row in runs.store.debts())
-    return labels
-
 
 # --- the end of the workflow ---
 

@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.makings import MADE, boom, make
 from tests.unit.runs import CALLS, Runs, fail_until, touch
 
-from holdfast.flow.decorator import step
 from holdfast.flow.questions import confirm
 from holdfast.flow.scopes import parallel, preflight, stage
 from holdfast.flow.verbs import do, require
 from holdfast.flow.workflows import workflow
 from holdfast.model.facts import RunFailed, StageUndone, StepUndone
 from holdfast.model.status import glance
-
-MADE: list[str] = []
-
-
-@pytest.fixture(autouse=True)
-def nothing_made() -> None:
-    MADE.clear()
-
-
-def unmake(name: str) -> None:
-    touch(f"undo {name}")
-    MADE.remove(name)
-
-
-@step("make {name}", undo=unmake)
-def make(name: str) -> str:
-    MADE.append(name)
-    return name
-
-
-def boom() -> None:
-    raise OSError("boom")
-
 
 # --- a stage that undoes itself ---
 

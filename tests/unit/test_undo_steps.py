@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.makings import MADE, boom, make
 from tests.unit.runs import CALLS, Runs, Says, Script, fail_until, touch
 
 from holdfast.errors import NotDone
@@ -16,29 +17,6 @@ from holdfast.flow.verbs import do
 from holdfast.flow.workflows import workflow
 from holdfast.model.facts import RolledBack, StepStarted
 from holdfast.model.retry import Retry
-
-MADE: list[str] = []
-
-
-@pytest.fixture(autouse=True)
-def nothing_made() -> None:
-    MADE.clear()
-
-
-def unmake(name: str) -> None:
-    touch(f"undo {name}")
-    MADE.remove(name)
-
-
-@step("make {name}", undo=unmake)
-def make(name: str) -> str:
-    MADE.append(name)
-    return name
-
-
-def boom() -> None:
-    raise OSError("boom")
-
 
 # --- what it gets, and when it runs ---
 

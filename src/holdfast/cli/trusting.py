@@ -12,7 +12,8 @@ from holdfast.app.trust import Trust, revoke, trust, trust_json
 from holdfast.cli.inspecting import plain_option, reading
 from holdfast.cli.options import Common, json_option, store_options
 from holdfast.cli.paper import Paper, paper
-from holdfast.cli.text import ago, field_lines, fit, json_text, pad, safe, since, width_of
+from holdfast.cli.table import table_lines
+from holdfast.cli.text import ago, field_lines, json_text, safe, since
 from holdfast.errors import UsageError
 from holdfast.model.trials import Trial
 from holdfast.ports.store import StoreAbsent
@@ -21,6 +22,7 @@ from holdfast.runtime.ownership import this_person
 
 CODE_COLUMNS: Final = 8
 HEADS: Final = ("WORKFLOW", "STEP", "CLEAN", "LAST", "CODE", "TAKEN BACK")
+CLEAN_COLUMN: Final = 2
 GIVES_WAY: Final = ((5, 12), (0, 6), (4, 0), (1, 10), (5, 0), (0, 0))
 """Which column gives way to a narrow paper, in this order, and how narrow it may become."""
 
@@ -64,7 +66,7 @@ def trust_command(
         click.echo(json_text(trust_json(found)))
         return
     sheet = paper(is_plain=is_plain)
-    for line in _blocks(found, sheet, now) if step else table_lines(found, sheet, now):
+    for line in _blocks(found, sheet, now) if step else _table(found, sheet, now):
         click.echo(line, color=True)
     if not found:
         click.echo(
@@ -86,17 +88,15 @@ def _revoke(common: Common, step: str, workflow: str, reason: str) -> None:
 # --- how it is drawn --------------------------------------------------------------------------
 
 
-def table_lines(found: Sequence[Trust], sheet: Paper, now: datetime) -> Iterator[str]:
+def _table(found: Sequence[Trust], sheet: Paper, now: datetime) -> Iterator[str]:
     """Yield a line per step; green is what goes on by itself."""
+
+    def paint(row: int, column: int, text: str) -> str:
+        is_earned = column == CLEAN_COLUMN and not found[row].asks
+        return sheet.paint(text, "green") if is_earned else text
+
     cells = [_cells(known, now) for known in found]
-    lines = [HEADS, *cells] if cells else []
-    wide = [max((width_of(line[at]) for line in lines), default=0) for at in range(len(HEADS))]
-    wide = narrowed(wide, sheet.columns)
-    for number, line in enumerate(lines):
-        padded = [pad(fit(text, wide[at]), wide[at]) for at, text in enumerate(line)]
-        if number:
-            padded[2] = sheet.paint(padded[2], "" if found[number - 1].asks else "green")
-        yield "  ".join(text for at, text in enumerate(padded) if wide[at]).rstrip()
+    return table_lines(HEADS, cells, sheet, GIVES_WAY, paint) if cells else iter(())
 
 
 def _cells(known: Trust, now: datetime) -> tuple[str, ...]:
@@ -113,20 +113,6 @@ def _cells(known: Trust, now: datetime) -> tuple[str, ...]:
 
 def _clean(known: Trust) -> str:
     return f"{known.streak.successes} of {known.needed}"
-
-
-def narrowed(wide: Sequence[int], columns: int | None) -> list[int]:
-    """Return the widths of the columns so that they fit, as far as they may give way."""
-    fitting = list(wide)
-    if columns is None:
-        return fitting
-    for at, least in GIVES_WAY:
-        over = sum(fitting) + 2 * (sum(1 for part in fitting if part) - 1) - columns
-        if over <= 0:
-            break
-        left = fitting[at] - over
-        fitting[at] = left if left >= max(least, 4) else least
-    return fitting
 
 
 def _blocks(found: Sequence[Trust], sheet: Paper, now: datetime) -> Iterator[str]:
