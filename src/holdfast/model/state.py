@@ -19,12 +19,13 @@ from holdfast.model.holds import Holds, HoldState
 from holdfast.model.json import Json
 from holdfast.model.keys import scope_of
 from holdfast.model.rewinding import FOLD as _REWIND_FOLD
-from holdfast.model.rewinding import note_world, reopen
+from holdfast.model.rewinding import note_world
 from holdfast.model.standing import ScopeState, StepState
 from holdfast.model.status import FINISHED, GLANCED, RunStatus, StepStatus, glance
+from holdfast.model.stepping import FOLD as _STEP_FOLD
 from holdfast.model.terms import AUTO, Terms
 from holdfast.model.undoing import FOLD as _UNDO_FOLD
-from holdfast.model.undoing import Ledger, is_giving_back, is_inside, take_up_failures
+from holdfast.model.undoing import Ledger, is_inside, take_up_failures
 
 __all__ = ["AUTO_REST", "HoldState", "RunState", "ScopeState", "StepState"]
 
@@ -159,9 +160,9 @@ class RunState:
             self.superseded.append(step)
         for name in [k for k in self.scopes if not is_step and (k == key or k.startswith(prefix))]:
             del self.scopes[name]
-        self._forget_member(key)
+        self.forget_member(key)
 
-    def _forget_member(self, key: str) -> None:
+    def forget_member(self, key: str) -> None:
         """Take a key out of its scope, and out of theirs the open scopes that are empty then."""
         while True:
             parent = scope_of(key)
@@ -189,54 +190,6 @@ class RunState:
         self.cancelled, self.ended_at = fact, fact.at
         self.holds.void_open()
 
-    def _step_started(self, fact: f.StepStarted) -> None:
-        key = fact.key
-        step = self.steps.get(key)
-        if step is None:
-            step = self.steps[key] = StepState(key, reached_seq=self.seq)
-        elif step.is_finished:
-            self._begin_anew(step)
-        step.status, step.attempts, step.epoch = "running", fact.attempt, self.epoch
-        step.started_seq, step.ended_seq = self.seq, 0
-        step.started_at, step.ended_at, step.next_at = fact.at, None, None
-        step.label, step.inputs, step.shown, step.code = (
-            fact.label, fact.inputs, fact.shown, fact.code,
-        )  # fmt: skip
-        step.once, step.reads, step.version = fact.once, fact.reads, fact.version
-        step.decided_by, step.location = fact.decided_by, fact.location
-        step.name, step.earns = fact.name, fact.earns
-        step.undoes, step.settles = fact.undoes, fact.settles
-        if fact.owes is not None:
-            self.ledger.started(fact, step, self.seq, self.epoch)
-        scope = self.scope(scope_of(key))
-        if scope.running:
-            scope.overlapped = True
-        scope.running.add(key)
-        if self.holds:
-            self.holds.spend(key, self.epoch)
-
-    def _begin_anew(self, step: StepState) -> None:
-        """A finished step is to run again: its earlier execution counts no more."""
-        step.forgiven, step.next_at = step.attempts, None
-        step.saved, step.has_saved, step.accepted_inputs, step.world = None, False, (), ""
-
-    def _step_ended(self, step: StepState, status: StepStatus, at: datetime) -> None:
-        key = step.key
-        step.status, step.ended_at, step.ended_seq = status, at, self.seq
-        step.next_at = None
-        if self.holds:
-            self.holds.spend(key, self.epoch)
-        parent = scope_of(key)
-        scope = self.scope(parent)
-        scope.running.discard(key)
-        if step.is_finished and not is_giving_back(key):
-            if key not in scope.members:
-                scope.members[key] = None
-                if parent:
-                    self.note_member(parent)
-            if step.undoes and step.attempts and status != "skipped":
-                self.ledger.standing[key] = step
-
     def note_member(self, key: str) -> None:
         """Note that a key has something finished in it, and so have the scopes around it."""
         while True:
@@ -248,94 +201,6 @@ class RunState:
             if not parent:
                 return
             key = parent
-
-    def _step_succeeded(self, fact: f.StepSucceeded) -> None:
-        step = self.steps.get(fact.key) or self._unstarted(fact.key)
-        step.result = fact.result
-        step.error_type = step.error = ""
-        self._step_ended(step, "succeeded", fact.at)
-
-    def _step_found_done(self, fact: f.StepFoundDone) -> None:
-        step = self.steps.get(fact.key) or self._unstarted(fact.key)
-        step.result, step.decided_by = fact.result, fact.decided_by
-        if fact.label:
-            step.label, step.inputs, step.shown = fact.label, fact.inputs, fact.shown
-            step.code, step.version = fact.code, fact.version
-        self._step_ended(step, "already_done", fact.at)
-
-    def _unstarted(self, key: str) -> StepState:
-        step = self.steps[key] = StepState(
-            key, epoch=self.epoch, reached_seq=self.seq, started_seq=self.seq
-        )
-        return step
-
-    def _attempt_failed(self, fact: f.AttemptFailed) -> None:
-        step = self.steps.get(fact.key) or self._unstarted(fact.key)
-        step.error_type, step.error = fact.type, fact.message
-        step.name = fact.name or step.name
-        self._step_ended(step, "failed" if fact.next_at is None else "waiting", fact.at)
-        step.next_at = fact.next_at
-        if fact.location:
-            step.location = fact.location
-
-    def _step_doubted(self, fact: f.StepDoubted) -> None:
-        step = self.steps.get(fact.key) or self._unstarted(fact.key)
-        step.error = fact.why
-        self._step_ended(step, "in_doubt", fact.at)
-
-    def _step_rearmed(self, fact: f.StepRearmed) -> None:
-        step = self.steps.get(fact.key)
-        if step is None:
-            return
-        if step.is_finished:
-            self._begin_anew(step)
-            reopen(self, fact.key)
-            self._forget_member(fact.key)
-        step.status, step.forgiven, step.next_at = "waiting", step.attempts, None
-        self.holds.spend(fact.key, self.epoch)
-
-    def _step_skipped(self, fact: f.StepSkipped) -> None:
-        step = self.steps.get(fact.key) or self._unstarted(fact.key)
-        step.result, step.decided_by = None, f"skipped by {fact.by.name}"
-        self.ledger.left_out(fact.key)
-        if fact.label:
-            step.label, step.version = fact.label, fact.version
-        self._step_ended(step, "skipped", fact.at)
-
-    def _step_renamed(self, fact: f.StepRenamed) -> None:
-        step = self.steps.pop(fact.was, None)
-        if step is None:
-            return
-        step.key = fact.key
-        self.steps[fact.key] = step
-        self.holds.rename(fact.was, fact.key)
-        self.ledger.renamed(fact)
-        self._forget_member(fact.was)
-        if step.is_finished:
-            self.note_member(fact.key)
-
-    def _cursor_saved(self, fact: f.CursorSaved) -> None:
-        step = self.steps.get(fact.key) or self._unstarted(fact.key)
-        step.saved, step.has_saved = fact.value, True
-
-    def _step_left(self, fact: f.StepLeft) -> None:
-        step = self.steps.get(fact.key) or self._unstarted(fact.key)
-        step.forgiven += 1
-        self._step_ended(step, "waiting", fact.at)
-
-    def _timer_set(self, fact: f.TimerSet) -> None:
-        step = self.steps.get(fact.key)
-        if step is None:
-            step = self.steps[fact.key] = StepState(
-                fact.key, reached_seq=self.seq, started_at=fact.at
-            )
-            step.started_seq, step.epoch = self.seq, self.epoch
-        if step.is_finished:  # A window that has to be open once more.
-            self._begin_anew(step)
-            self._forget_member(fact.key)
-        step.status, step.next_at, step.label = "waiting", fact.until, fact.label or step.label
-        step.inputs, step.shown, step.location = fact.inputs, fact.shown, fact.location
-        self.holds.spend(fact.key, self.epoch)
 
     def _scope_entered(self, fact: f.ScopeEntered) -> None:
         scope = self.scope(fact.key)
@@ -376,21 +241,11 @@ _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     f.RunStopped: RunState._run_stopped,
     f.StopRequested: RunState._stop_requested,
     f.RunCancelled: RunState._cancelled,
-    f.StepStarted: RunState._step_started,
-    f.StepSucceeded: RunState._step_succeeded,
-    f.StepFoundDone: RunState._step_found_done,
-    f.AttemptFailed: RunState._attempt_failed,
-    f.StepDoubted: RunState._step_doubted,
-    f.StepRearmed: RunState._step_rearmed,
-    f.StepSkipped: RunState._step_skipped,
-    f.StepRenamed: RunState._step_renamed,
-    f.CursorSaved: RunState._cursor_saved,
-    f.StepLeft: RunState._step_left,
-    f.TimerSet: RunState._timer_set,
     f.ScopeEntered: RunState._scope_entered,
     f.ScopeClosed: RunState._scope_closed,
     f.DriftAccepted: RunState._drift_accepted,
     f.LockStolen: RunState._lock_stolen,
+    **_STEP_FOLD,
     **_UNDO_FOLD,
     **_HOLD_FOLD,
     **_REWIND_FOLD,
