@@ -4,8 +4,8 @@ Facts are in the past tense. The owner of a run writes most of them; those in `C
 be appended by any process, after it validated them against the folded state: they set flags or
 answer holds, and never refuse the owner's own writes.
 
-Adding one: a frozen class in the file of its subject, a case in the fold (`model/state.py` and what it
-imports), a line in a golden journal.
+Adding one: a frozen class in the file of its subject, a case in the fold (`model/state.py` and
+what it imports), a line in a golden journal.
 Fields may be added with a default; they are never renamed, retyped or removed, because journals
 written by every earlier release must fold for ever.
 """
