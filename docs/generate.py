@@ -98,6 +98,7 @@ GROUPS = {
     "Workflows and runs": ("workflow", "run", "main", "Outcome", "here", "Here"),
     "Steps": ("step", "do", "require", "Check", "Retry"),
     "Waiting": ("wait_for", "sleep", "sleep_until", "window"),
+    "Gates": ("gate", "measure", "Gate", "Reading", "Stats"),
     "Questions": ("confirm", "ask"),
     "Scopes": ("stage", "preflight", "flight", "postflight", "no_return", "parallel"),
     "Inside a step": (
@@ -251,6 +252,7 @@ SECTIONS = {
         "StepRearmed", "StepSkipped", "StepRenamed", "CursorSaved", "StepLeft", "TimerSet",
     ),
     "Scopes": ("ScopeEntered", "ScopeClosed", "DriftAccepted"),
+    "Gates": ("GateOpened", "SampleTaken", "GateOverridden"),
     "Holds": ("HoldOpened", "HoldAnswered", "HoldVoided", "HoldExpired"),
     "Going back": (
         "RollbackBegun", "RolledBack", "UndoBegun", "StageUndone", "StepUndone", "PointPassed",

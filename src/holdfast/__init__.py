@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from holdfast.flow.decorator import step
+    from holdfast.flow.gates import Gate, gate, measure
     from holdfast.flow.inside import (
         Here,
         attempt,
@@ -65,7 +66,9 @@ if TYPE_CHECKING:
         window,
     )
     from holdfast.flow.workflows import workflow
+    from holdfast.model.reading import Reading
     from holdfast.model.retry import Retry
+    from holdfast.model.sampling import Stats
     from holdfast.model.types import register
     from holdfast.runtime.processes import Done
     from holdfast.script import main, run
@@ -77,6 +80,7 @@ _HOMES = {
         "LostOwnership", "NotDone", "ParallelFailed", "PastNoReturn", "Rejected", "RunLocked",
         "StepFailed", "StoreCorrupt", "StoreError", "UsageError",
     ),
+    "flow.gates": ("Gate", "gate", "measure"),
     "flow.inside": (
         "Here", "attempt", "here", "progress", "save", "saved", "secret", "sh", "token",
     ),
@@ -88,7 +92,9 @@ _HOMES = {
     "flow.questions": ("ask", "confirm"),
     "flow.verbs": ("do", "require", "sleep", "sleep_until", "wait_for", "window"),
     "flow.workflows": ("workflow",),
+    "model.reading": ("Reading",),
     "model.retry": ("Retry",),
+    "model.sampling": ("Stats",),
     "model.types": ("register",),
     "runtime.processes": ("Done",),
     "script": ("main", "run"),
@@ -97,13 +103,14 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Check", "CommandFailed", "ConfigError", "Done", "DuplicateLabel", "Here", "HoldfastError",
-    "Leaving", "LostOwnership", "NotDone", "Outcome", "ParallelFailed", "PastNoReturn",
-    "Rejected", "Retry", "RunLocked", "Secret", "StepFailed", "StoreCorrupt", "StoreError",
-    "UsageError", "__version__", "ask", "attempt", "confirm", "do", "flight", "here", "main",
-    "no_return", "parallel", "postflight", "preflight", "progress", "register", "require", "run",
-    "save", "saved", "secret", "sh", "sleep", "sleep_until", "stage", "step", "token",
-    "wait_for", "window", "workflow",
+    "Check", "CommandFailed", "ConfigError", "Done", "DuplicateLabel", "Gate", "Here",
+    "HoldfastError", "Leaving", "LostOwnership", "NotDone", "Outcome", "ParallelFailed",
+    "PastNoReturn", "Reading", "Rejected", "Retry", "RunLocked", "Secret", "Stats",
+    "StepFailed", "StoreCorrupt", "StoreError", "UsageError", "__version__", "ask", "attempt",
+    "confirm", "do", "flight", "gate", "here", "main", "measure", "no_return", "parallel",
+    "postflight", "preflight", "progress", "register", "require", "run", "save", "saved",
+    "secret", "sh", "sleep", "sleep_until", "stage", "step", "token", "wait_for", "window",
+    "workflow",
 ]  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from holdfast.flow.awaited import (
     recorded,
 )
 from holdfast.flow.decorator import make_rules
+from holdfast.flow.gates_awaited import gate, measure
 from holdfast.flow.inside import attempt, here, progress, save, saved, secret, token
 from holdfast.flow.inside import sh as blocking_sh
 from holdfast.flow.point import point_program
@@ -40,9 +41,9 @@ from holdfast.runtime.context import Frame
 from holdfast.runtime.processes import Done
 
 __all__ = [
-    "ask", "attempt", "confirm", "do", "flight", "here", "no_return", "parallel", "postflight",
-    "preflight", "progress", "require", "save", "saved", "secret", "sh", "sleep", "sleep_until",
-    "stage", "step", "token", "wait_for", "window", "workflow",
+    "ask", "attempt", "confirm", "do", "flight", "gate", "here", "measure", "no_return",
+    "parallel", "postflight", "preflight", "progress", "require", "save", "saved", "secret",
+    "sh", "sleep", "sleep_until", "stage", "step", "token", "wait_for", "window", "workflow",
 ]  # fmt: skip
 
 R = TypeVar("R")

@@ -184,11 +184,14 @@ def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) 
 
 
 def undecided(state: RunState) -> str:
-    """Return the step that `retry` means when none is named: the one in doubt, or that failed.
+    """Return the step that `retry` means when none is named: the one in doubt, the gate that
+    holds, or the step that failed.
 
     Raises UsageError when there is none, or more than one.
     """
     keys = [step.key for step in state.in_doubt() if step.once or step.status == "in_doubt"]
+    if not keys:
+        keys = [hold.opened.key for hold in state.open_holds if hold.opened.kind == "gate"]
     if not keys and state.failed is not None:
         keys = [key for key in state.failed.failures if key in state.steps]
     if not keys:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import Final
 
 from holdfast.app.answering import choice_text, choices_of
+from holdfast.app.gates import Field as Field
+from holdfast.app.gates import gate_fields
 from holdfast.model.facts import HoldOpened
 from holdfast.model.json import Json
 from holdfast.model.jsontext import dumps
-
-Field: TypeAlias = tuple[str, str]
-"""A name of at most nine letters, and what there is to say under it."""
 
 GONE_SHOWN_MAX: Final = 10
 PLAN_SHOWN_MAX: Final = 40
@@ -52,14 +51,19 @@ def _fields(opened: HoldOpened) -> Iterator[Field]:
             yield "then", _text(seen, "why")
         case "drift":
             yield from _drift(seen)
+        case "gate":
+            yield from gate_fields(seen)
         case "debt":
-            owed = seen.get("owed")
-            for debt in owed if isinstance(owed, list) else []:
-                if isinstance(debt, dict):
-                    yield "owes", f"{_text(debt, 'owes')}, since {_text(debt, 'key')}"
+            yield from _owed(seen.get("owed"))
         case _:
             for name in seen:
                 yield name, _text(seen, name)
+
+
+def _owed(owed: Json) -> Iterator[Field]:
+    for debt in owed if isinstance(owed, list) else []:
+        if isinstance(debt, dict):
+            yield "owes", f"{_text(debt, 'owes')}, since {_text(debt, 'key')}"
 
 
 def _plan(seen: dict[str, Json]) -> Iterator[Field]:

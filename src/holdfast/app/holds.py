@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from holdfast.app.commands import Done, decide
 from holdfast.app.finding import find_hold, find_run
+from holdfast.app.gates import check_gate
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.model.facts import (
     Answer,
@@ -120,6 +121,8 @@ def check_fits(hold: HoldState, given: Answer, comment: str = "") -> None:
         )
     if kind == "debt" and given == "approve" and not comment:
         raise UsageError("to end a run that owes something needs a reason: add -m REASON")
+    if kind == "gate":
+        check_gate(hold.opened, given, comment)
     if given == "skip" and "inputs" not in hold.opened.evidence:
         raise UsageError(f"hold {id} asks about no single step: approve or reject it")
     if (kind == "question") != (given == "value") and given != "reject":

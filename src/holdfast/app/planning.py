@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Literal
 
+from holdfast.app.gates import foreseen
 from holdfast.engine.spec import Ahead
 from holdfast.engine.step import location_of
 from holdfast.engine.trace import Trace
@@ -18,9 +19,11 @@ from holdfast.model.codec import digest, encode
 from holdfast.model.facts import (
     AttemptFailed,
     Fact,
+    GateOpened,
     HoldOpened,
     PointPassed,
     RunCreated,
+    SampleTaken,
     ScopeEntered,
     StepFoundDone,
     StepStarted,
@@ -40,7 +43,8 @@ from holdfast.ports.store import Store
 from holdfast.runtime.context import FRAME, LIVES, Frame
 from holdfast.runtime.dry import DryJournal, DryLife
 
-Will = Literal["run", "ask and run", "read", "wait", "hold", "already so", "enter", "no return"]
+Will = Literal["run", "ask and run", "read", "wait", "hold", "already so", "enter", "no return",
+               "gate", "measure"]  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -138,7 +142,7 @@ def plan(
     finished = sum(step.is_finished for step in journal.state.steps.values())
     found = Plan(workflow.name, workflow.file, recorded, finished, terms)
     journal.observers.append(_Writer(found).fact)
-    life = DryLife(journal, clock)
+    life = DryLife(journal, clock, asks_probes=not unanswered)
     life.params, life.inventory = checked, inventory
     _walk(workflow, checked, life, found)
     return found
@@ -237,6 +241,8 @@ class _Writer:
             case TimerSet():
                 until = "" if fact.until is None else f"until {fact.until:%Y-%m-%d %H:%M:%S} UTC"
                 self._add(Planned(fact.key, "wait", until))
+            case GateOpened() | SampleTaken():
+                self._gate(fact)
             case HoldOpened():
                 self._held(fact, state)
             case PointPassed():
@@ -244,11 +250,21 @@ class _Writer:
                 self._add(Planned(fact.key, "no return", rule, says=fact.reason))
             case AttemptFailed():
                 self._say(fact.key, f"fails now: {fact.type}: {fact.message}")
-            case StepSucceeded() if fact.key in self._lines:
-                if self._lines[fact.key].will == "read":
-                    self._say(fact.key, "is so now")
+            case StepSucceeded():
+                self._succeeded(fact.key)
             case _:
                 pass
+
+    def _succeeded(self, key: str) -> None:
+        if key in self._lines and self._lines[key].will == "read":
+            self._say(key, "is so now")
+
+    def _gate(self, fact: GateOpened | SampleTaken) -> None:
+        if isinstance(fact, SampleTaken):
+            self._say(fact.key, foreseen(fact))
+            return
+        will: Will = "measure" if fact.measures else "gate"
+        self._add(Planned(fact.key, will, fact.query, fact.shown, fact.location))
 
     def _held(self, hold: HoldOpened, state: RunState) -> None:
         if hold.kind == "debt":

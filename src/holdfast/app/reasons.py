@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Final
 from holdfast.app.answering import choice_text, choices_of
 from holdfast.app.backward import owed_labels, undo_count, way_back
 from holdfast.app.evidence import Field, changed_key, evidence_of, world_of
+from holdfast.app.gates import gate_ways
 from holdfast.app.views import (
     VERSION,
     RunView,
@@ -20,6 +20,7 @@ from holdfast.app.views import (
     time_json,
     view_run,
 )
+from holdfast.app.ways import Next as Next
 from holdfast.model.facts import HoldOpened, Owner
 from holdfast.model.json import Json
 from holdfast.model.state import HoldState
@@ -30,18 +31,6 @@ from holdfast.ports.store import Store
 REASONS_MAX = 20
 SUMMED_MAX = 2
 GONE_WAYS_MAX = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Next:
-    """A command that goes on, as its arguments, and what it does."""
-
-    argv: tuple[str, ...]
-    does: str
-
-    def line(self, *options: str) -> str:
-        """Return what to type; `options` stand after the program's name."""
-        return shlex.join(("holdfast", *options, *self.argv))
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +273,8 @@ def hold_ways(run: str, hold: HoldState, *, is_only: bool) -> Iterator[Next]:
             yield Next(("resume", run, "--accept-drift"), does)
             if changed:
                 yield Next(("retry", run, changed), "run it anew with the new inputs, and go on")
+        case "gate":
+            yield from gate_ways(run, opened, which)
         case "debt":
             yield Next(("settle", run), "give it back")
             end = ("approve", run, *which, "-m", "REASON")

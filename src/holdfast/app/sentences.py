@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from holdfast.app.gate_sentences import SENTENCES as _OF_GATES
 from holdfast.app.timeline import Event
 from holdfast.model.codec import dumps
 from holdfast.model.json import Json
@@ -197,5 +198,6 @@ _SENTENCES: Final[dict[str, tuple[str, Callable[[Event], str]]]] = {
     "Rewound": ("waiting", _rewound),
     "ParameterSet": ("", _parameters),
     "Rechecked": ("", _rechecked),
+    **_OF_GATES,
     "HoldVoided": ("", lambda e: f"{e['id']} is void: {e['why']}"),
 }

@@ -45,6 +45,7 @@ _PARK = Key("p", "park", "park")
 _DETAILS = Key("d", "details", "details")
 _IT_DID = Key("y", "yes, it is done", "done", needs_reason=True)
 _AGAIN = Key("r", "run it again", "retry")
+_SAMPLE = Key("r", "retry: sample anew", "retry")
 
 
 def keys_of(opened: HoldOpened, state: RunState, *, has_answered: bool = False) -> tuple[Key, ...]:
@@ -60,6 +61,9 @@ def keys_of(opened: HoldOpened, state: RunState, *, has_answered: bool = False) 
         # A step asks: it may be skipped, and more than it be agreed to.
         wider = () if state.terms.is_guarded else (*_whole(opened, state), _AUTO)
         return (_YES, *wider, _SKIP, _NO, _PARK, _DETAILS)
+    if opened.kind == "gate":
+        pass_it = () if opened.evidence.get("measures") else (_YES_BECAUSE,)
+        return (_SAMPLE, *pass_it, _NO, _PARK, _DETAILS)
     if opened.kind == "debt":
         return (_YES_BECAUSE, _NO, _PARK, _DETAILS)
     return (_YES, _NO, _PARK, _DETAILS)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from holdfast.cli.gates import opened_line, overridden_line, sampled_line
 from holdfast.cli.text import safe
 from holdfast.model import facts as f
 from holdfast.model.durations import show
@@ -260,5 +261,8 @@ _LINES: dict[type[f.Fact], Callable[[Any, RunState], str]] = {
     f.HoldVoided: lambda t, state: f"hold {t.id} void: {clean(t.why)}",
     f.DriftAccepted: lambda t, state: f"drift accepted by {clean(name_of(t.by))}",
     f.StopRequested: lambda t, state: clean(stop_note(t)),
+    f.GateOpened: opened_line,
+    f.SampleTaken: sampled_line,
+    f.GateOverridden: overridden_line,
     f.RunCancelled: lambda t, state: f"cancelled by {clean(name_of(t.by))}: {clean(t.reason)}",
 }

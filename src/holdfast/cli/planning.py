@@ -119,6 +119,8 @@ def _line(line: Planned) -> str:
         parts.append(f"waits for a person: {line.says}")
     elif line.will == "wait":
         parts.append(f"waits {line.rule}".rstrip())
+    elif line.will in ("gate", "measure"):
+        parts += [text for text in (f"{line.will}: {line.shown}", line.rule) if text]
     elif line.will == "no return":
         parts.append(f"no rollback after it: {line.says} ({line.rule})")
     else:

@@ -19,7 +19,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from holdfast.cli import lines
+from holdfast.cli import gates, lines
 from holdfast.cli.lines import Sink, clean, shown
 from holdfast.model import facts as f
 from holdfast.model.durations import show
@@ -295,12 +295,21 @@ class Screen:
         if fact.until is not None:
             self._running[fact.key] = Running(shown(fact.key), time.monotonic(), fact.until)
 
+    def _gate(self, fact: f.GateOpened | f.SampleTaken, state: RunState) -> None:
+        running = self._running.setdefault(fact.key, Running(shown(fact.key), time.monotonic()))
+        gate = state.steps[fact.key].gate
+        if gate is not None:
+            running.note = gates.progress_note(gate)
+            running.tail = deque(gates.series_notes(gate), OUTPUT_SHOWN_MAX)
+
     def _stage_entered(self, fact: f.ScopeEntered, state: RunState) -> None:
         if fact.kind == "stage" and self._stage != fact.key:
             self._stage = fact.key
             self._keep(Text(shown(fact.key), "bold"))
 
     def _hold_opened(self, fact: f.HoldOpened, state: RunState) -> None:
+        if fact.kind == "gate":
+            self._ended("‖", fact.key, state, fact.at)
         if not self._prompts:
             note = f"waits for a person: {clean(fact.question)} ({fact.id})"
             self._keep(Text(f" ‖ {note}", "yellow"))
@@ -359,7 +368,7 @@ def _tail_line(text: str, width: int) -> Text:
 def _decision(step: StepState) -> str:
     """Return what is worth saying about a step that succeeded."""
     notes = [f"attempt {step.attempts}"] if step.attempts > 1 else []
-    if step.decided_by.startswith(("approved", "earned")):
+    if step.decided_by.startswith(("approved", "earned", "overridden")):
         notes.append(clean(step.decided_by))
     return ", ".join(notes)
 
@@ -374,6 +383,8 @@ _TOLD: dict[type[f.Fact], Callable[[Screen, Any, RunState], None]] = {
     f.StepSkipped: Screen._skipped,
     f.StepLeft: Screen._left,
     f.TimerSet: Screen._timer,
+    f.GateOpened: Screen._gate,
+    f.SampleTaken: Screen._gate,
     f.ScopeEntered: Screen._stage_entered,
     f.HoldOpened: Screen._hold_opened,
     f.HoldAnswered: Screen._hold_answered,

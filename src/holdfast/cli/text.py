@@ -17,6 +17,8 @@ from holdfast.model.shown import safe_lines as safe_lines
 
 NAME_COLUMNS: Final = 10
 """Of a field's name, before its text."""
+COPIED: Final = frozenset({"query", "link"})
+"""Fields that are there to be copied: they are never wrapped."""
 
 
 def json_text(tree: Json) -> str:
@@ -64,7 +66,7 @@ def field_lines(name: str, text: str, columns: int | None, indent: int = 2) -> l
     """Return a named text in lines that fit, the name on the left; its control characters are
     escaped."""
     line = f"{'':{indent}}{name:<{NAME_COLUMNS}} {safe(text)}"
-    if columns is None or width_of(line) <= columns:
+    if columns is None or width_of(line) <= columns or name in COPIED:
         return [line]
     following = " " * (indent + NAME_COLUMNS + 1)
     return textwrap.wrap(line, columns, subsequent_indent=following, break_on_hyphens=False)

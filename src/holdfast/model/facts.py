@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias, get_args
 
+from holdfast.model.gate_facts import GateOpened as GateOpened
+from holdfast.model.gate_facts import GateOverridden as GateOverridden
+from holdfast.model.gate_facts import SampleTaken as SampleTaken
 from holdfast.model.hold_facts import Answer as Answer
 from holdfast.model.hold_facts import HoldAnswered as HoldAnswered
 from holdfast.model.hold_facts import HoldExpired as HoldExpired
@@ -266,5 +269,8 @@ Fact: TypeAlias = (
     | Rewound
     | ParameterSet
     | Rechecked
+    | GateOpened
+    | SampleTaken
+    | GateOverridden
 )
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}

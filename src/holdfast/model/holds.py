@@ -151,7 +151,7 @@ class Holds(dict[str, HoldState]):
     def spend(self, key: str, epoch: int) -> None:
         """A decision about the step `key` was acted upon: what follows it is asked anew."""
         for hold in self._about.get(key, ()):
-            if hold.opened.kind == "in_doubt" and hold.status == "open":
+            if hold.opened.kind in ("in_doubt", "gate") and hold.status == "open":
                 hold.status = "answered"
             if hold.status != "open" and not hold.opened.covers:
                 hold.is_used = True

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from holdfast.model import facts as f
 from holdfast.model.json import Json
+from holdfast.model.sampling import GateState
 from holdfast.model.status import StepStatus
 
 
@@ -15,7 +16,7 @@ class StepState:
     """Where one step stands. `forgiven` attempts were granted anew and no longer count. `name` is
     empty where its outcome does not count for trust, and only what `earns` counts when clean.
     `reached_seq` is the number of the first fact about it, however often it ran since. `world` is
-    what its check said last, when that was not that it is so."""
+    what its check said last, when that was not that it is so. `gate` are the samples of a gate."""
 
     key: str
     label: str = ""
@@ -48,6 +49,7 @@ class StepState:
     world: str = ""
     undoes: bool = False
     settles: tuple[str, ...] = ()
+    gate: GateState | None = None
 
     @property
     def is_by_hand(self) -> bool:

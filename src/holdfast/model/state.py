@@ -15,6 +15,7 @@ from typing import Any
 from holdfast.model import facts as f
 from holdfast.model.asking import AUTO_REST
 from holdfast.model.asking import FOLD as _HOLD_FOLD
+from holdfast.model.gating import FOLD as _GATE_FOLD
 from holdfast.model.holds import Holds, HoldState
 from holdfast.model.json import Json
 from holdfast.model.keys import scope_of
@@ -249,4 +250,5 @@ _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     **_UNDO_FOLD,
     **_HOLD_FOLD,
     **_REWIND_FOLD,
+    **_GATE_FOLD,
 }

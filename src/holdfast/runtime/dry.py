@@ -20,6 +20,7 @@ from holdfast.engine.effects import (
     Submit,
     Wait,
 )
+from holdfast.engine.gate import PROBE, Foreseen
 from holdfast.errors import Leaving
 from holdfast.model.encoding import encode
 from holdfast.model.facts import Fact, HoldAnswered, StepStarted, TimerSet, Who
@@ -52,7 +53,8 @@ class DryLife(Life):
 
     undoes = False
 
-    def __init__(self, journal: DryJournal, clock: Clock) -> None:
+    def __init__(self, journal: DryJournal, clock: Clock, *, asks_probes: bool = True) -> None:
+        self.asks_probes = asks_probes
         self.ahead_of_time = _Forward(clock)
         super().__init__(journal, self.ahead_of_time, _Everybody(), DryPerformer)
 
@@ -113,12 +115,12 @@ class _Everybody:
 class DryPerformer(Performer):
     """Answers effects for a plan: the bodies of steps give Unknown."""
 
-    __slots__ = ("_clock", "_started")
+    __slots__ = ("_asks_probes", "_clock", "_started")
 
     def __init__(self, life: Life) -> None:
         assert isinstance(life, DryLife)
         super().__init__(life)
-        self._clock = life.ahead_of_time
+        self._clock, self._asks_probes = life.ahead_of_time, life.asks_probes
         self._started: dict[str, StepStarted | TimerSet] = {}
 
     def __call__(self, effect: Effect) -> object:
@@ -142,6 +144,8 @@ class DryPerformer(Performer):
         return bool(self._life.journal.state.open_holds)
 
     def _outcome(self, ticket: str, call: Call) -> Outcome:
+        if ticket.endswith(PROBE):
+            return Returned(self._foreseen(call))
         # A check is its own; the attempts of a step with a timeout are told apart.
         ticket = ticket if ticket.endswith("?") else ticket.partition("\0")[0]
         started = self._started.get(ticket)
@@ -156,3 +160,15 @@ class DryPerformer(Performer):
             if started is None and not ticket.endswith("?"):
                 raise  # a branch or a nested workflow: the plan ends in it
             return Returned(None if started is None else Unknown(label_of(ticket)))
+
+    def _foreseen(self, call: Call) -> Foreseen:
+        """Return what a gate's probe says now: a query that matches nothing is found out early."""
+        if not self._asks_probes:
+            return Foreseen(is_asked=False)
+        try:
+            outcome = outcome_of(call)
+        except DependsOnUnknown:
+            return Foreseen(is_asked=False)
+        if isinstance(outcome, Returned):
+            return Foreseen(outcome.value)
+        return Foreseen(error=outcome.error)

@@ -61,7 +61,13 @@ def _times_ahead(state: RunState, at: datetime) -> Iterator[datetime | None]:
 
 def exit_code_of(holds: list[HoldState]) -> int:
     """Return the exit code of a run parked on these holds: the most pressing one's."""
-    return max((_HOLD_EXIT.get(hold.opened.kind, 3) for hold in holds), default=3)
+    return max((_exit_code_of(hold) for hold in holds), default=3)
+
+
+def _exit_code_of(hold: HoldState) -> int:
+    if hold.opened.evidence.get("verdict") == "inconclusive":
+        return 3  # A gate that could not tell has stopped nothing.
+    return _HOLD_EXIT.get(hold.opened.kind, 3)
 
 
 _HOLD_EXIT = {"in_doubt": 6, "gate": 4, "budget": 4}

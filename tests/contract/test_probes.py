@@ -1,0 +1,64 @@
+"""Plain functions, and readings with their times, keep every promise of a probe."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from holdfast import Reading, UsageError
+from holdfast.ports.probe import Probe
+from holdfast.testing import ProbeSuite
+
+
+class TestPlainFunctions(ProbeSuite):
+    """Functions that return numbers and None."""
+
+    def present(self, place: Path) -> Probe:
+        return lambda: 4.5
+
+    def absent(self, place: Path) -> Probe:
+        return lambda: None
+
+    def nan(self, place: Path) -> Probe:
+        return lambda: math.nan
+
+    def unreachable(self, place: Path) -> Probe:
+        return lambda: int((place / "absent").read_text())
+
+
+class Sensor:
+    """A probe in the shape of an adapter's: an object with a query, series and times."""
+
+    query, link, window, fresh = "up", "https://dash/up", "15s", "1m"
+
+    def __init__(self, series: dict[str, float | None], age_s: float = 0.0) -> None:
+        self.series, self.age = series, timedelta(seconds=age_s)
+
+    def __call__(self) -> Any:
+        at = datetime.now(UTC) - self.age
+        return {name: Reading(value, at) for name, value in self.series.items()}
+
+
+def refuse() -> float:
+    raise UsageError("no such query")
+
+
+class TestSeries(ProbeSuite):
+    """Objects that return readings by series."""
+
+    def present(self, place: Path) -> Probe:
+        return Sensor({"a": 1.0, "b": 2.0})
+
+    def absent(self, place: Path) -> Probe:
+        return Sensor({})
+
+    def nan(self, place: Path) -> Probe:
+        return Sensor({"b": math.nan})
+
+    def stale(self, place: Path) -> Probe:
+        return Sensor({"a": 1.0}, age_s=600)
+
+    def malformed(self, place: Path) -> Probe:
+        return refuse
