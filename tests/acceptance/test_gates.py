@@ -129,13 +129,13 @@ def test_killed_in_the_middle_it_goes_on_with_the_samples_there_are(shell: Shell
     run.end()
     before = len(asked(shell))
     done = shell(*words)
-    facts = [json.loads(line) for line in shell("export", "r").out.splitlines()]
-    samples = [fact for fact in facts if fact.get("kind") == "SampleTaken"]
+    log = [json.loads(line) for line in shell("log", "r", "--all", "--json").out.splitlines()]
+    samples = [event for event in log if event["kind"] == "SampleTaken"]
 
     assert 0 == done.code, done.err
     assert 12 == sum(fact["count"] for fact in samples)
-    assert before + 12 - len([s for s in samples if s["seq"] < len(facts)]) <= before
     assert 12 <= len(asked(shell)) <= 13
+    assert before > 3
 
 
 @pytest.mark.slow
@@ -169,7 +169,7 @@ def test_at_a_terminal_series_are_a_small_table(
 ) -> None:
     """A line each, with its blocks, last value and name; and no line is wider than the screen."""
     code, text = shell.at_terminal(
-        "run", "script.py:series", "--id", "r", columns=columns, **env
+        "run", "script.py:series", "--id", "r", "--no-input", columns=columns, **env
     ).end()
     lines = plain(text).splitlines()
 
@@ -189,7 +189,7 @@ def test_a_plan_asks_each_probe_once(shell: Shell) -> None:
     say(shell, "nan")
     silent = shell("plan", "script.py:up").out
 
-    assert "p99 · gate: < 6.5, 3 samples every 0.05s" in well
+    assert "p99 · gate: < 6.5, 3 samples every 50ms" in well
     assert "now 5" in well
     assert "says nothing now: NaN" in silent
     assert ["5", "nan"] == asked(shell)

@@ -138,23 +138,26 @@ def sweep(
     reset: Callable[[], None] = lambda: None,
     params: dict[str, object] | None = None,
     lives_max: int = 20,
+    clock: Clock | None = None,
 ) -> int:
     """Kill a run before and after each of its effects in turn, let it finish, and judge it.
 
-    `reset` is called before each run, `verdict` after it with the last outcome. Returns how
+    Without a `clock` each life has its own. `reset` is called before each run, `verdict` after it with the last outcome. Returns how
     many runs were made: twice the number of effects of a clean one.
     """
     reset()
-    _, effects = live_once(workflow, open_store(), params=params)
+    _, effects = live_once(workflow, open_store(), params=params, clock=clock)
     for at in range(1, effects + 1):
         for when in MOMENTS:
             reset()
             store = open_store()
-            outcome, _ = live_once(workflow, store, params=params, fuse_at=at, when=when)
+            outcome, _ = live_once(
+                workflow, store, params=params, fuse_at=at, when=when, clock=clock
+            )
             for _ in range(lives_max):
                 if outcome is not None:
                     break
-                outcome, _ = live_once(workflow, store, params=params)
+                outcome, _ = live_once(workflow, store, params=params, clock=clock)
             assert outcome is not None, f"effect {at} ({when}): the run does not end"
             verdict(outcome, at, when, store)
     return 2 * effects
