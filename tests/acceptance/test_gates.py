@@ -6,6 +6,7 @@ import json
 import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.acceptance.shell import Shell, plain
@@ -61,6 +62,11 @@ def say(shell: Shell, value: str) -> None:
     new = shell.folder / "new"
     new.write_text(value)
     new.rename(shell.folder / "p99")
+
+
+def facts(shell: Shell) -> list[dict[str, Any]]:
+    kept: list[dict[str, Any]] = json.loads(shell("export", "r").out)["facts"]
+    return kept
 
 
 def asked(shell: Shell) -> list[str]:
@@ -129,8 +135,7 @@ def test_killed_in_the_middle_it_goes_on_with_the_samples_there_are(shell: Shell
     run.end()
     before = len(asked(shell))
     done = shell(*words)
-    log = [json.loads(line) for line in shell("log", "r", "--all", "--json").out.splitlines()]
-    samples = [event for event in log if event["kind"] == "SampleTaken"]
+    samples = [event for event in facts(shell) if event["kind"] == "SampleTaken"]
 
     assert 0 == done.code, done.err
     assert 12 == sum(fact["count"] for fact in samples)
@@ -179,7 +184,7 @@ def test_at_a_terminal_series_are_a_small_table(
     assert [] == [x for x in lines if len(x) > columns and not x.lstrip().startswith(COPIED)]
 
 
-COPIED = ("query", "link", "python", "next", "2026", "20")
+COPIED = ("query", "link", "python", "next", "20", "‖")
 """What is there to be copied, or is a log's line, is never wrapped."""
 
 
