@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from holdfast.flow.parameters import Secret
     from holdfast.flow.point import no_return
     from holdfast.flow.questions import ask, confirm
+    from holdfast.flow.rollouts import rollout
     from holdfast.flow.running import Outcome
     from holdfast.flow.scopes import flight, parallel, postflight, preflight, stage
     from holdfast.flow.verbs import (
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from holdfast.flow.workflows import workflow
     from holdfast.model.reading import Reading
     from holdfast.model.retry import Retry
+    from holdfast.model.rollout import Results
     from holdfast.model.sampling import Stats
     from holdfast.model.types import register
     from holdfast.runtime.processes import Done
@@ -86,6 +88,7 @@ _HOMES = {
     ),
     "flow.parameters": ("Secret",),
     "flow.point": ("no_return",),
+    "flow.rollouts": ("rollout",),
     "flow.running": ("Outcome",),
     "flow.scopes": ("flight", "parallel", "postflight", "preflight", "stage"),
     "flow.decorator": ("step",),
@@ -94,6 +97,7 @@ _HOMES = {
     "flow.workflows": ("workflow",),
     "model.reading": ("Reading",),
     "model.retry": ("Retry",),
+    "model.rollout": ("Results",),
     "model.sampling": ("Stats",),
     "model.types": ("register",),
     "runtime.processes": ("Done",),
@@ -105,12 +109,12 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Check", "CommandFailed", "ConfigError", "Done", "DuplicateLabel", "Gate", "Here",
     "HoldfastError", "Leaving", "LostOwnership", "NotDone", "Outcome", "ParallelFailed",
-    "PastNoReturn", "Reading", "Rejected", "Retry", "RunLocked", "Secret", "Stats",
+    "PastNoReturn", "Reading", "Rejected", "Results", "Retry", "RunLocked", "Secret", "Stats",
     "StepFailed", "StoreCorrupt", "StoreError", "UsageError", "__version__", "ask", "attempt",
     "confirm", "do", "flight", "gate", "here", "main", "measure", "no_return", "parallel",
-    "postflight", "preflight", "progress", "register", "require", "run", "save", "saved",
-    "secret", "sh", "sleep", "sleep_until", "stage", "step", "token", "wait_for", "window",
-    "workflow",
+    "postflight", "preflight", "progress", "register", "require", "rollout", "run", "save",
+    "saved", "secret", "sh", "sleep", "sleep_until", "stage", "step", "token", "wait_for",
+    "window", "workflow",
 ]  # fmt: skip
 
 

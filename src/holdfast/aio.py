@@ -32,6 +32,7 @@ from holdfast.flow.inside import attempt, here, progress, save, saved, secret, t
 from holdfast.flow.inside import sh as blocking_sh
 from holdfast.flow.point import point_program
 from holdfast.flow.questions import Answered, Asking
+from holdfast.flow.rollouts_awaited import rollout
 from holdfast.flow.scopes import OnFailure, branches_of, joined, limit_of
 from holdfast.flow.steps import Duration, Options, value_of
 from holdfast.model.hold_facts import OnExpiry
@@ -42,8 +43,9 @@ from holdfast.runtime.processes import Done
 
 __all__ = [
     "ask", "attempt", "confirm", "do", "flight", "gate", "here", "measure", "no_return",
-    "parallel", "postflight", "preflight", "progress", "require", "save", "saved", "secret",
-    "sh", "sleep", "sleep_until", "stage", "step", "token", "wait_for", "window", "workflow",
+    "parallel", "postflight", "preflight", "progress", "require", "rollout", "save", "saved",
+    "secret", "sh", "sleep", "sleep_until", "stage", "step", "token", "wait_for", "window",
+    "workflow",
 ]  # fmt: skip
 
 R = TypeVar("R")

@@ -8,6 +8,7 @@ from tests.golden.scene import BEN, RUN, Scene
 
 from holdfast.app import commands, holds
 from holdfast.flow.gates import gate, measure
+from holdfast.flow.rollouts import rollout
 from holdfast.flow.verbs import do
 from holdfast.flow.workflows import workflow
 from holdfast.model.reading import Reading
@@ -36,4 +37,27 @@ def gated(scene: Scene) -> None:
     commands.rearm(scene.store, RUN, "p99", scene.clock, BEN, "it was the backup")
     scene.resume(main)
     holds.answer(scene.store, RUN, scene.clock, BEN, "approve", comment="known, ticket 7")
+    scene.resume(main)
+
+
+def waves(scene: Scene) -> None:
+    """A rollout in waves with a soak, one unit that a person goes on without, and one that is
+    taken up again."""
+    tries: list[str] = []
+
+    def one(node: str) -> str:
+        do(f"drain {node}", lambda: tries.append(node))
+        if node == "n2" or (node == "n3" and tries.count("n3") + tries.count("again") < 2):
+            do("ready", lambda: 1 // (0 if node == "n2" else tries.count("again")))
+        return node
+
+    @workflow(name="waves")
+    def main() -> object:
+        return rollout(["n1", "n2", "n3"], one, waves=[1, "rest"], soak="1h")
+
+    scene.start(main)
+    holds.answer(scene.store, RUN, scene.clock, BEN, "approve", comment="n2 is scrapped")
+    scene.resume(main)
+    tries.append("again")
+    commands.rearm(scene.store, RUN, "n3/ready", scene.clock, BEN, "it was the disk")
     scene.resume(main)

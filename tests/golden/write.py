@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.golden.gate_scenes import gated
+from tests.golden.gate_scenes import gated, waves
 from tests.golden.scene import ADA, AT, BEN, FOLDER, ROOT, RUN, Scene
 from tests.golden.scenes import borrowed, earned, guarded, rechecked, rewound, rolled, waited
 
@@ -186,6 +186,7 @@ RUNS: dict[str, Callable[[Scene], None]] = {
         rewound,
         rechecked,
         gated,
+        waves,
     )
 }
 

@@ -81,7 +81,7 @@ def test_show_has_the_promised_shape(world):
 
     shown = show_run(world.store, "r1")
 
-    assert ["version", "run", "steps", "holds", "debts", "batches"] == list(shown)
+    assert ["version", "run", "steps", "holds", "debts", "batches", "rollouts"] == list(shown)
     assert (
         "id workflow target status mode params result error started_at ended_at started_by owner "
         "due_at"

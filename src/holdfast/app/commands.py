@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from holdfast.app.finding import find_run
 from holdfast.app.meant import named, one_step, to_retry
+from holdfast.app.rollout_views import failed_steps
 from holdfast.app.wording import stands
 from holdfast.engine.debts import settled
 from holdfast.errors import RunLocked, UsageError
@@ -192,6 +193,9 @@ def undecided(state: RunState) -> str:
     keys = [step.key for step in state.in_doubt() if step.once or step.status == "in_doubt"]
     if not keys:
         keys = [hold.opened.key for hold in state.open_holds if hold.opened.kind == "gate"]
+    if not keys:
+        asked = [hold.opened for hold in state.open_holds if hold.opened.kind == "budget"]
+        keys = [key for opened in asked for key in failed_steps(opened)]
     if not keys and state.failed is not None:
         keys = [key for key in state.failed.failures if key in state.steps]
     if not keys:

@@ -8,6 +8,7 @@ from typing import Final
 from holdfast.app.answering import choice_text, choices_of
 from holdfast.app.gates import Field as Field
 from holdfast.app.gates import gate_fields
+from holdfast.app.rollouts import budget_fields
 from holdfast.model.facts import HoldOpened
 from holdfast.model.json import Json
 from holdfast.model.jsontext import dumps
@@ -40,24 +41,35 @@ def _fields(opened: HoldOpened) -> Iterator[Field]:
             yield "why", _text(seen, "why")
             yield "history", _text(seen, "history")
         case "question":
-            yield "type", _text(seen, "type")
-            yield "choices", ", ".join(map(choice_text, choices_of(opened)))
-            if seen.get("default") is not None:
-                yield "default", f"{choice_text(seen['default'])} (type it to take it)"
+            yield from _question(opened)
         case "in_doubt":
-            yield "inputs", _text(seen, "inputs")
-            where = f"pid {_text(seen, 'pid')} on {_text(seen, 'host')}"
-            yield "began", f"attempt {_text(seen, 'attempt')}, {_text(seen, 'started_at')}, {where}"
-            yield "then", _text(seen, "why")
+            yield from _doubt(seen)
         case "drift":
             yield from _drift(seen)
         case "gate":
             yield from gate_fields(seen)
+        case "budget" if "not_reached" in seen:
+            yield from budget_fields(seen)
         case "debt":
             yield from _owed(seen.get("owed"))
         case _:
             for name in seen:
                 yield name, _text(seen, name)
+
+
+def _question(opened: HoldOpened) -> Iterator[Field]:
+    yield "type", _text(opened.evidence, "type")
+    yield "choices", ", ".join(map(choice_text, choices_of(opened)))
+    default = opened.evidence.get("default")
+    if default is not None:
+        yield "default", f"{choice_text(default)} (type it to take it)"
+
+
+def _doubt(seen: dict[str, Json]) -> Iterator[Field]:
+    yield "inputs", _text(seen, "inputs")
+    where = f"pid {_text(seen, 'pid')} on {_text(seen, 'host')}"
+    yield "began", f"attempt {_text(seen, 'attempt')}, {_text(seen, 'started_at')}, {where}"
+    yield "then", _text(seen, "why")
 
 
 def _owed(owed: Json) -> Iterator[Field]:

@@ -49,8 +49,22 @@ def _overridden(e: Event) -> str:
     return f"{name} let {e['key']} pass all the same{f': {comment}' if comment else ''}"
 
 
+def _granted(e: Event) -> str:
+    by, units = e["by"], e["units"]
+    name = (by.get("claimed") or by.get("user")) if isinstance(by, dict) else "somebody"
+    named = ", ".join(map(str, units)) if isinstance(units, list) else ""
+    return f"{name} lets {e['key']} go on without {named}"
+
+
+def _count(units: Json) -> int:
+    return len(units) if isinstance(units, list) else 0
+
+
 SENTENCES: Final[dict[str, tuple[str, Callable[[Event], str]]]] = {
     "GateOpened": ("waiting", _opened),
     "SampleTaken": ("", _sampled),
     "GateOverridden": ("skipped", _overridden),
+    "RolloutPlanned": ("", lambda e: f"{e['key']}: {_count(e['units'])} units to be done"),
+    "UnitFailed": ("failed", lambda e: f"unit {e['key']} failed: {e['message']}"),
+    "FailuresGranted": ("skipped", _granted),
 }

@@ -11,6 +11,7 @@ from holdfast.app.answering import choice_text, choices_of
 from holdfast.app.backward import owed_labels, undo_count, way_back
 from holdfast.app.evidence import Field, changed_key, evidence_of, world_of
 from holdfast.app.gates import gate_ways
+from holdfast.app.rollouts import budget_ways
 from holdfast.app.views import (
     VERSION,
     RunView,
@@ -275,6 +276,8 @@ def hold_ways(run: str, hold: HoldState, *, is_only: bool) -> Iterator[Next]:
                 yield Next(("retry", run, changed), "run it anew with the new inputs, and go on")
         case "gate":
             yield from gate_ways(run, opened, which)
+        case "budget" if "not_reached" in opened.evidence:
+            yield from budget_ways(run, opened, which)
         case "debt":
             yield Next(("settle", run), "give it back")
             end = ("approve", run, *which, "-m", "REASON")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from holdfast.app.finding import find_run
+from holdfast.app.rollout_views import rollouts_of
 from holdfast.model.facts import HoldAnswered, LifeStarted, Owner, Spilled, Who
 from holdfast.model.json import Json
 from holdfast.model.keys import label_of, scope_of
@@ -245,6 +246,7 @@ def shown(store: Store, view: RunView) -> dict[str, Json]:
         "holds": [_hold_json(hold) for hold in view.state.holds.values()],
         "debts": [_debt_json(debt) for debt in view.state.ledger.debts.values()],
         "batches": [],
+        "rollouts": [rollout.as_json() for rollout in rollouts_of(view.state)],
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from holdfast.app.backward import left_lines, owed_labels
 from holdfast.app.reasons import Next, Reason, why_of
+from holdfast.app.rollout_views import rollouts_of
 from holdfast.app.views import RunView, process_named
 from holdfast.cli.lines import count
 from holdfast.cli.options import Common
@@ -70,6 +71,8 @@ def ending(
     if not why.reasons:
         yield from _field("why", [safe(outcome.reason)], columns)
     yield from _field("state", [_standing(view)], columns)
+    for rollout in rollouts_of(view.state):
+        yield from _field("units", [rollout.counts()], columns)
     yield from _back_fields(view, columns)
     ways = [_way(way, common, columns) for way in why.next]
     if outcome.exit_code == EXIT_TIME:

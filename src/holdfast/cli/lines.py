@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from holdfast.cli.gates import opened_line, overridden_line, sampled_line
+from holdfast.cli.rollouts import failed_line, granted_line, planned_line
 from holdfast.cli.text import safe
 from holdfast.model import facts as f
 from holdfast.model.durations import show
@@ -264,5 +265,8 @@ _LINES: dict[type[f.Fact], Callable[[Any, RunState], str]] = {
     f.GateOpened: opened_line,
     f.SampleTaken: sampled_line,
     f.GateOverridden: overridden_line,
+    f.RolloutPlanned: planned_line,
+    f.UnitFailed: failed_line,
+    f.FailuresGranted: granted_line,
     f.RunCancelled: lambda t, state: f"cancelled by {clean(name_of(t.by))}: {clean(t.reason)}",
 }

@@ -19,7 +19,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from holdfast.cli import gates, lines
+from holdfast.cli import gates, lines, rollouts
 from holdfast.cli.lines import Sink, clean, shown
 from holdfast.model import facts as f
 from holdfast.model.durations import show
@@ -61,7 +61,7 @@ class Screen:
         self._pending: deque[Text] = deque(maxlen=HELD_BACK_MAX)
         self._running: dict[str, Running] = {}
         self._stages: dict[str, str] = {}
-        self._stage = ""
+        self._stage = self._wave = ""
         self._height = 0
         self._drawn = 0.0
         self._held: tuple[str, str] | None = None
@@ -78,6 +78,8 @@ class Screen:
         self._tell(tell)
 
     def fact(self, fact: f.Fact, state: RunState) -> None:
+        if state.rollouts and type(fact) in rollouts.MOVES:
+            self._wave = rollouts.live_line(state, self._console.width - 1)
         told = _TOLD.get(type(fact))
         if told is not None:
             self._tell(lambda: told(self, fact, state))
@@ -194,6 +196,7 @@ class Screen:
         more = len(self._running) - RUNNING_SHOWN_MAX
         if more > 0:
             drawn.append(Text(f" ◌ and {more} more", "dim"))
+        drawn += [Text(self._wave, "bold")] if self._wave else []
         return drawn[-max(1, self._console.height - 2) :]
 
     # --- lines that stay ---

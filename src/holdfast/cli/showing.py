@@ -20,6 +20,7 @@ from holdfast.app.views import (
     tree_of,
 )
 from holdfast.cli.paper import STATUS_COLOURS, Paper
+from holdfast.cli.rollouts import pictures
 from holdfast.cli.table import table_lines
 from holdfast.cli.text import ago, field_lines, fit, pad, safe, since, took, when, width_of
 from holdfast.model.codec import dumps
@@ -86,6 +87,7 @@ def run_lines(
     yield from head_lines(view, paper, now)
     yield ""
     yield from step_lines(view, paper, now)
+    yield from pictures(view.state, paper)
     yield from _debt_lines(view, paper, now)
     yield from _hold_lines(view, paper, now, options)
     shown = {way for hold in view.state.open_holds for way in _ways(view, hold)}

@@ -167,7 +167,7 @@ async def in_scope(
         refuse_secrets(life, f"what {kind} {key!r} returns", result)
         await drive(close(inner.trace, kind, result), AsyncPerformer(life))
     except Leaving as end:
-        if end.kind != WALKED or not (closed or kind == "branch"):
+        if end.kind != WALKED or not (closed or kind in ("branch", "unit")):
             raise
         if not closed:
             raise BranchWalked from end

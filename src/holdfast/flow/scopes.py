@@ -255,7 +255,7 @@ def in_scope(frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], t
         refuse_secrets(life, f"what {kind} {key!r} returns", result)
         drive(close(inner.trace, kind, result), life.performer())
     except Leaving as end:
-        if end.kind != WALKED or not (closed or kind == "branch"):
+        if end.kind != WALKED or not (closed or kind in ("branch", "unit")):
             raise
         if not closed:
             raise BranchWalked from end

@@ -32,6 +32,9 @@ from holdfast.model.parties import Who as Who
 from holdfast.model.rewind_facts import ParameterSet as ParameterSet
 from holdfast.model.rewind_facts import Rechecked as Rechecked
 from holdfast.model.rewind_facts import Rewound as Rewound
+from holdfast.model.rollout_facts import FailuresGranted as FailuresGranted
+from holdfast.model.rollout_facts import RolloutPlanned as RolloutPlanned
+from holdfast.model.rollout_facts import UnitFailed as UnitFailed
 from holdfast.model.step_facts import AttemptFailed as AttemptFailed
 from holdfast.model.step_facts import CursorSaved as CursorSaved
 from holdfast.model.step_facts import StepDoubted as StepDoubted
@@ -272,5 +275,8 @@ Fact: TypeAlias = (
     | GateOpened
     | SampleTaken
     | GateOverridden
+    | RolloutPlanned
+    | UnitFailed
+    | FailuresGranted
 )
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}

@@ -21,6 +21,8 @@ from holdfast.model.json import Json
 from holdfast.model.keys import scope_of
 from holdfast.model.rewinding import FOLD as _REWIND_FOLD
 from holdfast.model.rewinding import note_world
+from holdfast.model.rolling import FOLD as _ROLLOUT_FOLD
+from holdfast.model.rollout import RolloutState
 from holdfast.model.standing import ScopeState, StepState
 from holdfast.model.status import FINISHED, GLANCED, RunStatus, StepStatus, glance
 from holdfast.model.stepping import FOLD as _STEP_FOLD
@@ -50,6 +52,7 @@ class RunState:
         self.steps: dict[str, StepState] = {}
         self.superseded: list[StepState] = []
         self.scopes: dict[str, ScopeState] = {}
+        self.rollouts: dict[str, RolloutState] = {}
         self.holds = Holds()
         self.ledger = Ledger()
         self.stop: f.StopRequested | None = None
@@ -251,4 +254,5 @@ _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     **_HOLD_FOLD,
     **_REWIND_FOLD,
     **_GATE_FOLD,
+    **_ROLLOUT_FOLD,
 }

@@ -142,8 +142,8 @@ def sweep(
 ) -> int:
     """Kill a run before and after each of its effects in turn, let it finish, and judge it.
 
-    Without a `clock` each life has its own. `reset` is called before each run, `verdict` after it with the last outcome. Returns how
-    many runs were made: twice the number of effects of a clean one.
+    `reset` is called before each run, `verdict` after it with the last outcome. Without a `clock`
+    each life has its own. Returns how many runs were made: twice the effects of a clean one.
     """
     reset()
     _, effects = live_once(workflow, open_store(), params=params, clock=clock)

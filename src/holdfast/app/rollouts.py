@@ -1,0 +1,42 @@
+"""A rollout whose budget is used up, in words: which units failed, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from holdfast.app.gates import Field
+from holdfast.app.rollout_views import failed_steps
+from holdfast.app.ways import Next
+from holdfast.model.facts import HoldOpened
+from holdfast.model.json import Json
+from holdfast.model.keys import label_of
+
+FAILED_SHOWN_MAX: Final = 10
+RETRIES_SHOWN_MAX: Final = 3
+NAMES_SHOWN_MAX: Final = 10
+
+
+def budget_fields(seen: dict[str, Json]) -> Iterator[Field]:
+    """Yield which units failed and why, and which were not reached."""
+    units, left, failed = seen.get("units"), seen.get("not_reached"), seen.get("failed")
+    if isinstance(units, dict):
+        yield "units", " · ".join(f"{count} {status}" for status, count in units.items())
+    yield "budget", f"{seen.get('budget')} may fail"
+    parts = [part for part in failed if isinstance(part, dict)] if isinstance(failed, list) else []
+    for part in parts[:FAILED_SHOWN_MAX]:
+        yield "failed", f"{label_of(str(part['unit']))}: {part['why']}"
+    if len(parts) > FAILED_SHOWN_MAX:
+        yield "failed", f"and {len(parts) - FAILED_SHOWN_MAX} more"
+    if isinstance(left, list) and left:
+        names = ", ".join(label_of(str(unit)) for unit in left[:NAMES_SHOWN_MAX])
+        more = f" and {len(left) - NAMES_SHOWN_MAX} more" if len(left) > NAMES_SHOWN_MAX else ""
+        yield "not begun", names + more
+
+
+def budget_ways(run: str, opened: HoldOpened, which: tuple[str, ...]) -> Iterator[Next]:
+    """Yield the commands that go on past a budget that is used up."""
+    for key in failed_steps(opened)[:RETRIES_SHOWN_MAX]:
+        yield Next(("retry", run, key), "run it again, and go on with the others when it is well")
+    yield Next(("approve", run, *which), "go on without the units that failed; then resume")
+    yield Next(("reject", run, *which, "-m", "REASON"), "say no: the run has failed")

@@ -1,0 +1,298 @@
+"""Do the units of a wave, so many at once, until all are done or too many have failed.
+
+    a unit ends well     its scope is closed: it is never entered again
+    a unit fails         it is recorded; the others go on while the budget lasts
+    too many failed      no unit begins any more; those that run end; the run holds. A yes goes on
+                         without them, `retry` of what failed takes the unit up again
+
+What a person refused, and a mistake of the script's, is no unit's failure: it ends the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from holdfast.engine.effects import (
+    ANSWER,
+    WAIT,
+    Landed,
+    Outcome,
+    Program,
+    Raised,
+    Submit,
+    Wait,
+    look,
+    now,
+    pause,
+    record,
+    record_at_boundary,
+)
+from holdfast.errors import Rejected, StepFailed, UsageError
+from holdfast.model.codec import digest
+from holdfast.model.facts import (
+    FailuresGranted,
+    HoldOpened,
+    HoldVoided,
+    RolloutPlanned,
+    UnitFailed,
+)
+from holdfast.model.json import Json
+from holdfast.model.keys import label_of
+from holdfast.model.rolling import unit_status
+from holdfast.model.rollout import RolloutState, may_begin
+from holdfast.model.state import RunState
+
+MESSAGE_CHARS_MAX = 1_000
+_FATAL_TYPES = frozenset({"Rejected", "UsageError", "DuplicateLabel"})
+Fits = Callable[[RunState, datetime], datetime]
+"""When a unit may begin, from a moment on, so that it ends inside a window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One thing to be done. `call` enters its scope and returns its value; two of one `group` are
+    never done together (None is no group)."""
+
+    label: str
+    key: str
+    call: Callable[[], object]
+    group: Hashable = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A rollout as the script describes it now. A replay only walks through what was done."""
+
+    key: str
+    waves: tuple[tuple[Unit, ...], ...]
+    at_once: int = 1
+    budget: int = 0
+    soak_s: float = 0.0
+    redact: Callable[[str], str] = str
+    fits: Fits | None = None
+    is_replay: bool = False
+
+    def planned(self, at: datetime) -> RolloutPlanned:
+        """Return the fact that says so."""
+        return RolloutPlanned(
+            at,
+            self.key,
+            tuple(unit.key for wave in self.waves for unit in wave),
+            tuple(map(len, self.waves)),
+            self.budget,
+            self.at_once,
+            self.soak_s,
+        )
+
+
+def plan_rollout(rollout: Rollout) -> Program[None]:
+    """Record which units are to be done, unless the journal says the same: from then on those
+    that were not begun are *not reached* in every report."""
+    if rollout.is_replay:
+        return
+    state = yield from look()
+    at = yield from now()
+    known, made = state.rollouts.get(rollout.key), rollout.planned(at)
+    if known is None or _terms(known.planned) != _terms(made):
+        yield from record(made, durable=False)
+    state = yield from look()
+    hold = state.holds.latest(rollout.key, "budget")
+    if hold is not None and hold.status == "open" and not _is_breached(state, rollout):
+        yield from record(HoldVoided(at, hold.opened.id, "what failed runs again"))
+
+
+def _terms(fact: RolloutPlanned) -> object:
+    return fact.units, fact.sizes, fact.budget, fact.at_once, fact.soak_s
+
+
+def run_wave(rollout: Rollout, wave: Sequence[Unit]) -> Program[dict[str, Outcome]]:
+    """Return each unit's outcome by label, when all of the wave have ended, and no more failed
+    than the budget has or a person granted.
+
+    Raises what ended a unit that is no failure of the unit's, once the others have ended;
+    Rejected when a person does not go on.
+    """
+    outcomes: dict[str, Outcome] = {}
+    every = {unit.key: unit for units in rollout.waves for unit in units}
+    waiting = list(wave)
+    while waiting:
+        fatal = yield from _some(rollout, waiting, outcomes)
+        if fatal is not None:
+            raise fatal
+        if _is_breached((yield from look()), rollout):
+            again = yield from _hold(rollout)
+            waiting = [every[key] for key in again] + waiting
+    return outcomes
+
+
+def _some(
+    rollout: Rollout, waiting: list[Unit], outcomes: dict[str, Outcome]
+) -> Program[Exception | None]:
+    """Do waiting units until none is left, or none may begin any more; return what ends the run.
+
+    Those that run are always waited for. While too many have failed none begins that was not
+    begun: what a dead process had in hand is brought to its end.
+    """
+    running: dict[str, Unit] = {}
+    groups = {unit.key: unit.group for unit in waiting if unit.group is not None}
+    fatal: Exception | None = None
+    while True:
+        state = yield from look()
+        breached = fatal is not None or _is_breached(state, rollout)
+        able = [unit for unit in waiting if not (breached and unit_is_new(state, unit.key))]
+        if not running and (fatal is not None or not able):
+            return fatal
+        until = None
+        if fatal is None:
+            until = yield from _begin(rollout, able, waiting, running, groups)
+        if not running:
+            assert until is not None
+            yield from pause(until)
+            continue
+        landed: Landed = yield (WAIT if until is None else Wait(until))
+        for ticket, outcome in landed.items():
+            unit = running.pop(ticket)
+            outcomes[unit.label] = outcome
+            if isinstance(outcome, Raised):
+                if is_fatal(outcome.error):
+                    fatal = fatal or outcome.error
+                else:
+                    yield from _note_failure(rollout, unit, outcome.error)
+
+
+def _begin(
+    rollout: Rollout,
+    able: Sequence[Unit],
+    waiting: list[Unit],
+    running: dict[str, Unit],
+    groups: Mapping[str, Hashable],
+) -> Program[datetime | None]:
+    """Begin what may begin now. Return when more may, where a window keeps it from that."""
+    chosen = may_begin([unit.key for unit in able], running, rollout.at_once, groups)
+    for key in chosen:
+        unit = next(unit for unit in able if unit.key == key)
+        state = yield from look()
+        if rollout.fits is not None and not rollout.is_replay and unit_is_new(state, key):
+            at = yield from now()
+            moment = rollout.fits(state, at)
+            if moment > at:
+                return moment
+        waiting.remove(unit)
+        running[key] = unit
+        yield Submit(key, unit.call, "thread")
+    return None
+
+
+def unit_is_new(state: RunState, key: str) -> bool:
+    """Whether nothing of a unit was begun: what was begun is brought to its end."""
+    scope = state.scopes.get(key)
+    return scope is None or not scope.kind
+
+
+def is_fatal(error: Exception) -> bool:
+    """Whether an error ends the run: a person's no, or a mistake of the script's."""
+    if isinstance(error, StepFailed):
+        return error.type in _FATAL_TYPES
+    return isinstance(error, Rejected | UsageError)
+
+
+def _note_failure(rollout: Rollout, unit: Unit, error: Exception) -> Program[None]:
+    if rollout.is_replay:
+        return
+    text = rollout.redact(_said(error))[:MESSAGE_CHARS_MAX]
+    state = yield from look()
+    known = state.rollouts.get(rollout.key)
+    if known is None or known.failed.get(unit.key) != text:
+        yield from record(UnitFailed((yield from now()), unit.key, rollout.key, text))
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, StepFailed):
+        return f"{label_of(error.key)}: {error.type}: {error.message}"
+    return f"{type(error).__name__}: {error}"
+
+
+# --- the budget -------------------------------------------------------------------------------
+
+
+def failed_units(state: RunState, rollout: RolloutState) -> tuple[str, ...]:
+    """Return the units that have failed, in their order."""
+    units = rollout.planned.units
+    return tuple(unit for unit in units if unit_status(state, rollout, unit) == "failed")
+
+
+def _is_breached(state: RunState, rollout: Rollout) -> bool:
+    known = None if rollout.is_replay else state.rollouts.get(rollout.key)
+    return known is not None and known.spent(failed_units(state, known)) > rollout.budget
+
+
+def _hold(rollout: Rollout) -> Program[tuple[str, ...]]:
+    """Hold until a person lets the rollout go on without the units that failed, or has what
+    failed in one of them run again; return those. Raises Rejected."""
+    state = yield from look()
+    known = state.rollouts[rollout.key]
+    failed = failed_units(state, known)
+    while True:
+        state = yield from look()
+        again = tuple(unit for unit in failed if unit not in failed_units(state, known))
+        hold = state.holds.latest(rollout.key, "budget")
+        at = yield from now()
+        if again:
+            if hold is not None and hold.status == "open":
+                void = HoldVoided(at, hold.opened.id, "what failed runs again")
+                yield from record_at_boundary(void)
+            return again
+        bound = digest([rollout.key, *sorted(failed), rollout.budget])
+        if hold is None or hold.is_used:
+            yield from record_at_boundary(_opened(rollout, state, known, failed, bound, at))
+        elif hold.opened.digest != bound or hold.opened.electorate != state.terms.electorate:
+            why = "what it asked about changed"
+            yield from record_at_boundary(HoldVoided(at, hold.opened.id, why))
+        elif hold.answer is None:
+            yield ANSWER
+        elif hold.answer.answer == "approve":
+            answer = hold.answer
+            yield from record(FailuresGranted(at, rollout.key, answer.by, failed, answer.comment))
+            return ()
+        else:
+            raise Rejected("going on with the rollout", hold.answer.by.name, hold.answer.comment)
+
+
+def _failed(state: RunState, known: RolloutState, unit: str) -> Json:
+    steps: list[Json] = [
+        step.key
+        for step in state.steps.values()
+        if step.status == "failed" and step.key.startswith(f"{unit}/")
+    ]
+    return {"unit": unit, "why": known.failed.get(unit, ""), "steps": steps}
+
+
+def _opened(
+    rollout: Rollout,
+    state: RunState,
+    known: RolloutState,
+    failed: Sequence[str],
+    bound: str,
+    at: datetime,
+) -> HoldOpened:
+    units = known.planned.units
+    counts: dict[str, int] = {}
+    for unit in units:
+        status = unit_status(state, known, unit)
+        counts[status] = counts.get(status, 0) + 1
+    left: list[Json] = [u for u in units if unit_status(state, known, u) == "not reached"]
+    evidence: dict[str, Json] = {
+        "failed": [_failed(state, known, unit) for unit in failed],
+        "units": {**counts},
+        "not_reached": left,
+        "budget": rollout.budget,
+    }
+    count = f"{len(failed)} of {len(units)} units failed (budget {rollout.budget})"
+    names = ", ".join(map(label_of, failed[:3])) + (", …" if len(failed) > 3 else "")
+    question = f"{count}: {names}; go on without {'it' if len(failed) == 1 else 'them'}?"
+    return HoldOpened(
+        at, state.holds.new_id(), "budget", rollout.key, question, bound, evidence,
+        state.terms.electorate,
+    )  # fmt: skip

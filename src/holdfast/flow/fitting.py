@@ -1,0 +1,45 @@
+"""How a rollout's units are fitted into a window."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from holdfast.engine.rollout import Fits
+from holdfast.flow.verbs import zone_of
+from holdfast.model import windows
+from holdfast.model.durations import show
+from holdfast.model.state import RunState
+from holdfast.model.window_fit import next_fit, usual_s
+from holdfast.runtime.context import Frame
+
+
+def fits_in(frame: Frame, spec: str) -> Fits:
+    """Return what tells when a unit may begin, by how long the units before it took.
+
+    Raises UsageError for a text that is no window.
+    """
+    window = windows.parse(spec)
+    zone = zone_of(window)
+
+    def fits(state: RunState, at: datetime) -> datetime:
+        needs_s = usual_s(unit_durations(state))
+        moment = next_fit(window, at, zone, needs_s)
+        if moment > at:
+            usual = f"; a unit usually takes {show(needs_s)}" if needs_s else ""
+            frame.life.tell_once(f"the next unit begins at {moment:%Y-%m-%d %H:%M} UTC{usual}")
+        return moment
+
+    return fits
+
+
+def unit_durations(state: RunState) -> list[float]:
+    """Return how long each unit that is done took, from its first step to the end of its last."""
+    found = []
+    for key, scope in state.scopes.items():
+        if scope.kind == "unit" and scope.closed:
+            inside = [s for s in state.steps.values() if s.key.startswith(f"{key}/")]
+            starts = [s.started_at for s in inside if s.started_at is not None]
+            ends = [s.ended_at for s in inside if s.ended_at is not None]
+            if starts and ends:
+                found.append((max(ends) - min(starts)).total_seconds())
+    return found

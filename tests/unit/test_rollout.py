@@ -1,0 +1,413 @@
+"""Rollouts: units in waves, how many may fail, what comes between, and what a later life finds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.unit.probes import LONG, says
+from tests.unit.runs import CALLS, Runs, Says, touch
+
+from holdfast import Gate, Results, confirm, do, flight, gate, rollout, step, workflow
+from holdfast.app.reasons import why
+from holdfast.flow.workflows import Workflow
+from holdfast.model.facts import (
+    FailuresGranted,
+    HoldOpened,
+    RolloutPlanned,
+    ScopeClosed,
+    UnitFailed,
+)
+from holdfast.model.rolling import unit_status
+
+BROKEN: set[str] = set()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_broken() -> None:
+    BROKEN.clear()
+
+
+@step("upgrade {node}")
+def upgrade(node: str) -> str:
+    touch(node)
+    if node in BROKEN:
+        raise OSError(f"{node} is not ready")
+    return f"{node} upgraded"
+
+
+def fleet(
+    count: int = 4, *, one: Callable[[str], Any] = upgrade, **rules: Any
+) -> Workflow[..., Any]:
+    """Return a workflow that upgrades so many nodes, n1 first."""
+
+    @workflow(name="fleet")
+    def flow() -> Results:
+        with flight():
+            return rollout([f"n{n}" for n in range(1, count + 1)], one, **rules)
+
+    return flow
+
+
+def statuses(runs: Runs) -> dict[str, str]:
+    state = runs.state
+    (rollout,) = state.rollouts.values()
+    units = rollout.planned.units
+    return {unit.rpartition("/")[2]: unit_status(state, rollout, unit) for unit in units}
+
+
+def order(runs: Runs) -> list[str]:
+    """Return the units in the order in which they ended."""
+    closed = runs.facts(ScopeClosed)
+    return [fact.key.rpartition("/")[2] for fact in closed if fact.kind == "unit"]
+
+
+# --- units ------------------------------------------------------------------------------------
+
+
+def test_each_unit_is_a_scope_and_its_result_is_kept(runs: Runs) -> None:
+    """Under its own key, whatever wave it is in; in order."""
+    outcome = runs.start(fleet(waves=[1, "50%", "rest"]))
+
+    assert "succeeded" == outcome.status
+    assert {f"n{n}": f"n{n} upgraded" for n in range(1, 5)} == outcome.result.done
+    assert "flight/n3/upgrade n3" in runs.state.steps
+    assert "unit" == runs.state.scopes["flight/n3"].kind
+    assert ["n1", "n2", "n3", "n4"] == order(runs)
+
+
+def test_a_unit_that_is_done_is_not_entered_again(runs: Runs) -> None:
+    """A later life returns its result, and none of its code runs."""
+
+    def one(node: str) -> str:
+        touch(f"entered {node}")
+        return upgrade(node)
+
+    BROKEN.add("n2")
+    runs.start(fleet(one=one))
+    BROKEN.clear()
+    runs.rearm("flight/n2/upgrade n2")
+    outcome = runs.resume(fleet(one=one))
+
+    assert "n1 upgraded" == outcome.result["n1"]
+    assert (1, 2) == (CALLS["entered n1"], CALLS["entered n2"])
+
+
+def test_units_of_a_wave_run_side_by_side_and_apart(runs: Runs) -> None:
+    """At most so many at once, and never two of one rack."""
+    lock, now, most, racks = threading.Lock(), set[str](), [0], list[set[str]]()
+    both = threading.Barrier(2, timeout=10)
+
+    def rack(node: str) -> str:
+        return "a" if node in ("n1", "n2") else node
+
+    def one(node: str) -> None:
+        with lock:
+            now.add(node)
+            most[0] = max(most[0], len(now))
+            racks.append({rack(other) for other in now} if len(now) > 1 else set())
+            assert len({rack(other) for other in now}) == len(now)
+        do("wait", both.wait)
+        with lock:
+            now.discard(node)
+
+    outcome = runs.start(fleet(4, one=one, at_once=2, apart=rack))
+
+    assert "succeeded" == outcome.status, outcome.reason
+    assert 2 == most[0]
+
+
+def test_two_rollouts_may_have_the_same_units(runs: Runs) -> None:
+    """Each unit of the second has a scope of its own."""
+
+    @workflow
+    def flow() -> int:
+        return len(rollout(["a"], upgrade)) + len(rollout(["a"], upgrade))
+
+    assert 2 == runs.start(flow).result
+    assert {"a/upgrade a", "a#2/upgrade a"} == set(runs.state.steps)
+    assert {"rollout", "rollout#2"} == set(runs.state.rollouts)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [{"waves": [1]}, {"at_once": 0}, {"budget": -1}, {"gates": [3]}, {"between": 3}, {"soak": "x"},
+     {"window": "sometimes"}, {"between": lambda wave: None}, {"gates": [lambda: True]}],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_before_anything_is_done(
+    runs: Runs, rules: dict[str, Any]
+) -> None:
+    """As a mistake of the script's."""
+    outcome = runs.start(fleet(**rules))
+
+    assert ("failed", 2) == (outcome.status, outcome.exit_code)
+    assert {} == dict(CALLS)
+
+
+# --- the budget ---------------------------------------------------------------------------------
+
+
+def test_one_failed_unit_too_many_holds(runs: Runs) -> None:
+    """Exit 4; what was not begun is not reached, and the report says so."""
+    BROKEN.add("n2")
+    outcome = runs.start(fleet())
+
+    assert ("on_hold", 4) == (outcome.status, outcome.exit_code)
+    assert ["done", "failed", "not reached", "not reached"] == list(statuses(runs).values())
+    assert "budget" == runs.hold().opened.kind
+    assert ["flight/n3", "flight/n4"] == runs.hold().opened.evidence["not_reached"]
+    assert ("retry", "r", "flight/n2/upgrade n2") in [w.argv for w in why(runs.store, "r").next]
+
+
+def test_within_the_budget_the_rollout_goes_on_and_says_who_failed(runs: Runs) -> None:
+    """Over all waves together."""
+    BROKEN.update(("n1", "n3"))
+    outcome = runs.start(fleet(waves=[2, "rest"], budget=2))
+
+    assert "succeeded" == outcome.status
+    assert (["n2", "n4"], ["n1", "n3"]) == (list(outcome.result.done), list(outcome.result.failed))
+
+
+def test_the_budget_is_over_all_waves(runs: Runs) -> None:
+    """One in the first wave and one in the second are two."""
+    BROKEN.update(("n1", "n3"))
+    outcome = runs.start(fleet(waves=[2, "rest"], budget=1))
+
+    assert 4 == outcome.exit_code
+    assert "not reached" == statuses(runs)["n4"]
+
+
+def test_a_yes_goes_on_without_those_that_failed_and_grants_the_budget_anew(runs: Runs) -> None:
+    """Each later one counts again."""
+    BROKEN.update(("n2", "n3"))
+    runs.start(fleet())
+    runs.answer("approve", comment="n2 is broken hardware")
+    again = runs.resume(fleet())
+    runs.answer("approve")
+    outcome = runs.resume(fleet())
+
+    assert (4, "succeeded") == (again.exit_code, outcome.status)
+    assert ["n1", "n4"] == list(outcome.result.done)
+    assert [("flight/n2",), ("flight/n2", "flight/n3")] == [
+        fact.units for fact in runs.facts(FailuresGranted)
+    ]
+    assert 1 == CALLS["n2"]
+
+
+def test_retry_of_what_failed_takes_the_unit_up_again(runs: Runs) -> None:
+    """And the hold is no more; the others follow."""
+    BROKEN.add("n2")
+    runs.start(fleet())
+    BROKEN.clear()
+    runs.rearm("flight/n2")
+    outcome = runs.resume(fleet())
+
+    assert "succeeded" == outcome.status
+    assert {"n1": 1, "n2": 2, "n3": 1, "n4": 1} == dict(CALLS)
+    assert [] == runs.state.open_holds
+
+
+def test_a_resume_alone_asks_again_and_begins_nothing(runs: Runs) -> None:
+    """The unit that failed is not repeated, and no other is reached."""
+    BROKEN.add("n2")
+    runs.start(fleet())
+    outcome = runs.resume(fleet(at_once=1))
+
+    assert 4 == outcome.exit_code
+    assert {"n1": 1, "n2": 1} == dict(CALLS)
+    assert 1 == len(runs.facts(HoldOpened)) == len(runs.facts(UnitFailed))
+
+
+def test_a_no_ends_the_run(runs: Runs) -> None:
+    """It is asked again when the run is resumed."""
+    BROKEN.add("n1")
+    runs.start(fleet())
+    runs.answer("reject", comment="stop here")
+
+    assert "failed" == runs.row.status
+    assert 4 == runs.resume(fleet()).exit_code
+
+
+def test_units_that_run_beside_a_failed_one_are_brought_to_their_end(runs: Runs) -> None:
+    """Only what was not begun is not reached."""
+    both = threading.Barrier(2, timeout=10)
+
+    def one(node: str) -> str:
+        if node in ("n1", "n2"):
+            do("meet", both.wait)
+        return upgrade(node)
+
+    BROKEN.add("n1")
+    runs.start(fleet(one=one, at_once=2))
+    found = statuses(runs)
+
+    assert ("failed", "done") == (found["n1"], found["n2"])
+    assert "not reached" == found["n4"]
+
+
+def test_an_error_of_the_script_in_a_unit_is_its_failure_and_is_tried_again(runs: Runs) -> None:
+    """No step failed, so the next life enters the unit anew, before any other."""
+
+    def one(node: str) -> str:
+        if node in BROKEN:
+            raise KeyError(node)
+        return upgrade(node)
+
+    BROKEN.add("n2")
+    first = runs.start(fleet(one=one))
+    BROKEN.clear()
+
+    assert 4 == first.exit_code
+    assert "succeeded" == runs.resume(fleet(one=one)).status
+
+
+def test_a_person_s_no_to_a_step_is_no_failure_of_the_unit(runs: Runs) -> None:
+    """It ends the run, like every no."""
+
+    def one(node: str) -> None:
+        confirm(f"{node}?")
+
+    outcome = runs.start(fleet(one=one), person=Says("reject", comment="not now"))
+
+    assert ("failed", 1) == (outcome.status, outcome.exit_code)
+    assert [] == runs.facts(UnitFailed)
+
+
+def test_a_gate_that_holds_in_a_unit_holds_the_run(runs: Runs) -> None:
+    """The unit waits, the others are not reached; when it passes all go on."""
+
+    def one(node: str) -> None:
+        upgrade(node)
+        gate("p99", probe, below=10)
+
+    probe = says(5, 11, 5)
+    outcome = runs.start(fleet(one=one))
+
+    assert 4 == outcome.exit_code
+    assert ["done", "waiting", "not reached", "not reached"] == list(statuses(runs).values())
+    runs.rearm("flight/n2/p99")
+    assert "succeeded" == runs.resume(fleet(one=one)).status
+
+
+# --- after a wave -------------------------------------------------------------------------------
+
+
+def test_a_soak_waits_after_each_wave(runs: Runs) -> None:
+    """Durably, the last wave's too."""
+    before = runs.clock.now()
+    outcome = runs.start(fleet(waves=[1, "rest"], soak="1h"))
+
+    assert "succeeded" == outcome.status
+    assert runs.clock.now() - before >= timedelta(hours=2)
+    assert {"flight/after 1 of 4/sleep 1h", "flight/after 4 of 4/sleep 1h"} <= set(runs.state.steps)
+
+
+def test_gates_sample_throughout_a_soak_and_stop_it_early(runs: Runs) -> None:
+    """One that fails holds before the soak is over; nothing of the next wave begins."""
+    left = [5] * 7 + [11]
+    calm = Gate("calm", says(*left), below=10, every="10m", timeout=LONG)
+    outcome = runs.start(fleet(waves=[1, "rest"], soak="2h", gates=[calm]))
+
+    assert 4 == outcome.exit_code
+    assert "flight/after 1 of 4/calm/calm" == runs.hold().opened.key
+    assert "not reached" == statuses(runs)["n2"]
+    assert 8 == CALLS["probe"]
+
+
+def test_a_probe_that_says_true_is_gate_enough(runs: Runs) -> None:
+    """Named as its function is."""
+    answers = [True]
+
+    def errors_low() -> bool:
+        return answers[0]
+
+    assert "succeeded" == runs.start(fleet(gates=[errors_low])).status
+    assert "flight/after 4 of 4/errors low/errors low" in runs.state.steps
+
+
+@pytest.mark.parametrize("between", [confirm, "go on?", Gate("calm", lambda: False)])
+def test_what_comes_between_waves_may_hold(runs: Runs, between: Any) -> None:
+    """A question, or a gate: not after the last wave."""
+    outcome = runs.start(fleet(waves=[2, "rest"], between=between))
+
+    assert "on_hold" == outcome.status
+    assert "not reached" == statuses(runs)["n3"]
+    runs.answer("approve", comment="yes")
+    assert "succeeded" == runs.resume(fleet(waves=[2, "rest"], between=between)).status
+
+
+def test_what_comes_between_waves_may_be_any_function(runs: Runs) -> None:
+    """Called once for each gap, its steps recorded."""
+    outcome = runs.start(fleet(waves=[1, 1, "rest"], between=lambda: do("notify", touch, "notify")))
+
+    assert "succeeded" == outcome.status
+    assert 2 == CALLS["notify"]
+
+
+def test_other_waves_have_another_place_after_them(runs: Runs) -> None:
+    """An edit of the waves does not skip a soak: it is asked about."""
+    BROKEN.add("n2")
+    runs.start(fleet(waves=[1, "rest"], soak="1h"))
+    BROKEN.clear()
+    runs.rearm("flight/n2")
+    outcome = runs.resume(fleet(waves=[2, "rest"], soak="1h"))
+
+    assert "on_hold" == outcome.status
+    assert "drift" == runs.hold().opened.kind
+    assert 2 == len(runs.facts(RolloutPlanned))
+
+
+# --- windows, going back ------------------------------------------------------------------------
+
+
+def test_a_unit_that_would_cross_the_end_of_the_window_is_not_begun(runs: Runs) -> None:
+    """By how long the units before it took: it begins when the window opens next."""
+    runs.clock.jump((datetime(2030, 1, 1, 9, tzinfo=UTC) - runs.clock.now()).total_seconds())
+    began = {}
+
+    def one(node: str) -> None:
+        began[node] = runs.clock.now()
+        do("work", runs.clock.jump, 3 * 3600)
+
+    outcome = runs.start(fleet(3, one=one, window="daily 09:00-16:00 UTC"))
+
+    assert "succeeded" == outcome.status
+    assert [(1, 9), (1, 12), (2, 9)] == [(at.day, at.hour) for at in began.values()]
+
+
+def test_a_rollout_is_rolled_back_in_reverse_order(runs: Runs) -> None:
+    """Units that are done, too."""
+    undone = []
+
+    def one(node: str) -> None:
+        do(f"change {node}", touch, node, undo=lambda: undone.append(node))
+
+    @workflow(name="fleet")
+    def flow() -> None:
+        rollout(["n1", "n2", "n3"], one, waves=[1, "rest"])
+        do("fails", lambda: 1 // 0)
+
+    runs.start(flow)
+    outcome = runs.rollback(flow)
+
+    assert "rolled_back" == outcome.status
+    assert ["n3", "n2", "n1"] == undone
+
+
+def test_a_rollout_in_the_middle_is_rolled_back(runs: Runs) -> None:
+    """What was begun is undone; a unit that failed, and those not reached, have nothing to undo."""
+    undone = []
+
+    def one(node: str) -> None:
+        do("change", touch, node, undo=lambda: undone.append(node))
+        upgrade(node)
+
+    BROKEN.add("n2")
+    runs.start(fleet(one=one))
+    outcome = runs.rollback(fleet(one=one))
+
+    assert "rolled_back" == outcome.status
+    assert ["n2", "n1"] == undone
