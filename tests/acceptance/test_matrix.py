@@ -22,7 +22,7 @@ from holdfast.stores.sqlite import SqliteStore
 SCRIPT = """
 import os, signal, time
 from pathlib import Path
-from holdfast import ask, confirm, sleep, step, workflow
+from holdfast import ask, confirm, gate, rollout, sleep, step, workflow
 
 HERE = Path(__file__).parent
 
@@ -68,6 +68,9 @@ def work(how: str):
     if how == "fail": fix()
     if how == "linger": linger()
     if how == "sleep": sleep("1h")
+    if how == "gate": gate("p99", lambda: 11, below=10)
+    if how == "silence": gate("p99", lambda: None, below=10, timeout=0)
+    if how == "budget": rollout(["n1", "n2"], lambda node: fix())
     return "done"
 """
 EDITED = SCRIPT.replace("    first()\n", '    step("inserted")(print)()\n    first()\n', 1)
@@ -97,6 +100,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "pause": ("pause", "r"),
     "cancel": ("cancel", "r", "-m", "no longer needed"),
     "verify": ("verify", "r"),
+    "fleet status": ("fleet", "status", "r"),
 }
 """What is typed, by the command and an option that makes it another one, where `{how}` is the run's
 parameter and `{step}` the step that it rests in."""
@@ -158,6 +162,9 @@ RESTING: dict[str, tuple[str, str, Make]] = {
     "cancelled": ("fail", "fix", after("fail", CANCEL)),
     "on_hold debt": ("owe", "lock", after("owe")),
     "rolled_back": ("fail", "fix", after("fail", ("rollback", "r"))),
+    "on_hold gate": ("gate", "p99", after("gate")),
+    "on_hold silence": ("silence", "p99", after("silence")),
+    "on_hold budget": ("budget", "n1/fix", after("budget")),
 }
 """By status: the run's parameter, the step that it rests in, and how it comes there."""
 
@@ -178,7 +185,7 @@ ALWAYS = dict.fromkeys(
         "resume --due",
     ),
     0,
-) | {"settle": 2, "rewind": 0}
+) | {"settle": 2, "rewind": 0, "fleet status": 2}
 NOTHING_ASKED = {"approve": 2, "reject": 2, "answer": 2}
 NO_SUCH_STEP = {"done": 2, "retry": 2, "skip": 2}
 NOTHING_LEFT = dict.fromkeys(
@@ -205,6 +212,12 @@ CODES: dict[str, dict[str, int]] = {
     "on_hold debt": {"run": 3, "resume": 3, **NOTHING_ASKED, "reject": 0, **NO_SUCH_STEP,
                      "cancel": 2, "settle": 0},
     "rolled_back": {"run": 0, "resume": 0, **NOTHING_ASKED, **NOTHING_LEFT},
+    "on_hold gate": {"run": 4, "resume": 4, "approve": 2, "reject": 0, "answer": 2, "done": 0,
+                     "retry": 4, "skip": 0},
+    "on_hold silence": {"run": 3, "resume": 3, "approve": 2, "reject": 0, "answer": 2, "done": 0,
+                        "retry": 3, "skip": 0},
+    "on_hold budget": {"run": 4, "resume": 4, "approve": 0, "reject": 0, "answer": 2, "done": 0,
+                       "retry": 4, "skip": 0, "fleet status": 0},
     "running": {"run": 5, "resume": 5, **NOTHING_ASKED, "done": 5, "retry": 5, "skip": 5,
                 "rollback": 5, "rewind": 5},
 }  # fmt: skip
@@ -213,7 +226,8 @@ CODES: dict[str, dict[str, int]] = {
 IF_DUE = {
     "queued": 75, "on_hold confirm": 3, "on_hold question": 3, "on_hold drift": 3, "in_doubt": 3,
     "interrupted": 3, "failed": 1, "stopped": 3, "paused": 1, "waiting": 75, "succeeded": 0,
-    "cancelled": 1, "running": 5, "on_hold debt": 3, "rolled_back": 0,
+    "cancelled": 1, "running": 5, "on_hold debt": 3, "rolled_back": 0, "on_hold gate": 4,
+    "on_hold silence": 3, "on_hold budget": 4,
 }  # fmt: skip
 """What `resume RUN --due` ends with: none of these runs goes on without a person now."""
 WAITS = {

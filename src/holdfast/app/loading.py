@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.workflows import Workflow
 
+_PACKAGE = Path(__file__).resolve().parents[1]
 LOADING: set[str] = set()
 """The modules that are being executed now: no run may start from there."""
 
@@ -56,8 +58,11 @@ def workflows_of(module: ModuleType) -> dict[str, Workflow[..., Any]]:
 
 
 def load_module(path: Path) -> ModuleType:
-    """Return the module of a script, executed. Raises UsageError."""
+    """Return the module of a script, executed; one of holdfast's own is imported, so that its
+    folder is none where the script's modules are looked for. Raises UsageError."""
     path = path.resolve()
+    if path.is_relative_to(_PACKAGE):
+        return import_module(".".join(path.relative_to(_PACKAGE.parent).with_suffix("").parts))
     folder = str(path.parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)

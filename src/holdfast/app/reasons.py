@@ -96,6 +96,8 @@ def _summary(view: RunView, reasons: tuple[Reason, ...]) -> str:
             return "no process has taken it up yet"
         case "rolled_back":
             return "all that could be undone is undone"
+        case "on_hold" if not view.state.holds and view.state.stopped is not None:
+            return view.state.stopped.reason  # Of a fleet: a target's run asks.
         case "on_hold":
             return "every hold is answered; nobody has resumed it yet"
         case "running":

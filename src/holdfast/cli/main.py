@@ -15,6 +15,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Run": {
         "run": ("running", "Start a workflow, or go on with the run of that --id."),
         "resume": ("resuming", "Go on with a run, also after a stop, a failure or a crash."),
+        "fleet": ("fleet", "One workflow on many targets, in waves; and how they stand."),
         "plan": ("planning", "What a run would do, without doing it."),
         "demo": ("demo", "Kill a small run in the middle and count what was lost: nothing."),
     },

@@ -61,6 +61,13 @@ class Unit:
     group: Hashable = None
 
 
+@dataclass(slots=True)
+class Quota:
+    """How many units this life may still begin."""
+
+    left: int
+
+
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """A rollout as the script describes it now. A replay only walks through what was done."""
@@ -73,6 +80,12 @@ class Rollout:
     redact: Callable[[str], str] = str
     fits: Fits | None = None
     is_replay: bool = False
+    quota: Quota | None = None
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether this life has begun as many units as it may."""
+        return self.quota is not None and self.quota.left <= 0
 
     def planned(self, at: datetime) -> RolloutPlanned:
         """Return the fact that says so."""
@@ -109,7 +122,7 @@ def _terms(fact: RolloutPlanned) -> object:
 
 def run_wave(rollout: Rollout, wave: Sequence[Unit]) -> Program[dict[str, Outcome]]:
     """Return each unit's outcome by label, when all of the wave have ended, and no more failed
-    than the budget has or a person granted.
+    than the budget has or a person granted; those that this life may not begin are left out.
 
     Raises what ended a unit that is no failure of the unit's, once the others have ended;
     Rejected when a person does not go on.
@@ -124,6 +137,8 @@ def run_wave(rollout: Rollout, wave: Sequence[Unit]) -> Program[dict[str, Outcom
         if _is_breached((yield from look()), rollout):
             again = yield from _hold(rollout)
             waiting = [every[key] for key in again] + waiting
+        elif waiting:
+            break
     return outcomes
 
 
@@ -140,8 +155,8 @@ def _some(
     fatal: Exception | None = None
     while True:
         state = yield from look()
-        breached = fatal is not None or _is_breached(state, rollout)
-        able = [unit for unit in waiting if not (breached and unit_is_new(state, unit.key))]
+        none_more = rollout.is_spent or _is_breached(state, rollout)
+        able = [unit for unit in waiting if not (none_more and unit_is_new(state, unit.key))]
         if not running and (fatal is not None or not able):
             return fatal
         until = None
@@ -174,11 +189,15 @@ def _begin(
     for key in chosen:
         unit = next(unit for unit in able if unit.key == key)
         state = yield from look()
-        if rollout.fits is not None and not rollout.is_replay and unit_is_new(state, key):
+        if not rollout.is_replay and unit_is_new(state, key):
+            if rollout.is_spent:
+                return None
             at = yield from now()
-            moment = rollout.fits(state, at)
+            moment = at if rollout.fits is None else rollout.fits(state, at)
             if moment > at:
                 return moment
+            if rollout.quota is not None:
+                rollout.quota.left -= 1
         waiting.remove(unit)
         running[key] = unit
         yield Submit(key, unit.call, "thread")

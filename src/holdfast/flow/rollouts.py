@@ -8,7 +8,7 @@ from inspect import Parameter, signature
 from typing import Any, Final
 
 from holdfast.engine.effects import Outcome, Raised, Returned
-from holdfast.engine.rollout import Rollout, Unit, plan_rollout, run_wave
+from holdfast.engine.rollout import Quota, Rollout, Unit, plan_rollout, run_wave
 from holdfast.errors import UsageError
 from holdfast.flow.fitting import fits_in
 from holdfast.flow.gates import Gate
@@ -26,6 +26,7 @@ from holdfast.runtime.replay import BranchWalked, walk_over
 
 AT_ONCE_MAX: Final = 1_000
 LABEL: Final = "rollout"
+EXIT_TIME: Final = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +89,37 @@ def rollout(
     Raises UsageError for waves that leave units out; what ended a unit and is no failure of its
     own, such as a person's no; Rejected when a person does not go on.
     """
-    frame = in_workflow(LABEL)
-    plan = lay_out(
-        frame, units, fn, run_unit, waves=waves, at_once=at_once, apart=apart, budget=budget,
-        soak=soak, gates=gates, between=between, window=window,
+    return rolled(
+        units, fn, waves=waves, at_once=at_once, apart=apart, budget=budget, soak=soak, gates=gates,
+        between=between, window=window,
     )  # fmt: skip
+
+
+def rolled(
+    units: Sequence[Any], fn: Callable[[Any], Any], *, stop_after: int | None = None, **rules: Any
+) -> Results:
+    """Do a rollout; with `stop_after` this life begins so many units and leaves then, exit 75."""
+    frame = in_workflow(LABEL)
+    plan = lay_out(frame, units, fn, run_unit, stop_after=stop_after, **rules)
     drive(plan_rollout(plan.rollout), frame.life.performer())
     outcomes: dict[str, Outcome] = {}
     for number, wave in enumerate(plan.rollout.waves, 1):
         outcomes |= drive(run_wave(plan.rollout, wave), frame.life.performer())
         end_walk(outcomes)
+        leave_if_spent(frame, plan, wave, outcomes)
         if plan.has_after(number):
             key = scope_key(frame, plan.after(number))
             in_scope(frame, key, "branch", lambda n=number: _after(plan, n), NO_TYPES)  # type: ignore[misc]
     return results_of(outcomes)
+
+
+def leave_if_spent(
+    frame: Frame, plan: Plan, wave: Sequence[Unit], outcomes: dict[str, Outcome]
+) -> None:
+    """Raise Leaving when units are left that this life may not begin."""
+    if plan.rollout.is_spent and any(unit.label not in outcomes for unit in wave):
+        reason = "it has begun as many units as it was told to: run the same command again"
+        raise frame.life.leave(reason, EXIT_TIME, "time")
 
 
 def _after(plan: Plan, number: int) -> None:
@@ -143,6 +161,7 @@ def lay_out(
     gates: Sequence[Any],
     between: Any,
     window: str | None,
+    stop_after: int | None = None,
 ) -> Plan:
     """Return the rollout laid out, its units' keys reached. Raises UsageError."""
     every = list(units)
@@ -169,6 +188,7 @@ def lay_out(
         frame.life.redactor,
         None if window is None else fits_in(frame, window),
         frame.life.replays_here(),
+        None if stop_after is None else Quota(stop_after),
     )
     return Plan(rules, rules.soak_s, tuple(map(_gate, gates)), _between(between))
 

@@ -1,0 +1,126 @@
+"""`holdfast fleet`: one workflow on many targets, in waves; and the picture of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from holdfast.app.fleet import STOP_AFTER, chosen_targets, fleet
+from holdfast.app.fleet_views import fleet_view
+from holdfast.app.loading import load_workflow
+from holdfast.app.starting import start
+from holdfast.app.views import view_run
+from holdfast.app.ways import Next
+from holdfast.cli.options import Common, json_option, store_options
+from holdfast.cli.paper import paper
+from holdfast.cli.rollouts import picture
+from holdfast.cli.running import Presence, live_through, parameters_from, presence_options
+from holdfast.cli.showing import next_lines
+from holdfast.cli.text import json_text, safe
+from holdfast.model.rollout import waves_of
+from holdfast.model.terms import MODES
+
+NEED_SHOWN_MAX = 10
+
+
+@click.group("fleet")
+def fleet_group() -> None:
+    """One workflow on many targets, in waves: each target's run is its own."""
+
+
+@fleet_group.command("run")
+@click.argument("file", metavar="FILE[:WORKFLOW]")
+@click.option(
+    "--targets", "wanted", metavar="WHICH", multiple=True, required=True,
+    help="A target, labels such as tier=prod,zone=a, or all.",
+)  # fmt: skip
+@click.option("--waves", default="", metavar="W,…", help="Counts, percents, rest: 1,10%,rest.")
+@click.option("--budget", default=0, type=click.IntRange(0), help="How many targets may fail.")
+@click.option("--at-once", default=1, type=click.IntRange(1), help="How many run side by side.")
+@click.option("--soak", default="", metavar="D", help="Wait so long after each wave.")
+@click.option("--stop-after", type=click.IntRange(1), help="Begin so many, then leave: exit 75.")
+@click.option("--mode", type=click.Choice(MODES), help="Whether the steps on the targets ask.")
+@click.option("-p", "pairs", metavar="NAME=VALUE", multiple=True, help="A workflow's parameter.")
+@click.option("--id", metavar="ID", help="The fleet's id; the same again goes on with it.")
+@presence_options
+@store_options
+def fleet_run(
+    common: Common,
+    file: str,
+    wanted: Sequence[str],
+    waves: str,
+    budget: int,
+    at_once: int,
+    soak: str,
+    stop_after: int | None,
+    mode: str | None,
+    pairs: Sequence[str],
+    id: str | None,
+    presence: Presence,
+) -> None:
+    """Run a workflow on many targets, the least risky first.
+
+    Each target has a run of its own, ID.TARGET, with its own lock and mode. The same command
+    again goes on. Targets whose run failed use up --budget; one more holds, exit 4. A target
+    whose run waits for a person makes the fleet wait, exit 3.
+    """
+    common.read_inventory()
+    parameters_from(load_workflow(file), pairs, None) if pairs else None
+    targets = chosen_targets(common.inventory, wanted)
+    shares = [part.strip() for part in waves.split(",") if part.strip()]
+    counts = [int(share) if share.isdecimal() else share for share in shares]
+    waves_of(targets, counts or None)
+    words = [*_outer(common), "--", *(("--mode", mode) if mode else ())]
+    for pair in pairs:
+        words += ["-p", pair]
+    path, colon, name = file.partition(":") if not Path(file).exists() else (file, "", "")
+    params: dict[str, object] = {
+        "file": f"{Path(path).resolve()}{colon}{name}",
+        "targets": targets,
+        "waves": shares,
+        "budget": budget,
+        "at_once": at_once,
+        "soak": soak,
+        "words": words,
+    }
+    STOP_AFTER.set(stop_after)
+    live_through(common, presence, lambda setting: start(setting, fleet, params, id=id))
+
+
+def _outer(common: Common) -> list[str]:
+    """Return the options by which a target's run finds the same store and inventory."""
+    config = common.config or common.inventory.file
+    return ["--store", common.url, *(["--config", config] if config else [])]
+
+
+@fleet_group.command("status")
+@click.argument("run", metavar="RUN")
+@click.option("--plain", is_flag=True, help="Words instead of signs and colours.")
+@json_option
+@store_options
+def fleet_status(common: Common, run: str, as_json: bool, plain: bool) -> None:
+    """Show the waves of a fleet, or of any run with a rollout, with every unit."""
+    store = common.open(create=False, read_only=True)
+    try:
+        view = fleet_view(store, view_run(store, run))
+    finally:
+        store.close()
+    if as_json:
+        click.echo(json_text(view.as_json()))
+        return
+    out = paper(is_plain=plain)
+    click.echo(f"{safe(view.run.id)}: {view.run.status.replace('_', ' ')}")
+    for rollout in view.rollouts:
+        click.echo("\n".join(picture(rollout, out)))
+    needing = [
+        Next(("why", view.children[unit.key][0]), f"{unit.label}: {unit.status}")
+        for rollout in view.rollouts
+        for unit in rollout.units
+        if unit.status in ("failed", "waiting") and unit.key in view.children
+    ]
+    if needing:
+        click.echo("\nNeeds you:")
+        lines = next_lines(needing[:NEED_SHOWN_MAX], common.repeated, out.columns)
+        click.echo("\n".join(lines))
