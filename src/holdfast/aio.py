@@ -150,6 +150,7 @@ async def window(spec: str) -> None:
     """Wait until it is inside a window; see `holdfast.window`."""
     frame = place("window")
     await drive(verbs.window_program(frame, spec), AsyncPerformer(frame.life))
+    frame.trace.window = spec
 
 
 async def confirm(

@@ -22,6 +22,7 @@ from holdfast.model.facts import (
     GateOpened,
     HoldOpened,
     PointPassed,
+    RolloutPlanned,
     RunCreated,
     SampleTaken,
     ScopeEntered,
@@ -241,8 +242,8 @@ class _Writer:
             case TimerSet():
                 until = "" if fact.until is None else f"until {fact.until:%Y-%m-%d %H:%M:%S} UTC"
                 self._add(Planned(fact.key, "wait", until))
-            case GateOpened() | SampleTaken():
-                self._gate(fact)
+            case GateOpened() | SampleTaken() | RolloutPlanned():
+                self._watched(fact)
             case HoldOpened():
                 self._held(fact, state)
             case PointPassed():
@@ -259,9 +260,14 @@ class _Writer:
         if key in self._lines and self._lines[key].will == "read":
             self._say(key, "is so now")
 
-    def _gate(self, fact: GateOpened | SampleTaken) -> None:
+    def _watched(self, fact: GateOpened | SampleTaken | RolloutPlanned) -> None:
         if isinstance(fact, SampleTaken):
             self._say(fact.key, foreseen(fact))
+            return
+        if isinstance(fact, RolloutPlanned):
+            waves = " + ".join(map(str, fact.sizes))
+            marks = (f"{len(fact.units)} units in waves of {waves}", f"budget {fact.budget}")
+            self._add(Planned(fact.key, "enter", marks=marks))
             return
         will: Will = "measure" if fact.measures else "gate"
         self._add(Planned(fact.key, will, fact.query, fact.shown, fact.location))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 
 from holdfast.engine.trace import Trace
@@ -91,7 +92,8 @@ class Call:
     steps of a scope the plan knows. `name` is what all calls of the step are called, `trials`
     reads what became of the newest so many of them, in every run, newest first. `owes` is what
     the step borrows; `settles` tells whose debts its success settles, None where nothing is owed;
-    `gives_back` is the step that this one undoes.
+    `gives_back` is the step that this one undoes. `fits` tells, behind a window, when the step
+    may begin from a moment on: not when it would still run when the window closes.
     """
 
     key: str
@@ -117,3 +119,4 @@ class Call:
     owes: Owed | None = None
     settles: Callable[[RunState], tuple[str, ...]] | None = None
     gives_back: str = ""
+    fits: Callable[[RunState, datetime], datetime] | None = None

@@ -154,6 +154,11 @@ def _attempts(
         if call.check is not None or call.rules.once or (seen is not None and seen.once):
             if (yield from _settled_without_running(call, state, seen)):
                 continue
+        if call.fits is not None:
+            at: datetime = yield NOW
+            if (moment := call.fits(state, at)) > at:
+                yield Wait(moment, idle=True)
+                continue
         decided_by = yield from permission(call, state)
         if decided_by is None:
             continue

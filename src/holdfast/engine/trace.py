@@ -45,6 +45,7 @@ class Trace:
         self.labels: dict[str, int] = {}
         self.task: object = None
         self.contract: Contract = contract
+        self.window: object = None
         self.is_replay: bool = is_replay or (parent is not None and parent.is_replay)
 
     def number(self, label: str) -> int:

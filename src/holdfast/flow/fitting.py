@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from holdfast.engine.rollout import Fits
-from holdfast.flow.verbs import zone_of
+from holdfast.flow.windowed import zone_of
 from holdfast.model import windows
 from holdfast.model.durations import show
 from holdfast.model.state import RunState

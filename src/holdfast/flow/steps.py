@@ -16,6 +16,7 @@ from holdfast.errors import StepFailed, UsageError
 from holdfast.flow.noting import note_failure
 from holdfast.flow.owing import RESULT, function_name, label_for, owed_by, settled_by
 from holdfast.flow.returning import given_value
+from holdfast.flow.windowed import within_window
 from holdfast.model.codec import decode, dumps, encode, fingerprint
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
@@ -269,6 +270,7 @@ def _call(
         name=name,
         trials=lambda limit: frame.life.trials_of(name, limit),
         **(_given_back(options, arguments) if gives_back else {}),
+        **within_window(frame, step.rules, step.code, name),
         **(_settling(step, arguments) if frame.life.journal.state.ledger.owing else {}),
     )
     if gives_back or step.rules.once or (step.rules.has_check and frame.life.is_replaying):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -23,6 +23,7 @@ from holdfast.flow.steps import (
     recorded,
     value_of,
 )
+from holdfast.flow.windowed import zone_of
 from holdfast.model import windows
 from holdfast.model.durations import seconds, show
 from holdfast.runtime.context import Frame, in_workflow
@@ -157,15 +158,17 @@ def window(spec: str) -> None:
     """Wait until it is inside a window, such as `"Tue-Thu 09:00-16:00 Europe/Berlin"`.
 
     The wait is durable. A later life that has not finished anything after it asks again: what
-    follows begins inside the window, but may end outside. Raises UsageError for a text that is
-    no window, a time zone that this machine does not know, and a window that opens no more.
+    follows begins inside the window, but may end outside. A step in the same scope that usually
+    takes longer than the window is still open is not begun before the next opening. Raises
+    UsageError for a text that is no window, a time zone that this machine does not know, and a
+    window that opens no more.
     """
     frame = in_workflow("window")
     drive(window_program(frame, spec), frame.life.performer())
+    frame.trace.window = spec
 
 
 def window_program(frame: Frame, spec: str) -> Program[None]:
-    # A step that usually takes longer than the window stays open will be held back here, too.
     found = windows.parse(spec)
     zone = zone_of(found)
     call = prepare(frame, named(adhoc(_within), "window"), {"spec": found.text})
@@ -174,23 +177,6 @@ def window_program(frame: Frame, spec: str) -> Program[None]:
 
 def _within(spec: str) -> None:
     return None
-
-
-def zone_of(window: windows.Window) -> tzinfo:
-    """Return the time zone of a window. Raises UsageError when it is not known here."""
-    if window.zone == "UTC":
-        return UTC  # Known everywhere.
-    from zoneinfo import TZPATH, ZoneInfo
-
-    try:
-        return ZoneInfo(window.zone)
-    except (KeyError, OSError, ValueError) as error:
-        # Not there; a folder of that name; a file that holds no zone.
-        where = ", ".join(TZPATH) or "no folder"
-        raise UsageError(
-            f"window {window.text!r}: this machine knows no time zone {window.zone!r} (it looked "
-            f"in {where}): correct the name, or: pip install tzdata"
-        ) from error
 
 
 def plain_call(frame: Frame, label: str) -> Call:

@@ -1,0 +1,102 @@
+"""How much one yes covers in a rollout: a step, a unit, and what a prompt and a plan say of it."""
+
+from __future__ import annotations
+
+from tests.unit.runs import CALLS, Runs, Says, touch
+
+from holdfast import do, flight, gate, measure, rollout, step, workflow
+from holdfast.app.planning import plan
+from holdfast.cli.asking import keys_of, scope_meant
+from holdfast.flow.workflows import Workflow
+
+
+@step("drain {node}")
+def drain(node: str) -> None:
+    touch(f"drain {node}")
+
+
+@step("image {node}")
+def image(node: str) -> None:
+    touch(f"image {node}")
+
+
+def one(node: str) -> None:
+    drain(node)
+    gate("calm", lambda: touch("probe", 1), below=2)
+    image(node)
+
+
+def fleet(**rules: object) -> Workflow[..., object]:
+    @workflow(name="fleet", mode="confirm", ask="unit")
+    def flow() -> None:
+        with flight():
+            rollout(["n1", "n2", "n3"], one, **rules)  # type: ignore[arg-type]
+
+    return flow
+
+
+def test_one_yes_covers_a_unit(runs: Runs) -> None:
+    """Each unit is asked about once, with the steps in it; gates do not ask."""
+    ana = Says("approve")
+    outcome = runs.start(fleet(), person=ana)
+
+    assert "succeeded" == outcome.status, outcome.reason
+    assert [f"unit n{n}: run 2 steps?" for n in (1, 2, 3)] == ana.asked
+    assert "approved by tester for flight/n2" == runs.step("flight/n2/image n2").decided_by
+
+
+def test_a_yes_to_one_unit_is_none_to_the_next(runs: Runs) -> None:
+    """Parked in between, the next unit is not reached."""
+    runs.start(fleet())
+    runs.answer("approve")
+    outcome = runs.resume(fleet())
+
+    assert ("on_hold", 3) == (outcome.status, outcome.exit_code)
+    assert "flight/n2" == runs.hold().opened.key
+    assert {"drain n1": 1, "image n1": 1} == {k: n for k, n in CALLS.items() if k != "probe"}
+
+
+def test_the_prompt_offers_the_whole_unit(runs: Runs) -> None:
+    """Where each step asks for itself, `u` is about the unit around it, not the stage."""
+
+    @workflow(name="fleet", mode="confirm")
+    def flow() -> None:
+        with flight():
+            rollout(["n1"], one)
+
+    runs.start(flow)
+    opened = runs.hold().opened
+
+    assert "unit: all of it" in [key.word for key in keys_of(opened, runs.state)]
+    assert "flight/n1" == scope_meant(opened, runs.state)
+
+
+def test_the_questions_ahead_ask_no_probe(runs: Runs) -> None:
+    """The plan behind a unit's question names its steps, and leaves the world alone."""
+    runs.start(fleet())
+
+    assert 0 == CALLS["probe"]
+
+
+def test_a_plan_walks_every_unit_and_asks_each_gate_s_probe(runs: Runs) -> None:
+    """Also what depends on a measurement; nothing is done."""
+
+    @workflow(name="fleet")
+    def flow() -> None:
+        base = measure("base", lambda: touch("base", 5), span="10s")
+        with flight():
+            rollout(["n1", "n2"], lambda node: body(node, base.mean), waves=[1, "rest"], soak="1h")
+
+    def body(node: str, mean: float) -> None:
+        do(f"change {node}", touch, node)
+        gate("p99", lambda: touch("p99", 4), below=1.3 * mean)
+
+    found = plan(flow, {}, runs.clock)
+    lines = {line.key: line for line in found.steps}
+
+    assert "" == found.fails == found.depends_on
+    assert ["measure", "run", "gate"] == [
+        lines[key].will for key in ("base", "flight/n2/change n2", "flight/n2/p99")
+    ]
+    assert "now 4" == lines["flight/n2/p99"].says
+    assert {"base": 1, "p99": 2} == dict(CALLS)
