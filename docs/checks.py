@@ -115,6 +115,8 @@ def _commands() -> list[str]:
 def _options() -> list[str]:
     context = click.Context(program, info_name="holdfast")
     commands = [program.get_command(context, name) for name in _commands()]
+    groups = [command for command in commands if isinstance(command, click.Group)]
+    commands += [part for group in groups for part in group.commands.values()]
     return sorted({
         f"`{name}"
         for command in commands if command is not None

@@ -50,6 +50,11 @@ def cli_page() -> str:
 
 def _command(command: click.Command, name: str) -> Iterator[str]:
     yield f"### holdfast {name}"
+    if isinstance(command, click.Group):
+        yield inspect.cleandoc(command.help or "")
+        for inner, part in command.commands.items():
+            yield from _command(part, f"{name} {inner}")
+        return
     arguments = [p for p in command.params if isinstance(p, click.Argument)]
     options = [p for p in command.params if isinstance(p, click.Option) and not _is_common(p)]
     words = ["holdfast", name, *(["[OPTIONS]"] if options else []), *map(_argument, arguments)]
@@ -98,7 +103,9 @@ GROUPS = {
     "Workflows and runs": ("workflow", "run", "main", "Outcome", "here", "Here"),
     "Steps": ("step", "do", "require", "Check", "Retry"),
     "Waiting": ("wait_for", "sleep", "sleep_until", "window"),
-    "Gates": ("gate", "measure", "Gate", "Reading", "Stats"),
+    "Gates and rollouts": (
+        "gate", "measure", "Gate", "Reading", "Stats", "rollout", "Results",
+    ),
     "Questions": ("confirm", "ask"),
     "Scopes": ("stage", "preflight", "flight", "postflight", "no_return", "parallel"),
     "Inside a step": (
@@ -252,7 +259,10 @@ SECTIONS = {
         "StepRearmed", "StepSkipped", "StepRenamed", "CursorSaved", "StepLeft", "TimerSet",
     ),
     "Scopes": ("ScopeEntered", "ScopeClosed", "DriftAccepted"),
-    "Gates": ("GateOpened", "SampleTaken", "GateOverridden"),
+    "Gates and rollouts": (
+        "GateOpened", "SampleTaken", "GateOverridden", "RolloutPlanned", "UnitFailed",
+        "FailuresGranted",
+    ),
     "Holds": ("HoldOpened", "HoldAnswered", "HoldVoided", "HoldExpired"),
     "Going back": (
         "RollbackBegun", "RolledBack", "UndoBegun", "StageUndone", "StepUndone", "PointPassed",
