@@ -90,9 +90,11 @@ def fleet_run(
 
 
 def _outer(common: Common) -> list[str]:
-    """Return the options by which a target's run finds the same store and inventory."""
+    """Return the options by which a target's run finds the same store and inventory, and acts
+    under the same name."""
     config = common.config or common.inventory.file
-    return ["--store", common.url, *(["--config", config] if config else [])]
+    claimed = ["--as", common.claimed] if common.claimed else []
+    return ["--store", common.url, *(["--config", config] if config else []), *claimed]
 
 
 @fleet_group.command("status")

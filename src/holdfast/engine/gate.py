@@ -191,8 +191,8 @@ def _opened(call: Call, rules: Watch, state: RunState, at: datetime) -> GateOpen
         first,
         None if limit_s is None else first + timedelta(seconds=limit_s),
         "" if rules.measures else rules.limits.text,
-        rules.query,
-        rules.link,
+        call.redact(rules.query),
+        call.redact(rules.link),
         rules.measures,
     )
 

@@ -18,9 +18,9 @@ from typing import Any, Final, cast
 
 from holdfast.app import commands, holds
 from holdfast.app.starting import Setting, resume, start
-from holdfast.engine.effects import Effect, Record
+from holdfast.engine.effects import Effect, Record, Submit, Wait
 from holdfast.engine.spec import Check
-from holdfast.errors import Leaving, NotDone, StepFailed, UsageError
+from holdfast.errors import NotDone, StepFailed, UsageError
 from holdfast.flow.decorator import step
 from holdfast.flow.inside import save, saved
 from holdfast.flow.questions import ask, confirm
@@ -30,7 +30,6 @@ from holdfast.flow.verbs import sleep
 from holdfast.flow.workflows import Workflow, workflow
 from holdfast.model.codec import encode
 from holdfast.model.facts import (
-    HoldAnswered,
     LifeStarted,
     Owner,
     StepFoundDone,
@@ -38,13 +37,22 @@ from holdfast.model.facts import (
     StepSucceeded,
 )
 from holdfast.model.retry import Retry
-from holdfast.model.state import RunState, ScopeState
+from holdfast.model.state import RunState
 from holdfast.runtime.blocking import Performer
 from holdfast.runtime.life import Life, Perform
 from holdfast.runtime.ownership import host_name
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.clock import JumpClock
 from holdfast.testing.crash import TESTER, Crash, Mortal, Patient
+from holdfast.testing.simulated import (
+    ANSWERS,
+    Away,
+    folded,
+    in_waves,
+    shown,
+    steady,
+    watched,
+)
 
 RUN = "r"
 LIVES_MAX = 300
@@ -53,7 +61,7 @@ TROUBLED_LIVES = 12
 DEPTH_MAX = 3
 KINDS = (
     "plain", "plain", "once", "once", "check", "flaky", "caught", "fails", "not_done", "cursor",
-    "sleep", "confirm", "ask", "stage", "parallel", "nested",
+    "sleep", "confirm", "ask", "gate", "stage", "parallel", "nested", "rollout",
 )  # fmt: skip
 GROUPS = ("stage", "parallel", "nested")
 DEAD = Owner(host_name(), 2**22 + 1, "1", "", "nobody")
@@ -78,6 +86,8 @@ def plan(dice: Random, depth: int = 0, prefix: str = "") -> tuple[Node, ...]:
             kind = "plain"
         label = f"{kind} {prefix}{n}"
         members = plan(dice, depth + 1, f"{prefix}{n}.") if kind in GROUPS else ()
+        if kind == "rollout":
+            members = tuple(Node(k, f"{k} {prefix}{n}.{m}") for m, k in enumerate(steady(dice)))
         nodes.append(Node(kind, label, members))
     return tuple(nodes)
 
@@ -122,12 +132,13 @@ class World:
                 return parallel(*calls, at_once=1)
             case "nested":
                 return workflow(name=node.label)(self._walk)(node.members)
-            case "sleep":
-                return sleep("3h")
-            case "confirm":
-                return bool(confirm(node.label))
-            case "ask":
-                return ask(node.label, str)
+            case "rollout":
+                members = {m.label: m for m in node.members}
+                return in_waves(list(members), lambda label: self._do(members[label]))
+            case "gate":
+                return watched(node.label, self.bodies, calm=self.calm)
+            case "sleep" | "confirm" | "ask":
+                return _VERBS[node.kind](node.label)
             case "caught":
                 try:
                     _caught(node.label)
@@ -171,10 +182,13 @@ class World:
     def _perform(self, life: Life, perform: Callable[[Effect], object], effect: Effect) -> object:
         if not self._is_troubled() or self.process.is_dead:
             return perform(effect)
-        self._may_die("", 0.01)
-        self._trouble(life, effect)
+        # A thread that was begun runs meanwhile, and draws too: then this one does not.
+        if not (isinstance(effect, Wait) and not effect.idle):
+            self._may_die("", 0.01)
+            self._trouble(life, effect)
         answer = perform(effect)
-        self._may_die("", 0.01)
+        if not isinstance(effect, Submit):
+            self._may_die("", 0.01)
         return answer
 
     def _trouble(self, life: Life, effect: Effect) -> None:
@@ -210,7 +224,7 @@ class World:
         """Run one life; None when its process died."""
         self.lives += 1
         self.process, self.last = Mortal(self.store), None
-        person = Patient() if self.calm or self.dice.random() < 0.5 else _Away()
+        person = Patient() if self.calm or self.dice.random() < 0.5 else Away()
         setting = Setting(
             cast(Any, self.process), self.clock, person, TESTER, performers=self.performer
         )
@@ -230,13 +244,13 @@ class World:
         """People answer what is asked and decide what is in doubt, sometimes."""
         if self.store.row(RUN) is None:
             return
-        state = _fold(self.store)
+        state = folded(self.store, RUN)
         for hold in state.open_holds:
-            given = {"confirm": "approve", "question": "value"}.get(hold.opened.kind)
+            given = ANSWERS.get(hold.opened.kind)
             if given is not None and self.dice.random() < 0.8:
                 holds.answer(
                     self.store, RUN, self.clock, TESTER, cast(Any, given),
-                    hold=hold.opened.id,
+                    hold=hold.opened.id, comment="seen",
                 )  # fmt: skip
         for doubtful in state.in_doubt():
             if doubtful.once:
@@ -273,11 +287,11 @@ class World:
         read = RunState()
         for fact in facts[: live.seq]:
             read.apply(fact)
-        for name, value in _shown(live).items():
-            if value != _shown(read)[name]:
+        for name, value in shown(live).items():
+            if value != shown(read)[name]:
                 self.broken.append(
                     f"life {self.lives}: the owner's {name} is {value!r}, "
-                    f"a reader's {_shown(read)[name]!r}"
+                    f"a reader's {shown(read)[name]!r}"
                 )
 
     def judge(self, outcome: Outcome | None, expected: object) -> None:
@@ -357,31 +371,15 @@ def _cursor(label: str) -> str:
     return label
 
 
+_VERBS: Final[dict[str, Callable[[str], Any]]] = {
+    "sleep": lambda label: sleep("3h"),
+    "confirm": lambda label: bool(confirm(label)),
+    "ask": lambda label: ask(label, str),
+}
 _STEPS: Final[dict[str, Callable[[str], str]]] = {
     "plain": _plain, "once": _once, "not_done": _not_done, "check": _checked, "flaky": _flaky,
     "fails": _fails, "cursor": _cursor,
 }  # fmt: skip
-
-
-class _Away:
-    """Nobody is there: a hold parks the run."""
-
-    def attend(self, run: str, state: Any, holds: Any) -> HoldAnswered | None:
-        raise Leaving("waits for a person", 3, "park")
-
-
-def _fold(store: MemoryStore) -> RunState:
-    state = RunState()
-    for stored in store.read(RUN):
-        state.apply(stored.fact)
-    return state
-
-
-def _shown(state: RunState) -> dict[str, Any]:
-    """Return all that a state says, without scopes that were only looked up."""
-    said = {name: value for name, value in vars(state).items() if name[0] != "_"}
-    said["scopes"] = {k: s for k, s in state.scopes.items() if s != ScopeState(k)}
-    return said
 
 
 def play(seed: int) -> list[str]:
