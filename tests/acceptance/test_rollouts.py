@@ -159,7 +159,9 @@ def test_show_and_status_draw_the_waves(shell: Shell) -> None:
     drawn = shell("fleet", "status", "r")
     words = shell("fleet", "status", "r", "--plain")
     shown = shell("show", "r")
+    report = shell("export", "r", "--md").out
 
+    assert "| 2 | n4 | not reached |" in report
     assert "wave 2      1/5  ✔✖..." in drawn.out
     assert "wave 2      1/5  ✔✖..." in shown.out
     assert "1 done · 1 failed · 3 not reached" in words.out

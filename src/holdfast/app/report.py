@@ -10,6 +10,7 @@ from typing import Final
 
 from holdfast.app.decisions import decisions
 from holdfast.app.reasons import Why, why_of
+from holdfast.app.rollout_views import rollouts_of
 from holdfast.app.sentences import sentence
 from holdfast.app.timeline import fact_event, subject_of
 from holdfast.app.views import RunView, StepView, named, process_named, time_json, view_run
@@ -37,6 +38,7 @@ def export_markdown(store: Store, run: str) -> str:
         *_header(view, why_of(view)),
         *_parameters(view),
         *_steps(store, view),
+        *_units(view),
         *_failures(view),
         *_holds(view),
         *_decisions(store, view),
@@ -128,6 +130,21 @@ def _steps(store: Store, view: RunView) -> Iterator[str]:
     if view.status == "succeeded" and result is not None:
         yield f"Result of the run: {_value(result)}"
         yield ""
+
+
+def _units(view: RunView) -> Iterator[str]:
+    """Every unit of every rollout, those not reached too."""
+    for rollout in rollouts_of(view.state):
+        yield f"## Units of {_cell(rollout.key)}"
+        yield ""
+        yield f"{rollout.counts()}; {rollout.spent} of a budget of {rollout.budget} used."
+        yield ""
+        rows = [
+            (str(number), _cell(unit.label), unit.status, _cell(unit.why))
+            for number, wave in enumerate(rollout.waves, 1)
+            for unit in wave
+        ]
+        yield from _table(("wave", "unit", "status", "why"), rows)
 
 
 def _result(step: StepView) -> str:

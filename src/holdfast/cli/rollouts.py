@@ -20,6 +20,8 @@ SIGNS: Final[dict[UnitStatus, tuple[str, Colour]]] = {
     "not reached": (".", ""),
 }
 NEED_SHOWN_MAX: Final = 10
+LIVE_UNITS_MAX: Final = 1_000
+"""With more the picture does not move: it is made anew after every unit."""
 MOVES: Final = frozenset({f.RolloutPlanned, f.ScopeEntered, f.ScopeClosed, f.UnitFailed})
 """Facts after which the picture is another one."""
 
@@ -63,6 +65,8 @@ def pictures(state: RunState, paper: Paper) -> Iterator[str]:
 
 def live_line(state: RunState, columns: int) -> str:
     """Return one line about the wave that is at work: ` wave 2 of 3  3/4  ✔✔✔◌`, or nothing."""
+    if sum(len(rollout.planned.units) for rollout in state.rollouts.values()) > LIVE_UNITS_MAX:
+        return ""
     for view in reversed(rollouts_of(state)):
         for number, wave in enumerate(view.waves, 1):
             done = sum(unit.status == "done" for unit in wave)

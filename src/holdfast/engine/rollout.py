@@ -10,7 +10,7 @@ What a person refused, and a mistake of the script's, is no unit's failure: it e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -129,21 +129,21 @@ def run_wave(rollout: Rollout, wave: Sequence[Unit]) -> Program[dict[str, Outcom
     """
     outcomes: dict[str, Outcome] = {}
     every = {unit.key: unit for units in rollout.waves for unit in units}
-    waiting = list(wave)
+    waiting = {unit.key: unit for unit in wave}
     while waiting:
         fatal = yield from _some(rollout, waiting, outcomes)
         if fatal is not None:
             raise fatal
         if _is_breached((yield from look()), rollout):
             again = yield from _hold(rollout)
-            waiting = [every[key] for key in again] + waiting
+            waiting = {key: every[key] for key in again} | waiting
         elif waiting:
             break
     return outcomes
 
 
 def _some(
-    rollout: Rollout, waiting: list[Unit], outcomes: dict[str, Outcome]
+    rollout: Rollout, waiting: dict[str, Unit], outcomes: dict[str, Outcome]
 ) -> Program[Exception | None]:
     """Do waiting units until none is left, or none may begin any more; return what ends the run.
 
@@ -151,12 +151,14 @@ def _some(
     begun: what a dead process had in hand is brought to its end.
     """
     running: dict[str, Unit] = {}
-    groups = {unit.key: unit.group for unit in waiting if unit.group is not None}
+    groups = {key: unit.group for key, unit in waiting.items() if unit.group is not None}
     fatal: Exception | None = None
     while True:
         state = yield from look()
         none_more = rollout.is_spent or _is_breached(state, rollout)
-        able = [unit for unit in waiting if not (none_more and unit_is_new(state, unit.key))]
+        able: Collection[str] = waiting
+        if none_more:
+            able = [key for key in waiting if not unit_is_new(state, key)]
         if not running and (fatal is not None or not able):
             return fatal
         until = None
@@ -179,15 +181,13 @@ def _some(
 
 def _begin(
     rollout: Rollout,
-    able: Sequence[Unit],
-    waiting: list[Unit],
+    able: Collection[str],
+    waiting: dict[str, Unit],
     running: dict[str, Unit],
     groups: Mapping[str, Hashable],
 ) -> Program[datetime | None]:
     """Begin what may begin now. Return when more may, where a window keeps it from that."""
-    chosen = may_begin([unit.key for unit in able], running, rollout.at_once, groups)
-    for key in chosen:
-        unit = next(unit for unit in able if unit.key == key)
+    for key in may_begin(able, running, rollout.at_once, groups):
         state = yield from look()
         if not rollout.is_replay and unit_is_new(state, key):
             if rollout.is_spent:
@@ -198,9 +198,8 @@ def _begin(
                 return moment
             if rollout.quota is not None:
                 rollout.quota.left -= 1
-        waiting.remove(unit)
-        running[key] = unit
-        yield Submit(key, unit.call, "thread")
+        running[key] = waiting.pop(key)
+        yield Submit(key, running[key].call, "thread")
     return None
 
 
@@ -237,8 +236,8 @@ def _said(error: Exception) -> str:
 
 
 def failed_units(state: RunState, rollout: RolloutState) -> tuple[str, ...]:
-    """Return the units that have failed, in their order."""
-    units = rollout.planned.units
+    """Return the units that have failed, in the order in which they first did."""
+    units = rollout.failed
     return tuple(unit for unit in units if unit_status(state, rollout, unit) == "failed")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Final, Literal, TypeAlias
@@ -73,7 +73,7 @@ def _count(share: int | str, total: int) -> int:
 
 
 def may_begin(
-    waiting: Sequence[str],
+    waiting: Iterable[str],
     running: Collection[str],
     at_once: int,
     groups: Mapping[str, Hashable],
