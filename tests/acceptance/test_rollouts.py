@@ -27,6 +27,8 @@ def cordon(node): note("cordon", node)
 def image(node):
     if (HERE / "slow").exists():
         time.sleep(0.1)
+    while (HERE / "block").exists() and node == "n2":
+        time.sleep(0.02)
     if node == "n3" and (HERE / "broken").exists():
         raise OSError("image not found")
     note("image", node)
@@ -166,3 +168,21 @@ def test_show_and_status_draw_the_waves(shell: Shell) -> None:
     assert "wave 2      1/5  ✔✖..." in shown.out
     assert "1 done · 1 failed · 3 not reached" in words.out
     assert "n3: failed: image n3: OSError: image not found" in drawn.out
+
+
+@pytest.mark.slow
+def test_the_status_is_live_on_a_terminal(shell: Shell) -> None:
+    """Drawn again while the run moves; the last picture stays."""
+    block = shell.folder / "block"
+    block.touch()
+    run = shell.begin("run", "script.py", "--id", "r", "-p", "count=12")
+    run.until("unit closed n1")
+    status = shell.at_terminal("fleet", "status", "r", columns=80)
+    status.until("wave 2     0/11  ◌..........")
+    block.unlink()
+    code, text = status.end()
+    run.end()
+
+    assert 0 == code
+    assert "r: succeeded" in plain(text)
+    assert "wave 2    11/11  ✔✔✔✔✔✔✔✔✔✔✔" in plain(text)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
+from holdfast.app.finding import find_run
 from holdfast.app.fleet import STOP_AFTER, chosen_targets, fleet
-from holdfast.app.fleet_views import fleet_view
+from holdfast.app.fleet_views import FleetView, fleet_view
 from holdfast.app.loading import load_workflow
 from holdfast.app.starting import start
 from holdfast.app.views import view_run
 from holdfast.app.ways import Next
 from holdfast.cli.options import Common, json_option, store_options
-from holdfast.cli.paper import paper
+from holdfast.cli.paper import Paper, paper
 from holdfast.cli.rollouts import picture
 from holdfast.cli.running import Presence, live_through, parameters_from, presence_options
 from holdfast.cli.showing import next_lines
 from holdfast.cli.text import json_text, safe
+from holdfast.cli.watching import Watched
 from holdfast.model.rollout import waves_of
 from holdfast.model.terms import MODES
+from holdfast.ports.store import Store
 
 NEED_SHOWN_MAX = 10
 
@@ -99,23 +103,56 @@ def _outer(common: Common) -> list[str]:
 
 @fleet_group.command("status")
 @click.argument("run", metavar="RUN")
-@click.option("--plain", is_flag=True, help="Words instead of signs and colours.")
+@click.option("--plain", is_flag=True, help="Words instead of signs and colours; never redrawn.")
 @json_option
 @store_options
 def fleet_status(common: Common, run: str, as_json: bool, plain: bool) -> None:
-    """Show the waves of a fleet, or of any run with a rollout, with every unit."""
+    """Show the waves of a fleet, or of any run with a rollout, with every unit.
+
+    On a terminal it is drawn again as long as the run goes on by itself.
+    """
+    sheet = paper(is_plain=plain)
     store = common.open(create=False, read_only=True)
     try:
-        view = fleet_view(store, view_run(store, run))
+        if as_json:
+            click.echo(json_text(fleet_view(store, view_run(store, run)).as_json()))
+            return
+        watched = Watched(store, find_run(store, run))
+        if sheet.can_redraw and not watched.is_over:
+            _draw(store, watched, sheet)
+        view = fleet_view(store, watched.view)
+        click.echo("\n".join([*picture_lines(view, sheet), *_needing(view, common, sheet)]))
     finally:
         store.close()
-    if as_json:
-        click.echo(json_text(view.as_json()))
-        return
-    out = paper(is_plain=plain)
-    click.echo(f"{safe(view.run.id)}: {view.run.status.replace('_', ' ')}")
+
+
+def _draw(store: Store, watched: Watched, sheet: Paper) -> None:
+    """Draw the picture, again whenever the run moved, until it goes on no more by itself."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    def drawn() -> Text:
+        rows = shutil.get_terminal_size().lines - 2
+        lines = list(picture_lines(fleet_view(store, watched.view), sheet))
+        return Text.from_ansi("\n".join(lines[-max(3, rows) :]), no_wrap=True)
+
+    console = Console(no_color=not sheet.has_colour, highlight=False)
+    with Live(drawn(), console=console, auto_refresh=False, transient=True) as live:
+        while not watched.is_over:
+            if watched.tick():
+                live.update(drawn(), refresh=True)
+
+
+def picture_lines(view: FleetView, sheet: Paper) -> Iterator[str]:
+    """Yield how a fleet stands, and its waves."""
+    yield f"{safe(view.run.id)}: {view.run.status.replace('_', ' ')}"
     for rollout in view.rollouts:
-        click.echo("\n".join(picture(rollout, out)))
+        yield from picture(rollout, sheet)
+
+
+def _needing(view: FleetView, common: Common, sheet: Paper) -> Iterator[str]:
+    """Yield the commands about the targets that failed or wait."""
     needing = [
         Next(("why", view.children[unit.key][0]), f"{unit.label}: {unit.status}")
         for rollout in view.rollouts
@@ -123,6 +160,5 @@ def fleet_status(common: Common, run: str, as_json: bool, plain: bool) -> None:
         if unit.status in ("failed", "waiting") and unit.key in view.children
     ]
     if needing:
-        click.echo("\nNeeds you:")
-        lines = next_lines(needing[:NEED_SHOWN_MAX], common.repeated, out.columns)
-        click.echo("\n".join(lines))
+        yield from ("", "Needs you:")
+        yield from next_lines(needing[:NEED_SHOWN_MAX], common.repeated, sheet.columns)
