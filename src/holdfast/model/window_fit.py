@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta, tzinfo
-from statistics import median
 from typing import Final
 
 from holdfast.model.windows import Window, next_opening
@@ -53,4 +52,6 @@ def usual_s(known_s: list[float]) -> float:
 
     Not the longest: one that was interrupted for a night would never fit again.
     """
-    return median(known_s[-KNOWN_MAX:]) if known_s else 0.0
+    newest = sorted(known_s[-KNOWN_MAX:])
+    middle = newest[(len(newest) - 1) // 2 : len(newest) // 2 + 1]
+    return sum(middle) / len(middle) if middle else 0.0
