@@ -33,6 +33,7 @@ class BatchRow:
     what a rate limit asked for. `begun_seq` is the fact with which the step began whose items these
     are: another one begins anew. `decided_seq` is the last fact about items that was applied, and
     `output_bytes` the length of the output that is part of this checkpoint.
+    With output in the order of the input, `turn` is the first ordinal that is not in it yet.
     """
 
     key: str
@@ -60,6 +61,7 @@ class BatchRow:
     begun_seq: int = 0
     decided_seq: int = 0
     output_bytes: int = 0
+    turn: int = 0
     ledger: str = ""
 
 
@@ -97,11 +99,11 @@ class Checkpoint:
     """One change of a batch, made as a unit.
 
     `batch` replaces the counts; with `anew` everything else that was known of the batch goes
-    first: it is to run again from the beginning. `segments` replace those of these numbers. `keys` are the
-    manifest's entries from `keys_at` on (each the 16 bytes of a key and the 8 of a fingerprint).
-    `items` replace the rows of their ordinals and `cleared` removes some. `values` are results to
-    keep, by ordinal, each with the item's shown key; `taken` removes some that were only waiting
-    for their turn. `seen` is what the batch's ledger learns.
+    first: it is to run again from the beginning. `segments` replace those of these numbers.
+    `keys` are the manifest's entries from `keys_at` on (each the 16 bytes of a key and the 8 of a
+    fingerprint). `items` replace the rows of their ordinals and `cleared` removes some. `values`
+    are results to keep, by ordinal, each with the item's shown key; `taken` removes some that
+    were only waiting for their turn. `seen` is what the batch's ledger learns.
     """
 
     batch: BatchRow
