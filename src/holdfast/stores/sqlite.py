@@ -22,6 +22,7 @@ from holdfast.errors import LostOwnership, StoreError, UsageError
 from holdfast.model.facts import Fact, LifeStarted, Rewound, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.model.trials import KEPT_MAX, Trial
+from holdfast.ports.batches import BatchStore
 from holdfast.ports.store import Appended, DebtRow, Output, RunRow, Stored
 from holdfast.stores import sqlite_health, sqlite_locks, sqlite_rows, sqlite_trials
 from holdfast.stores.lockfile import OnBlocked, beside
@@ -73,6 +74,10 @@ class SqliteStore:
     def dropped(self) -> int:
         """How many pieces of output could not be kept."""
         return self._outputs.dropped
+
+    @property
+    def batches(self) -> BatchStore:
+        raise StoreError("this store keeps no batches yet")
 
     # --- writing ------------------------------------------------------------------------
 
