@@ -30,10 +30,12 @@ class BatchRow:
     every end of an attempt in this life, `life_at` when the life began and `life_done` what it has
     done: rate and forecast come from these, never from what earlier lives did. `recent` is the
     outcomes of the last attempts as "." and "x", for a budget over a window. `paused_until` is
-    what a rate limit asked for. `begun_seq` is the fact with which the step began whose items these
-    are: another one begins anew. `decided_seq` is the last fact about items that was applied, and
-    `output_bytes` the length of the output that is part of this checkpoint.
-    With output in the order of the input, `turn` is the first ordinal that is not in it yet.
+    what a rate limit asked for. `begun_seq` is the fact with which the step began whose items
+    these are: another one begins anew. `decided_seq` is the last fact about items that was
+    applied, `granted` how many failures a person let pass, and `output_bytes` the length of the
+    output that is part of this checkpoint. With output in the order of the input, `turn` is the
+    first ordinal that is not in it yet. `cursor` is where a source that can be resumed has its
+    oldest unfinished item, `tat` what a rate remembers (`model.rate`).
     """
 
     key: str
@@ -60,8 +62,11 @@ class BatchRow:
     paused_until: datetime | None = None
     begun_seq: int = 0
     decided_seq: int = 0
+    granted: int = 0
     output_bytes: int = 0
     turn: int = 0
+    cursor: Json = None
+    tat: float = 0.0
     ledger: str = ""
 
 

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias, get_args
 
+from holdfast.model.batch_facts import BudgetGranted as BudgetGranted
+from holdfast.model.batch_facts import ItemDecided as ItemDecided
+from holdfast.model.batch_facts import ItemsRearmed as ItemsRearmed
 from holdfast.model.hold_facts import Answer as Answer
 from holdfast.model.hold_facts import HoldAnswered as HoldAnswered
 from holdfast.model.hold_facts import HoldExpired as HoldExpired
@@ -227,6 +230,8 @@ ControlFact: TypeAlias = (
     | StepFoundDone
     | DebtSettled
     | UndoBegun
+    | ItemsRearmed
+    | ItemDecided
 )
 Fact: TypeAlias = (
     RunCreated
@@ -266,5 +271,8 @@ Fact: TypeAlias = (
     | Rewound
     | ParameterSet
     | Rechecked
+    | ItemsRearmed
+    | ItemDecided
+    | BudgetGranted
 )
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}

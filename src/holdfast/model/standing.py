@@ -48,6 +48,7 @@ class StepState:
     world: str = ""
     undoes: bool = False
     settles: tuple[str, ...] = ()
+    is_batch: bool = False
 
     @property
     def is_by_hand(self) -> bool:

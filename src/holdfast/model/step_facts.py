@@ -19,7 +19,7 @@ class StepStarted:
     `name` is what all calls of the step are called, where their outcome counts for trust; with
     `earns` a clean one counts, too.
     `undoes` says that it has an undo. `owes` is what it borrows, from this moment on; `settles`
-    are the steps whose debts its success settles.
+    are the steps whose debts its success settles. `is_batch` says that it is made of items.
     """
 
     at: datetime
@@ -39,6 +39,7 @@ class StepStarted:
     undoes: bool = False
     owes: Owed | None = None
     settles: tuple[str, ...] = ()
+    is_batch: bool = False
 
 
 @made_often

@@ -199,6 +199,11 @@ class Life:
             raise self.leave("the time budget is spent", 75, "time")
         self.raise_if_asked_to_stop()
 
+    @property
+    def ends_at(self) -> float | None:
+        """When the life's budget of time is spent, as the clock's monotonic time."""
+        return self._deadline
+
     def forget_deadline(self) -> None:
         """Say that no work is left: a budget of time does not stop what is finished."""
         self._deadline = None

@@ -1,0 +1,156 @@
+"""Who does the items: an executor of the script's, in other processes or on other machines.
+
+At most as many chunks as there are slots are handed to it, so that none waits in a queue of its
+own, where the death of one worker would fail it beside the guilty. What an executor raises by
+itself says that a process is gone: the items noted in its slots were being done (suspects), the
+others go back as they came. A pool that is broken by it is made anew.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import suppress
+from time import monotonic
+from typing import Any, TypeAlias
+
+from holdfast.errors import UsageError
+from holdfast.runtime.batches.crews import Site, timed_out
+from holdfast.runtime.batches.shipping import Place, do_parcel, parcel
+from holdfast.runtime.batches.work import Landed, Landing, Work
+
+Remade: TypeAlias = Callable[[], Executor]
+
+
+class Pool:
+    """The workers behind an executor. Those of a process pool that outlive a timeout are
+    killed: their item has failed, what died beside it is done again and is charged nothing."""
+
+    is_inline = False
+
+    def __init__(self, site: Site, size: int, given: Executor | Callable[[], Executor]) -> None:
+        self.size = size
+        self._site = site
+        self._remake = remaker(given)
+        self._executor = given if isinstance(given, Executor) else given()
+        self._is_ours = not isinstance(given, Executor)
+        self._is_local = isinstance(self._executor, ProcessPoolExecutor)
+        self._futures: dict[int, tuple[Future[Any], Sequence[Work], float]] = {}
+        self._overdue: dict[int, Work] = {}
+
+    def start(self, slot: int, chunk: Sequence[Work]) -> None:
+        site = self._site
+        driver = os.getpid() if self._is_local else 0
+        place = Place(slot, site.tail.slots_path, driver)
+        sent = parcel(site.body, site.retry, chunk, place)
+        site.tail.vacate(slot)
+        try:
+            future = self._executor.submit(do_parcel, sent)
+        except (BrokenExecutor, RuntimeError):
+            # Broken by a death that a future of another slot is about to tell.
+            self._executor = self._made_anew()
+            future = self._executor.submit(do_parcel, sent)
+        self._futures[slot] = future, tuple(chunk), monotonic()
+        future.add_done_callback(lambda done: self._site.landed.put(self._landed(slot, done)))
+
+    def _landed(self, slot: int, future: Future[Any]) -> Landed:
+        chunk = self._futures[slot][1]
+        try:
+            landings = future.result()
+        except BaseException as error:
+            return self._lost(slot, tuple(chunk), error)
+        # The item that came back is a copy; ours knows its own object.
+        ours = zip(chunk, landings, strict=True)
+        return Landed(slot, tuple(_as_ours(work, landing) for work, landing in ours))
+
+    def _lost(self, slot: int, chunk: tuple[Work, ...], error: BaseException) -> Landed:
+        if isinstance(error, BrokenExecutor):
+            self._executor = self._made_anew()
+        overdue = self._overdue.pop(slot, None)
+        limit_s = self._site.timeout_s
+        if overdue is not None and limit_s is not None:
+            failure = timed_out(limit_s, self._site.retry)
+            late = Landing(overdue, None, failure, None, limit_s)
+            return Landed(slot, (late,), tuple(work for work in chunk if work is not overdue))
+        at = self._at(slot)
+        suspects = tuple(work for work in chunk if at is None or work.ordinal == at)
+        return Landed(slot, (), chunk, suspects)
+
+    def _at(self, slot: int) -> int | None:
+        """Return which item a slot says was being done: -1 for none, None when nobody knows."""
+        if self._site.tail.slots_path is None or not isinstance(
+            self._executor, ProcessPoolExecutor
+        ):
+            return None
+        noted = self._site.tail.slots()[slot]
+        return -1 if noted is None else noted.item
+
+    def _made_anew(self) -> Executor:
+        broken, self._executor = self._executor, self._remake()
+        if broken is not self._executor:
+            broken.shutdown(wait=False, cancel_futures=True)
+        self._is_ours = True
+        return self._executor
+
+    def look(self) -> None:
+        limit_s = self._site.timeout_s
+        if limit_s is None:
+            return
+        now = monotonic()
+        for slot, (future, chunk, began) in list(self._futures.items()):
+            if (
+                not future.done()
+                and slot not in self._overdue
+                and now - began > limit_s * len(chunk)
+            ):
+                self._kill(slot, chunk)
+
+    def _kill(self, slot: int, chunk: Sequence[Work]) -> None:
+        noted = self._site.tail.slots()[slot]
+        if noted is None or not isinstance(self._executor, ProcessPoolExecutor):
+            return
+        # Only a process that is the pool's own, and still its child.
+        if noted.pid not in (self._executor._processes or {}):
+            return
+        for work in chunk:
+            if work.ordinal == noted.item:
+                self._overdue[slot] = work
+        with suppress(ProcessLookupError):
+            os.kill(noted.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        if self._is_ours:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _as_ours(work: Work, landing: Landing) -> Landing:
+    return Landing(work, landing.value, landing.failure, landing.death, landing.seconds)
+
+
+def remaker(given: Executor | Callable[[], Executor]) -> Remade:
+    """Return what makes an executor like the given one when that is broken."""
+    if not isinstance(given, Executor):
+        return given
+    if isinstance(given, ProcessPoolExecutor):
+        # A pool says nowhere else what it was made of.
+        made_of: dict[str, Any] = {
+            name: getattr(given, f"_{name}", None)
+            for name in (
+                "max_workers", "mp_context", "initializer", "initargs", "max_tasks_per_child",
+            )
+        }  # fmt: skip
+        kind = type(given)
+        return lambda: kind(**made_of)
+    return lambda: given
+
+
+def size_of(given: Executor | Callable[[], Executor], at_once: int | None) -> int:
+    """Return how many chunks an executor is handed at once. Raises UsageError when nobody says."""
+    if at_once is not None:
+        return at_once
+    workers = getattr(given, "_max_workers", None)
+    if isinstance(workers, int):
+        return workers
+    raise UsageError("each(executor=…): say with at_once= how many items it may do at once")

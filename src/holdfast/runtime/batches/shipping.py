@@ -1,0 +1,177 @@
+"""Take a chunk of items to another process, and bring back what came of it.
+
+The function travels by its name, as pickle does it; that it was defined in the workflow's file,
+which no other process can import, is why the name of that file travels with it. Pickles cross a
+pipe here and are never on a disk. Every outcome comes back as a value: an error that the pool
+itself raises therefore says that the process is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from typing import Any, Final
+
+from holdfast.errors import UsageError
+from holdfast.model.retry import Retry
+from holdfast.ports.slots import LAYOUT, VACANT, packed
+from holdfast.runtime.batches.work import Body, Landing, Work, do_item, failure_of
+from holdfast.runtime.capture import current_step
+
+PARENT_POLL_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a chunk is noted, and whose worker does it: `slots` is the file of slots, `driver` the
+    process without which the worker is not to live, 0 for none."""
+
+    slot: int
+    slots: str | None
+    driver: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A chunk on its way. `content` is the pickled function, retry rules and items; `modules`
+    are the scripts by whose names it may refer to things."""
+
+    content: bytes
+    modules: tuple[tuple[str, str], ...]
+    place: Place
+
+
+def parcel(body: Body, retry: Retry, chunk: Sequence[Work], place: Place) -> Parcel:
+    """Pack a chunk. Raises UsageError for a function or an item that cannot be sent."""
+    try:
+        content = pickle.dumps((body, retry, tuple(chunk)))
+    except Exception as error:  # pickle raises whatever an object's own reduction raises.
+        raise UsageError(
+            f"an item or the function cannot be sent to another process: {error}; give each() a "
+            "function of the script's own module, and items of plain values"
+        ) from error
+    return Parcel(content, _scripts(body), place)
+
+
+def _scripts(body: Any) -> tuple[tuple[str, str], ...]:
+    """Return the modules that another process may not be able to import by their name."""
+    module = sys.modules.get(getattr(body, "__module__", ""))
+    file = getattr(module, "__file__", None)
+    if module is None or file is None:
+        return ()
+    return ((module.__name__, os.path.abspath(file)),)
+
+
+def do_parcel(sent: Parcel) -> tuple[Landing, ...]:
+    """Do a chunk in this process, and return what came of each item.
+
+    Each item is noted in the file of slots before it begins: whoever finds this process gone
+    reads there what it was at.
+    """
+    place = sent.place
+    if place.driver:
+        die_with(place.driver)
+    body, retry, chunk = _unpack(sent)
+    pid, at = os.getpid(), place.slot * LAYOUT.size
+    fd = None if place.slots is None else _open(place.slots)
+    try:
+        landings = []
+        for work in chunk:
+            if fd is not None:
+                os.pwrite(fd, packed(work.ordinal, pid), at)
+            landings.append(_portable(do_item(body, work, retry), retry))
+        if fd is not None:
+            os.pwrite(fd, VACANT, at)
+        return tuple(landings)
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+def _open(path: str) -> int | None:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+    except OSError:
+        return None  # Another machine: what was in flight there are all suspects.
+
+
+def _portable(landing: Landing, retry: Retry) -> Landing:
+    """Return a landing that can be sent back; one whose value cannot is a failure."""
+    if landing.failure is not None:
+        return landing
+    try:
+        pickle.dumps(landing.value)
+    except Exception as error:
+        failure = failure_of(error, retry)
+        return Landing(landing.work, None, failure, None, landing.seconds)
+    return landing
+
+
+def _unpack(sent: Parcel) -> tuple[Body, Retry, tuple[Work, ...]]:
+    for name, file in sent.modules:
+        if name not in sys.modules:
+            _load(name, file)
+    current_step.set(None)  # A forked process has no step whose log it could write.
+    unpacked: tuple[Body, Retry, tuple[Work, ...]] = pickle.loads(sent.content)
+    return unpacked
+
+
+def _load(name: str, file: str) -> None:
+    """Execute a script under the name that it has in the driver."""
+    folder = os.path.dirname(file)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    spec = spec_from_file_location(name, file, loader=SourceFileLoader(name, file))
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
+# --- no worker outlives its driver ---
+
+
+def die_with(driver: int) -> None:
+    """See to it that this process ends with the driver's, whatever ends that. Once is enough."""
+    global _bound
+    if _bound == os.getpid() or driver == os.getpid():
+        return
+    _bound = os.getpid()
+    threading.Thread(target=_watch, args=(driver,), name="holdfast driver", daemon=True).start()
+
+
+_bound = 0
+"""The process in which somebody watches already; a forked child inherits the number, not the
+thread."""
+
+
+def _watch(driver: int) -> None:
+    """Kill this process when the driver is gone. Its parent may be another (a fork server), so
+    the driver itself is looked at, by a handle that no later process of its number has."""
+    try:
+        handle = os.pidfd_open(driver)
+    except ProcessLookupError:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return
+    except (OSError, AttributeError):
+        _poll_parent()
+        return
+    import select
+
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    poll.poll()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _poll_parent() -> None:
+    parent, event = os.getppid(), threading.Event()
+    while os.getppid() == parent:
+        event.wait(PARENT_POLL_S)
+    os.kill(os.getpid(), signal.SIGKILL)

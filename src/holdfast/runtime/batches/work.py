@@ -1,0 +1,157 @@
+"""One item on its way: what a worker is given, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Final, TypeAlias
+
+from holdfast.engine.step import MESSAGE_CHARS_MAX, location_of
+from holdfast.errors import NotDone, RateLimited, UsageError
+from holdfast.model.items import NO_PRINT, ItemKey, shown_key
+from holdfast.model.making import made_often
+from holdfast.model.rate import pause_s
+from holdfast.model.retry import Retry
+
+Body: TypeAlias = Callable[[object], object]
+
+
+@made_often
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An item to do. `key` is None where its place says which it is. `attempts` and `deaths` are
+    those of earlier; `next_at` is when it may be tried again."""
+
+    ordinal: int
+    item: object
+    key: ItemKey | bytes | None = None
+    digest: bytes = b""
+    print: bytes = NO_PRINT
+    attempts: int = 0
+    deaths: int = 0
+    next_at: datetime | None = None
+
+    @property
+    def shown(self) -> str:
+        """The item's key as people see it."""
+        return str(self.ordinal) if self.key is None else shown_key(self.key)
+
+
+@made_often
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What an attempt raised, in words that can cross from one process to another.
+
+    `may_retry` is what the batch's `retry=` says of the error; `had_no_effect` is its own word.
+    `limited_s` is how long a rate limit asked everybody to wait, None when it was none. With
+    `is_stuck` the item's code may still be running.
+    """
+
+    type: str
+    message: str
+    location: str = ""
+    may_retry: bool = False
+    had_no_effect: bool = False
+    limited_s: float | None = None
+    is_stuck: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How the process ended that an item ran in. An outside kill proves nothing of the item."""
+
+    how: str
+    is_outside: bool = False
+    output: str = ""
+
+
+@made_often
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """What came of one item: a value, or a failure, or the death of its process."""
+
+    work: Work
+    value: object = None
+    failure: Failure | None = None
+    death: Death | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A worker is free again. `items` are those of its chunk that came to an end; `lost` are
+    those that did not, because their process is gone, and `suspects` those of them that were
+    being done when that happened. `error` is what ends the whole batch."""
+
+    slot: int
+    items: tuple[Landing, ...]
+    lost: tuple[Work, ...] = ()
+    suspects: tuple[Work, ...] = ()
+    error: BaseException | None = None
+
+
+RATE_LIMIT_S: Final = 1.0
+"""How long to wait for a rate limit that does not say how long."""
+
+
+def failure_of(error: BaseException, retry: Retry, redact: Callable[[str], str] = str) -> Failure:
+    """Return what is told of an error that an item raised."""
+    if isinstance(error, SystemExit):
+        error = RuntimeError(f"sys.exit({error.code!r}) was called; raise an exception instead")
+    try:
+        text = str(error)
+    except Exception:  # An exception of the user's may fail to describe itself.
+        text = "(its message cannot be told)"
+    return Failure(
+        type(error).__name__,
+        redact(text)[:MESSAGE_CHARS_MAX],
+        location_of(error),
+        isinstance(error, Exception) and retry.retries(error),
+        isinstance(error, NotDone | RateLimited),
+        _limited_s(error) if isinstance(error, RateLimited) else None,
+    )
+
+
+def _limited_s(error: RateLimited) -> float:
+    try:
+        wait_s = pause_s(error.retry_after, datetime.now(UTC))
+    except UsageError:
+        wait_s = None
+    return RATE_LIMIT_S if wait_s is None else wait_s
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentItem:
+    """The item that the calling code is doing: its key as people see it, its address in the
+    batch, and which attempt this is, from 1 over all lives."""
+
+    key: str
+    ordinal: int
+    attempt: int
+
+
+CURRENT: ContextVar[Work | None] = ContextVar("holdfast_item", default=None)
+
+
+def current_item() -> CurrentItem:
+    """Return the item that the calling code is doing. Raises UsageError outside a batch."""
+    work = CURRENT.get()
+    if work is None:
+        raise UsageError("current_item belongs inside the function of `each`; no item is running")
+    return CurrentItem(work.shown, work.ordinal, work.attempts + 1)
+
+
+def do_item(body: Body, work: Work, retry: Retry, redact: Callable[[str], str] = str) -> Landing:
+    """Do one item here, and return what came of it. What is no error of the item's passes."""
+    token = CURRENT.set(work)
+    began = monotonic()
+    try:
+        value = body(work.item)
+    except (Exception, SystemExit) as error:
+        return Landing(work, None, failure_of(error, retry, redact), None, monotonic() - began)
+    finally:
+        CURRENT.reset(token)
+    return Landing(work, value, None, None, monotonic() - began)
