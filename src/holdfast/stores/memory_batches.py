@@ -168,7 +168,9 @@ class MemoryBatches:
         return [batch_rows.load(ItemRow, body, "an item") for body in wanted[:limit]]
 
     def item(self, run: str, key: str, ordinal: int) -> ItemRow | None:
-        return next(iter(self.items(run, key, after=ordinal - 1, limit=1)), None)
+        with self._held():
+            _, body = self._found(run, key).items.get(ordinal, ("", ""))
+        return batch_rows.load(ItemRow, body, f"item {ordinal}") if body else None
 
     def named(self, run: str, key: str, shown: str) -> Sequence[ItemRow]:
         return [row for row in self.items(run, key) if row.key == shown]

@@ -130,7 +130,7 @@ def _health(
 
 
 def _modes(path: Path) -> dict[str, int]:
-    ends = ("", "-wal", "-shm", ".lock", ".spill", ".output", ".notices")
+    ends = ("", "-wal", "-shm", ".lock", ".spill", ".output", ".batches", ".notices")
     places = [path.parent, *(beside(path, end) for end in ends)]
     return {str(place): stat.S_IMODE(place.stat().st_mode) for place in places if place.exists()}
 
