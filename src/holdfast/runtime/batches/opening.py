@@ -19,6 +19,7 @@ from holdfast.model.tail import DoneRecord, records
 from holdfast.ports.batches import Left
 from holdfast.runtime.batches.book import SETTLED, Book
 from holdfast.runtime.batches.rules import BatchRules
+from holdfast.runtime.batches.settling import take_turns
 from holdfast.runtime.life import Life
 from holdfast.runtime.ownership import boot_id
 
@@ -46,6 +47,7 @@ def open_book(life: Life, key: str, rules: BatchRules, slots: int) -> Book:
                 _absorb(book, left)
             _apply(book, state)
         _open_output(book, is_first=is_anew)
+        _load_turns(book)
         _begin_life(book, state, epoch)
         book.checkpoint(anew=is_anew and found is not None)
         book.store.forget_left(life.run, key, epoch)
@@ -191,6 +193,16 @@ def _decide(book: Book, fact: ItemDecided) -> None:
 
 
 # --- the output ---
+
+
+def _load_turns(book: Book) -> None:
+    """Take in the values whose turn in the output has not come, and write those whose has."""
+    if book.is_ordered:
+        after = book.turn - 1
+        while page := book.store.values(book.life.run, book.key, after=after, limit=PAGE):
+            book.buffered.update((kept.ordinal, kept.value) for kept in page)
+            after = page[-1].ordinal
+        take_turns(book)
 
 
 def _open_output(book: Book, *, is_first: bool) -> None:
