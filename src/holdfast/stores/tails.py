@@ -70,14 +70,17 @@ class FileTail:
             self._close_files: Callable[[], object] = opened.pop_all().close
 
     def write(self, records: bytes) -> None:
-        with self._mutex, self._translated():
+        with self._mutex:
+            # Written out: this happens for every item, and a context manager costs as much again.
             try:
-                _write_at(self._fd, records, self._end)
-            except OSError:
+                done = os.pwrite(self._fd, records, self._end)
+                if done < len(records):
+                    _write_at(self._fd, records[done:], self._end + done)
+            except OSError as problem:
                 # What was written of them must not stand behind shorter ones.
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._fd, self._end)
-                raise
+                raise _refused(self._path, problem) from problem
             self._end += len(records)
 
     def empty(self) -> None:
@@ -116,8 +119,11 @@ class FileTail:
 
     def _set(self, slot: int, content: bytes) -> None:
         assert 0 <= slot < self._count, f"there are {self._count} slots, and none is {slot}"
-        with self._translated():
-            _write_at(self._slots_fd, content, slot * LAYOUT.size)
+        try:
+            if os.pwrite(self._slots_fd, content, slot * LAYOUT.size) != LAYOUT.size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as problem:
+            raise _refused(self._slots, problem) from problem
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
