@@ -56,6 +56,32 @@ class Bits:
             self._segments[number] = None
         return True
 
+    def add_run(self, first: int, count: int) -> int:
+        """Put in so many from `first` on; return how many of them were not there."""
+        added, last = 0, first + count
+        while first < last:
+            number, place = divmod(first, SEGMENT_ITEMS)
+            until = min(SEGMENT_ITEMS, place + last - first)
+            added += self._fill(number, place, until)
+            first += until - place
+        return added
+
+    def _fill(self, number: int, place: int, until: int) -> int:
+        segment = self._segments.get(number, _EMPTY)
+        if segment is None:
+            return 0
+        if segment is _EMPTY:
+            segment = self._segments[number] = bytearray(_BYTES)
+        start, end = place >> 3, (until + 7) >> 3
+        before = int.from_bytes(segment[start:end], "little")
+        after = before | ((1 << (until - place)) - 1) << (place & 7)
+        segment[start:end] = after.to_bytes(end - start, "little")
+        added = (after ^ before).bit_count()
+        count = self._counts[number] = self._counts.get(number, 0) + added
+        if count == SEGMENT_ITEMS:
+            self._segments[number] = None
+        return added
+
     def discard(self, ordinal: int) -> bool:
         """Take one out; return False when it was not there."""
         if ordinal not in self:

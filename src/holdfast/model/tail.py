@@ -19,17 +19,19 @@ from typing import Final, TypeAlias
 
 from holdfast.model.items import KEY_BYTES, PRINT_BYTES
 
-_DONE: Final = struct.Struct("<cQQ")
+_DONE: Final = struct.Struct("<cQQI")
 _KEY: Final = struct.Struct(f"<cQ{KEY_BYTES}s{PRINT_BYTES}s")
 _CRC: Final = struct.Struct("<I")
 
 
 @dataclass(frozen=True, slots=True)
 class DoneRecord:
-    """An item is done. `output_bytes` is how long the output is with what it wrote."""
+    """So many items are done, from an ordinal on. `output_bytes` is how long the output is with
+    what they wrote."""
 
     ordinal: int
     output_bytes: int = 0
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,9 @@ class KeyRecord:
 Record: TypeAlias = DoneRecord | KeyRecord
 
 
-def done_record(ordinal: int, output_bytes: int = 0) -> bytes:
+def done_record(ordinal: int, output_bytes: int = 0, count: int = 1) -> bytes:
     """Return a `DoneRecord` as it is written."""
-    body = _DONE.pack(b"D", ordinal, output_bytes)
+    body = _DONE.pack(b"D", ordinal, output_bytes, count)
     return body + _CRC.pack(zlib.crc32(body))
 
 
@@ -68,8 +70,8 @@ def records(tail: bytes) -> Iterator[Record]:
         if len(crc) < _CRC.size or _CRC.unpack(crc)[0] != zlib.crc32(body):
             return
         if layout is _DONE:
-            _, ordinal, output_bytes = layout.unpack(body)
-            yield DoneRecord(ordinal, output_bytes)
+            _, ordinal, output_bytes, count = layout.unpack(body)
+            yield DoneRecord(ordinal, output_bytes, count)
         else:
             _, ordinal, key, fingerprint = layout.unpack(body)
             yield KeyRecord(ordinal, key, fingerprint)

@@ -131,7 +131,7 @@ class _Waiter:
             self._told.close()
             self._heard.close()
         self._site.tail.vacate(self._slot)
-        self._site.landed.put(Landed(self._slot, (landing,)))
+        self._site.landed.put(Landed.of(self._slot, (landing,)))
 
     def _end(self) -> None:
         self._is_late = True

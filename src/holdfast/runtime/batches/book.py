@@ -85,6 +85,8 @@ class Book:
         self.output_bytes = row.output_bytes
         self.turn = row.turn
         self.is_ordered = rules.order == "input" and rules.out is not None
+        self.is_bits_only = not (rules.keep or rules.out or rules.ledger or rules.once)
+        """Whether nothing is written of an item that is done but its bit."""
         self.buffered: dict[int, Json] = {}
         """Values whose turn in the output has not come."""
         self.tail: Tail | None = None
@@ -122,6 +124,19 @@ class Book:
         self.pending.segments.add(segment_of(ordinal))
         self.pending.tail.append(done_record(ordinal, self.output_bytes))
         self.counts["done"] += 1
+
+    def settle_run(self, first: int, count: int) -> None:
+        """Items are done of which nothing is to be written but their bits."""
+        self.done.add_run(first, count)
+        self.settled.add_run(first, count)
+        self.pending.segments.update(range(segment_of(first), segment_of(first + count - 1) + 1))
+        self.pending.tail.append(done_record(first, self.output_bytes, count))
+        self.pending.count += count - 1
+        self.counts["done"] += count
+        self.tried += count
+        self.life_done += count
+        if self.recent.maxlen:
+            self.recent.extend("." * count)
 
     def put(self, row: ItemRow) -> None:
         """Let a row be what is known of an item, whatever was before."""

@@ -18,7 +18,16 @@ from typing import Protocol
 
 from holdfast.model.retry import Retry
 from holdfast.ports.batches import Tail
-from holdfast.runtime.batches.work import Body, Failure, Landed, Landing, Work, do_item
+from holdfast.runtime.batches.work import (
+    CURRENT,
+    Body,
+    Failure,
+    Landed,
+    Landing,
+    Work,
+    do_item,
+    failure_of,
+)
 
 GRACE_S = 5.0
 """How long an item may take to end after its timeout, when its programs were killed."""
@@ -41,16 +50,25 @@ class Site:
 
     def do_chunk(self, slot: int, chunk: Sequence[Work]) -> Landed:
         """Do a chunk here, one item after another, each noted before it begins."""
-        pid, landings = os.getpid(), list[Landing]()
+        pid, body, occupy = os.getpid(), self.body, self.tail.occupy
+        done, failed = list[tuple[Work, object]](), list[Landing]()
+        began, stop = monotonic(), None
+        enter, leave = CURRENT.set, CURRENT.reset
         try:
             for work in chunk:
-                self.tail.occupy(slot, work.ordinal, pid)
-                landings.append(do_item(self.body, work, self.retry, self.redact))
+                occupy(slot, work.ordinal, pid)
+                token = enter(work)
+                try:
+                    done.append((work, body(work.item)))
+                except (Exception, SystemExit) as error:
+                    failed.append(Landing(work, None, failure_of(error, self.retry, self.redact)))
+                finally:
+                    leave(token)
             self.tail.vacate(slot)
         except BaseException as error:
-            rest = tuple(chunk[len(landings) :])
-            return Landed(slot, tuple(landings), rest, (), error)
-        return Landed(slot, tuple(landings))
+            stop = error
+        rest = chunk[len(done) + len(failed) :] if stop is not None else ()
+        return Landed(slot, done, failed, rest, (), stop, monotonic() - began)
 
 
 class Crew(Protocol):
@@ -169,7 +187,7 @@ class _Thread:
             ended = (*self._landings, Landing(work, None, stuck, None, monotonic() - at[1]))
             rest = self._chunk[len(ended) :]
             self._site.tail.vacate(self._slot)
-            self._site.landed.put(Landed(self._slot, ended, tuple(rest)))
+            self._site.landed.put(Landed.of(self._slot, ended, rest))
 
     def _work(self) -> None:
         while (chunk := self._chunks.get()) is not None:
@@ -177,12 +195,15 @@ class _Thread:
                 if not self._do(chunk):
                     return
             except BaseException as error:
-                self._site.landed.put(Landed(self._slot, (), tuple(chunk), (), error))
+                self._site.landed.put(Landed(self._slot, lost=chunk, error=error))
                 return
 
     def _do(self, chunk: Sequence[Work]) -> bool:
         """Do a chunk; return False when nobody waits for this thread any more."""
         site, pid = self._site, os.getpid()
+        if site.timeout_s is None:
+            site.landed.put(site.do_chunk(self._slot, chunk))
+            return True
         self._chunk, self._landings = chunk, []
         for work in chunk:
             site.tail.occupy(self._slot, work.ordinal, pid)
@@ -194,7 +215,7 @@ class _Thread:
                 self._at = None
                 self._landings.append(_in_time(landing, site))
         site.tail.vacate(self._slot)
-        site.landed.put(Landed(self._slot, tuple(self._landings)))
+        site.landed.put(Landed.of(self._slot, self._landings))
         return True
 
 

@@ -11,7 +11,6 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
@@ -83,7 +82,8 @@ class Driver:
 
     def _raise(self) -> None:
         if self._error is not None:
-            raise self._error
+            with self.book.guard():
+                raise self._error
         if self.halt == "leaving":
             self.life.raise_if_leaving()
 
@@ -205,19 +205,21 @@ class Driver:
         book = self.book
         with book.lock:
             for one in landed:
-                book.in_flight -= len(one.items) + len(one.lost)
-                for landing in one.items:
-                    self._settle(landing)
-                self._take_back(one)
+                book.in_flight -= one.size
+                for landing in (*settling.settle_done(book, one.done), *one.failed):
+                    self._settle_failed(landing)
+                if one.lost:
+                    self._take_back(one)
+                self.pace.ended(one.seconds, len(one.done) + len(one.failed))
                 if one.error is not None and self._error is None:
                     self._error = one.error
             book.flush()
         self._free.extend(one.slot for one in landed)
         self._judge()
 
-    def _settle(self, landing: Landing) -> None:
-        """Record what came of one item, or let it come again."""
-        then = settling.settle(self.book, landing, random())
+    def _settle_failed(self, landing: Landing) -> None:
+        """Record that an item did not end well, or let it come again."""
+        then = settling.settle_failed(self.book, landing, random())
         if then.limited_s is not None:
             self.pace.limit(then.limited_s)
             self._again.appendleft(landing.work)
@@ -227,7 +229,6 @@ class Driver:
                 self._again.append(then.again)
             else:
                 self._park(then.again, until)
-        self.pace.ended(landing.seconds)
 
     def _take_back(self, landed: Landed) -> None:
         """Items that their worker lost: those it was at are done alone, the others again."""
@@ -236,7 +237,7 @@ class Driver:
         for work in landed.lost:
             if work.ordinal in suspects:
                 settling.suspect(self.book, work, at)
-                self._again.appendleft(replace(work, deaths=DEATHS_ALONE))
+                self._again.appendleft(work._replace(deaths=DEATHS_ALONE))
             else:
                 settling.give_back(self.book, work)
                 self._again.append(work)

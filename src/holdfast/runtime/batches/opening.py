@@ -95,9 +95,10 @@ def _absorb(book: Book, left: Left) -> None:
     for record in records(left.tail):
         if isinstance(record, DoneRecord):
             book.output_bytes = max(book.output_bytes, record.output_bytes)
-            if record.ordinal not in book.done:
-                book.settle(record.ordinal)
-                _learn(book, record.ordinal)
+            for ordinal in range(record.ordinal, record.ordinal + record.count):
+                if ordinal not in book.done:
+                    book.settle(ordinal)
+                    _learn(book, ordinal)
         elif record.ordinal == book.enumerated:
             book.enumerate(record.key, record.print)
     for slot in left.slots:

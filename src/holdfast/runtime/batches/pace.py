@@ -64,9 +64,10 @@ class Pace:
 
     # --- time ---
 
-    def ended(self, seconds: float) -> None:
-        """Note how long an item took."""
-        self._durations.append(seconds)
+    def ended(self, seconds: float, items: int) -> None:
+        """Note how long a chunk of items took."""
+        if items:
+            self._durations.append(seconds / items)
 
     def has_time_for(self, items: int) -> bool:
         """Whether to begin so many more items; the first of a life always may. When not, the life

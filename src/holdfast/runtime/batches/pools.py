@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -63,7 +64,7 @@ class Pool:
             return self._lost(slot, tuple(chunk), error)
         # The item that came back is a copy; ours knows its own object.
         ours = zip(chunk, landings, strict=True)
-        return Landed(slot, tuple(_as_ours(work, landing) for work, landing in ours))
+        return Landed.of(slot, [replace(landing, work=work) for work, landing in ours])
 
     def _lost(self, slot: int, chunk: tuple[Work, ...], error: BaseException) -> Landed:
         if isinstance(error, BrokenExecutor):
@@ -73,10 +74,10 @@ class Pool:
         if overdue is not None and limit_s is not None:
             failure = timed_out(limit_s, self._site.retry)
             late = Landing(overdue, None, failure, None, limit_s)
-            return Landed(slot, (late,), tuple(work for work in chunk if work is not overdue))
+            return Landed.of(slot, (late,), [work for work in chunk if work is not overdue])
         at = self._at(slot)
         suspects = tuple(work for work in chunk if at is None or work.ordinal == at)
-        return Landed(slot, (), chunk, suspects)
+        return Landed(slot, lost=chunk, suspects=suspects)
 
     def _at(self, slot: int) -> int | None:
         """Return which item a slot says was being done: -1 for none, None when nobody knows."""
@@ -123,10 +124,6 @@ class Pool:
     def close(self) -> None:
         if self._is_ours:
             self._executor.shutdown(wait=False, cancel_futures=True)
-
-
-def _as_ours(work: Work, landing: Landing) -> Landing:
-    return Landing(work, landing.value, landing.failure, landing.death, landing.seconds)
 
 
 def remaker(given: Executor | Callable[[], Executor]) -> Remade:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -28,14 +29,12 @@ class Then:
 NOTHING = Then()
 
 
-def settle(book: Book, landing: Landing, fraction: float) -> Then:
-    """Record what came of one item. `fraction` is the caller's random number, for a retry."""
-    work = landing.work
+def settle_failed(book: Book, landing: Landing, fraction: float) -> Then:
+    """Record how one item did not end well. `fraction` is the caller's random number."""
+    work, failure = landing.work, landing.failure
     if landing.death is not None:
         return _died(book, work, landing.death)
-    failure = landing.failure or _take_value(book, landing)
-    if failure is None:
-        return NOTHING
+    assert failure is not None
     if failure.limited_s is not None:
         give_back(book, work)
         return Then(limited_s=failure.limited_s)
@@ -47,17 +46,36 @@ def settle(book: Book, landing: Landing, fraction: float) -> Then:
 # --- it went well ---
 
 
-def _take_value(book: Book, landing: Landing) -> Failure | None:
+def settle_done(book: Book, done: Sequence[tuple[Work, object]]) -> Iterator[Landing]:
+    """Record items that ended well; yield those whose value cannot be kept, as failures."""
+    if book.is_bits_only and not book.rows and _is_run(done):
+        book.settle_run(done[0][0].ordinal, len(done))
+        return
+    for work, value in done:
+        failure = _take_value(book, work, value)
+        if failure is not None:
+            yield Landing(work, None, failure)
+
+
+def _is_run(done: Sequence[tuple[Work, object]]) -> bool:
+    """Whether items are neighbours, in their order."""
+    if not done:
+        return False
+    first = done[0][0].ordinal
+    return all(work.ordinal == at for at, (work, _) in enumerate(done, first))
+
+
+def _take_value(book: Book, work: Work, result: object) -> Failure | None:
     """Write the value where it belongs and set the item's bit. Return why it cannot be kept, when
     it cannot: nothing is written then."""
-    work, rules = landing.work, book.rules
+    rules = book.rules
     is_early = book.is_early(work.ordinal)
     try:
         if rules.keep or is_early:
-            value = encode(landing.value)
+            value = encode(result)
         if rules.out is not None and not is_early:
             with book.guard():
-                book.output_bytes = rules.out.write(landing.value)
+                book.output_bytes = rules.out.write(result)
     except Unrecordable as error:
         return Failure(type(error).__name__, str(error))
     if rules.keep or is_early:
@@ -113,7 +131,7 @@ def _failed(book: Book, work: Work, failure: Failure, fraction: float) -> Then:
         book.let_go(work.ordinal)
         take_turns(book)
         return NOTHING
-    return Then(replace(work, attempts=attempts, next_at=next_at))
+    return Then(work._replace(attempts=attempts, next_at=next_at))
 
 
 def _doubted(book: Book, work: Work, failure: Failure) -> Then:
@@ -137,7 +155,7 @@ def _died(book: Book, work: Work, death: Death) -> Then:
     at = book.life.clock.now()
     if death.is_outside and work.deaths < OUTSIDE_MAX + 1:
         suspect(book, work, at)
-        return Then(replace(work, deaths=work.deaths + 1))
+        return Then(work._replace(deaths=work.deaths + 1))
     book.put(
         replace(
             work_row(work, "quarantined", at),

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Awaitable, Sequence
 from contextvars import copy_context
+from dataclasses import replace
 from time import monotonic
 
 from holdfast.runtime.batches.crews import Site, timed_out
@@ -42,10 +43,10 @@ class Tasks:
                 site.tail.occupy(slot, work.ordinal, pid)
                 landings.append(await self._do_item(work))
             site.tail.vacate(slot)
-            site.landed.put(Landed(slot, tuple(landings)))
+            site.landed.put(Landed.of(slot, landings))
         except BaseException as error:
-            rest = tuple(chunk[len(landings) :])
-            site.landed.put(Landed(slot, tuple(landings), rest, (), error))
+            landed = Landed.of(slot, landings, chunk[len(landings) :])
+            site.landed.put(replace(landed, error=error))
 
     async def _do_item(self, work: Work) -> Landing:
         site, began = self._site, monotonic()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from holdfast.engine.step import MESSAGE_CHARS_MAX, location_of
 from holdfast.errors import NotDone, RateLimited, UsageError
@@ -19,9 +19,7 @@ from holdfast.model.retry import Retry
 Body: TypeAlias = Callable[[object], object]
 
 
-@made_often
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """An item to do. `key` is None where its place says which it is. `attempts` and `deaths` are
     those of earlier; `next_at` is when it may be tried again."""
 
@@ -68,7 +66,6 @@ class Death:
     output: str = ""
 
 
-@made_often
 @dataclass(frozen=True, slots=True)
 class Landing:
     """What came of one item: a value, or a failure, or the death of its process."""
@@ -82,15 +79,35 @@ class Landing:
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """A worker is free again. `items` are those of its chunk that came to an end; `lost` are
-    those that did not, because their process is gone, and `suspects` those of them that were
-    being done when that happened. `error` is what ends the whole batch."""
+    """A worker is free again. Of its chunk `done` are the items that ended well, with their
+    values, and `failed` those that did not; `lost` came to no end, because their process is gone,
+    and `suspects` are those of them that were being done when that happened. `error` is what ends
+    the whole batch, `seconds` what the chunk took."""
 
     slot: int
-    items: tuple[Landing, ...]
-    lost: tuple[Work, ...] = ()
-    suspects: tuple[Work, ...] = ()
+    done: Sequence[tuple[Work, object]] = ()
+    failed: Sequence[Landing] = ()
+    lost: Sequence[Work] = ()
+    suspects: Sequence[Work] = ()
     error: BaseException | None = None
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, slot: int, landings: Sequence[Landing], lost: Sequence[Work] = ()) -> Landed:
+        """Return what landed of a chunk whose items were told one by one."""
+        good = [one for one in landings if one.failure is None and one.death is None]
+        return cls(
+            slot,
+            [(one.work, one.value) for one in good],
+            [one for one in landings if one.failure is not None or one.death is not None],
+            lost,
+            seconds=sum(one.seconds for one in landings),
+        )
+
+    @property
+    def size(self) -> int:
+        """How many items it is about."""
+        return len(self.done) + len(self.failed) + len(self.lost)
 
 
 RATE_LIMIT_S: Final = 1.0
