@@ -202,11 +202,19 @@ def batch_call(
     step = named(adhoc(fn, once=rules.once), label)
     call = prepare(frame, step, {})
 
-    def body(whole: Call) -> Ended:
+    def run(whole: Call) -> Ended:
         function = plain(fn)
         inner = function if rules.executor is not None else _placed(frame, whole, function)
         on_loop = (loop or True) if is_async(function) else False
         return run_items(frame.life, whole.key, rules, items, inner, on_loop)
+
+    def body(whole: Call) -> Ended:
+        place, logged = FRAME.get(), current_step.get()
+        try:
+            return run(whole)
+        finally:
+            FRAME.set(place)
+            current_step.set(logged)
 
     return replace(call, body=body, inputs="", shown="")
 
@@ -223,38 +231,33 @@ def label_of(fn: Callable[..., Any]) -> str:
 def _placed(frame: Frame, call: Call, function: Callable[..., Any]) -> Body:
     """Return the user's function as it runs for an item: in the batch's place of the run, where
     what it prints, and the programs that it starts, are the item's."""
-    life, inside = frame.life, Frame(frame.life, frame.trace, call, frame.lane)
+    life, capture = frame.life, frame.life.capture
+
+    def where() -> tuple[str, int]:
+        work = CURRENT.get()
+        if work is None:  # The source is read, or a key is asked for.
+            return call.key, 1
+        return item_key(call.key, work.shown), work.attempts + 1
 
     def run(item: object) -> object:
-        work = CURRENT.get()
-        assert work is not None
-        attempt = work.attempts + 1
-        where = item_key(call.key, work.shown)
-        place, logged = FRAME.set(inside), current_step.set((where, attempt))
         try:
             return function(item)
         finally:
-            life.end_of_body(where, attempt)
-            current_step.reset(logged)
-            FRAME.reset(place)
-
-    if not is_async(function):
-        return run
+            # Rare, and the place of an item costs more than most of what follows it.
+            if life.has_programs or (capture is not None and capture.has_unfinished):
+                life.end_of_body(*where())
 
     async def awaited(item: object) -> object:
-        work = CURRENT.get()
-        assert work is not None
-        attempt = work.attempts + 1
-        where = item_key(call.key, work.shown)
-        place, logged = FRAME.set(inside), current_step.set((where, attempt))
         try:
             return await function(item)
         finally:
-            life.end_of_body(where, attempt)
-            current_step.reset(logged)
-            FRAME.reset(place)
+            if life.has_programs or (capture is not None and capture.has_unfinished):
+                life.end_of_body(*where())
 
-    return cast(Body, awaited)
+    # Once for all items: the crews take this context along.
+    FRAME.set(Frame(frame.life, frame.trace, call, frame.lane))
+    current_step.set(where)
+    return cast(Body, awaited) if is_async(function) else run
 
 
 # --- its result ---

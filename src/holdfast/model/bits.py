@@ -30,9 +30,10 @@ class Bits:
     def __init__(self) -> None:
         self._segments: dict[int, bytearray | None] = {}
         self._counts: dict[int, int] = {}
+        self._total = 0
 
     def __len__(self) -> int:
-        return sum(self._counts.values())
+        return self._total
 
     def __contains__(self, ordinal: int) -> bool:
         number, place = divmod(ordinal, SEGMENT_ITEMS)
@@ -51,6 +52,7 @@ class Bits:
         if segment[at] & bit:
             return False
         segment[at] |= bit
+        self._total += 1
         count = self._counts[number] = self._counts.get(number, 0) + 1
         if count == SEGMENT_ITEMS:
             self._segments[number] = None
@@ -77,6 +79,7 @@ class Bits:
         after = before | ((1 << (until - place)) - 1) << (place & 7)
         segment[start:end] = after.to_bytes(end - start, "little")
         added = (after ^ before).bit_count()
+        self._total += added
         count = self._counts[number] = self._counts.get(number, 0) + added
         if count == SEGMENT_ITEMS:
             self._segments[number] = None
@@ -92,6 +95,7 @@ class Bits:
             segment = self._segments[number] = bytearray(_FULL)
         segment[place >> 3] ^= 1 << (place & 7)
         self._counts[number] -= 1
+        self._total -= 1
         return True
 
     def missing_from(self, ordinal: int) -> int:
@@ -135,6 +139,7 @@ class Bits:
         count = int.from_bytes(segment, "little").bit_count()
         if count:
             self._segments[number] = None if count == SEGMENT_ITEMS else segment
+            self._total += count - self._counts.get(number, 0)
             self._counts[number] = count
 
 

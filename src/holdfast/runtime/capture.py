@@ -31,8 +31,12 @@ if TYPE_CHECKING:
 StepSink: TypeAlias = Callable[[str, int, str, str], None]
 """Takes the step's key, the attempt, the stream ("out", "err", "log") and a line."""
 
-current_step: ContextVar[tuple[str, int] | None] = ContextVar("current_step", default=None)
-"""The key and the attempt of the step whose code runs here; None between the steps."""
+Place: TypeAlias = tuple[str, int]
+current_step: ContextVar[Place | Callable[[], Place] | None] = ContextVar(
+    "current_step", default=None
+)
+"""The key and the attempt of the step whose code runs here, or what tells them; None between the
+steps."""
 
 LINE_CHARS_MAX = 64 * 1024
 SECRET_LINE_CHARS_MIN = 8
@@ -78,6 +82,11 @@ class Capture:
             _unhook()
         sys.stdout, sys.stderr = self._originals
         self._pass_on(list(self._partial))
+
+    @property
+    def has_unfinished(self) -> bool:
+        """Return whether a step left a line without its end."""
+        return bool(self._partial)
 
     @property
     def is_live(self) -> bool:
@@ -158,8 +167,14 @@ class _Stream:
         return getattr(self._original, name)
 
 
-def _step() -> tuple[str, int] | None:
-    return None if _bypassed.get() else current_step.get()
+def current_place() -> Place | None:
+    """Return the key and the attempt of the step whose code is calling."""
+    place = current_step.get()
+    return place() if callable(place) else place
+
+
+def _step() -> Place | None:
+    return None if _bypassed.get() else current_place()
 
 
 _live: list[Capture] = []

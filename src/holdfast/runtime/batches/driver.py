@@ -134,8 +134,9 @@ class Driver:
 
     def _chunk(self) -> list[Work]:
         """Return the next items to hand out; one that is to be done alone comes alone."""
-        chunk: list[Work] = []
-        while len(chunk) < self.rules.chunk:
+        size = self.rules.chunk
+        chunk = self._new(size)
+        while len(chunk) < size:
             work = self._next()
             if work is None:
                 break
@@ -151,15 +152,24 @@ class Driver:
             return []
         return chunk
 
+    def _new(self, size: int) -> list[Work]:
+        """Return new items, as many as are wanted, where nothing but their order decides."""
+        if self._again or self._parked or self.book.noted or self._is_far_ahead():
+            return []
+        return self.reading.take(size)
+
     def _next(self) -> Work | None:
+        """Return the next item: one that comes again, one that has waited, or a new one."""
         if self._again:
             return self._again.popleft()
-        now = self.life.clock.now()
-        if self._parked and self._parked[0][0] <= now:
+        if self._parked and self._parked[0][0] <= self.life.clock.now():
             return heappop(self._parked)[2]
         while len(self._parked) < PARKED_MAX and not self._is_far_ahead():
-            work = self.reading.next_work()
-            if work is None or work.next_at is None or work.next_at <= now:
+            found = self.reading.take(1)
+            if not found:
+                return None
+            work = found[0]
+            if work.next_at is None or work.next_at <= self.life.clock.now():
                 return work
             self._park(work, work.next_at)
         return None

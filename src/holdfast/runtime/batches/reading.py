@@ -37,12 +37,11 @@ class Reading:
         self.is_over = False
         self.total = len(items) if isinstance(items, Sized) else None
 
-    def next_work(self) -> Work | None:
-        """Return the next item that nobody settled yet, or None when the source has no more."""
-        work = next(self._works, None)
-        if work is None:
-            self.is_over = True
-        return work
+    def take(self, count: int) -> list[Work]:
+        """Return the next items that nobody settled yet; fewer when the source has no more."""
+        works = list(islice(self._works, count))
+        self.is_over = self.is_over or len(works) < count
+        return works
 
 
 def _reader(identity: Identity) -> Callable[[Reading, Book, Iterable[object]], Iterator[Work]]:

@@ -49,7 +49,11 @@ def settle_failed(book: Book, landing: Landing, fraction: float) -> Then:
 def settle_done(book: Book, done: Sequence[tuple[Work, object]]) -> Iterator[Landing]:
     """Record items that ended well; yield those whose value cannot be kept, as failures."""
     if book.is_bits_only and not book.rows and _is_run(done):
-        book.settle_run(done[0][0].ordinal, len(done))
+        if len(done) == 1:
+            book.settle(done[0][0].ordinal)
+            book.ended(".")
+        else:
+            book.settle_run(done[0][0].ordinal, len(done))
         return
     for work, value in done:
         failure = _take_value(book, work, value)
