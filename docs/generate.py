@@ -103,10 +103,14 @@ GROUPS = {
     "Inside a step": (
         "sh", "Done", "save", "saved", "progress", "attempt", "token", "secret", "Secret",
     ),
+    "Items": (
+        "lines", "csv_rows", "jsonl", "directory", "query", "paged", "JsonLines", "Csv", "Budget",
+    ),
     "Recorded values": ("register",),
     "Errors": (
         "HoldfastError", "UsageError", "DuplicateLabel", "StepFailed", "Rejected",
-        "ParallelFailed", "PastNoReturn", "NotDone", "CommandFailed", "RunLocked", "LostOwnership",
+        "ParallelFailed", "PastNoReturn", "NotDone", "CommandFailed", "RateLimited", "RunLocked",
+        "LostOwnership",
         "StoreError", "StoreCorrupt", "ConfigError", "Leaving",
     ),
 }  # fmt: skip

@@ -71,9 +71,11 @@ if TYPE_CHECKING:
     from holdfast.model.rate import Rate
     from holdfast.model.retry import Retry
     from holdfast.model.types import register
+    from holdfast.outputs import Csv, JsonLines
     from holdfast.runtime.batches.work import CurrentItem, current_item
     from holdfast.runtime.processes import Done
     from holdfast.script import main, run
+    from holdfast.sources import csv_rows, directory, jsonl, lines, paged, query
 
 _HOMES = {
     "engine.spec": ("Check",),
@@ -98,20 +100,23 @@ _HOMES = {
     "model.rate": ("Rate",),
     "model.retry": ("Retry",),
     "model.types": ("register",),
+    "outputs": ("Csv", "JsonLines"),
     "runtime.batches.work": ("CurrentItem", "current_item"),
     "runtime.processes": ("Done",),
     "script": ("main", "run"),
+    "sources": ("csv_rows", "directory", "jsonl", "lines", "paged", "query"),
 }  # fmt: skip
 """Where each public name lives: it is loaded when first used, to keep start-up short."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Batch", "Budget", "Check", "CommandFailed", "ConfigError", "CurrentItem", "Done",
-    "DuplicateLabel", "Here", "HoldfastError", "Leaving", "LostOwnership", "NotDone", "Outcome",
-    "ParallelFailed", "PastNoReturn", "Rate", "RateLimited", "Rejected", "Retry", "RunLocked",
-    "Secret", "StepFailed", "StoreCorrupt", "StoreError", "UsageError", "__version__", "ask",
-    "attempt", "confirm", "current_item", "do", "each", "flight", "here", "main", "no_return",
-    "parallel", "postflight", "preflight", "progress", "register", "require", "run", "save",
+    "Batch", "Budget", "Check", "CommandFailed", "ConfigError", "Csv", "CurrentItem", "Done",
+    "DuplicateLabel", "Here", "HoldfastError", "JsonLines", "Leaving", "LostOwnership",
+    "NotDone", "Outcome", "ParallelFailed", "PastNoReturn", "Rate", "RateLimited", "Rejected",
+    "Retry", "RunLocked", "Secret", "StepFailed", "StoreCorrupt", "StoreError", "UsageError",
+    "__version__", "ask", "attempt", "confirm", "csv_rows", "current_item", "directory", "do",
+    "each", "flight", "here", "jsonl", "lines", "main", "no_return", "paged", "parallel",
+    "postflight", "preflight", "progress", "query", "register", "require", "run", "save",
     "saved", "secret", "sh", "sleep", "sleep_until", "stage", "step", "token", "wait_for",
     "window", "workflow",
 ]  # fmt: skip
