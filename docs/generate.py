@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from enum import Enum
 from importlib import import_module
 from typing import Any, get_overloads
 
@@ -110,8 +111,7 @@ GROUPS = {
     "Errors": (
         "HoldfastError", "UsageError", "DuplicateLabel", "StepFailed", "Rejected",
         "ParallelFailed", "PastNoReturn", "NotDone", "CommandFailed", "RateLimited", "RunLocked",
-        "LostOwnership",
-        "StoreError", "StoreCorrupt", "ConfigError", "Leaving",
+        "LostOwnership", "StoreError", "StoreCorrupt", "ConfigError", "Leaving",
     ),
 }  # fmt: skip
 """Every name of `holdfast.__all__` but the version, in the order of a reader's needs."""
@@ -162,9 +162,9 @@ def _shown(name: str, value: Any) -> str:
     if inspect.isclass(value):
         if issubclass(value, BaseException):
             return f"class {name}({value.__bases__[0].__name__})"
-        if dataclasses.is_dataclass(value):
-            return _signature(f"class {name}", value.__init__)
-        return "\n".join(f"{name}.{member.name}" for member in value)
+        if issubclass(value, Enum):
+            return "\n".join(f"{name}.{member.name}" for member in value)
+        return _signature(f"class {name}", value.__init__)
     overloads = get_overloads(value)
     return _signature(name, overloads[-1] if overloads else value)
 
