@@ -173,6 +173,31 @@ def test_only_one_writes(make: Any, tmp_path: Path) -> None:
     assert written(make(path), {"n": 2}).count(b"2") == 1
 
 
+def test_a_forked_child_keeps_no_lock(make: Any, tmp_path: Path) -> None:
+    """It cannot write into its parent's file, and outlives the lock of a dead one."""
+    out = make(tmp_path / "out")
+    out.open(None)
+    ready, told = os.pipe()
+    go, let = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            out.write({"n": 1})
+        except StoreError as error:
+            os.write(told, b"refused" if "forked from" in str(error) else b"wrong")
+        os.read(go, 1)
+        os._exit(0)
+    said = os.read(ready, 9)
+    out.close()
+    content = written(make(tmp_path / "out"), {"n": 2})
+    os.write(let, b"!")
+    os.waitpid(child, 0)
+    for pipe in (ready, told, go, let):
+        os.close(pipe)
+
+    assert (b"refused", 1) == (said, content.count(b"2"))
+
+
 def test_a_link_leads_to_the_file(make: Any, tmp_path: Path) -> None:
     """Results may stand on another disk, by a link; the link stays one."""
     (tmp_path / "disk").mkdir()

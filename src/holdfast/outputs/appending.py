@@ -8,7 +8,8 @@ half-way is overwritten by the next.
 The file is opened *through* symbolic links, unlike the store's own: it stands where the user chose,
 often by a link to a larger disk, and is written with no rights but the user's. It must be a regular
 file, because nothing else can be cut. Its lock is a `flock`, which the system releases when the
-process dies; a predecessor that was only stopped keeps it, and so cannot wake up into our file.
+process dies; a predecessor that was only stopped keeps it, and so cannot wake up into our file. A
+forked child closes its copy at once: it would keep the lock when its parent is dead.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import fcntl
 import os
 import stat
 from typing import BinaryIO, Final
+from weakref import WeakSet
 
 from holdfast.errors import RunLocked, StoreCorrupt, StoreError, UsageError
 
@@ -51,6 +53,7 @@ class Appending:
         finally:
             if not is_ours:
                 os.close(self._fd)
+        _OPEN.add(self)
 
     def reader(self) -> BinaryIO:
         """Return the file from its beginning, to be read and closed; it shares our lock."""
@@ -142,7 +145,14 @@ class Appending:
 
     def close(self) -> None:
         """Release file and lock."""
+        _OPEN.discard(self)
+        if self._fd >= 0:
+            os.close(self._fd)
+
+    def forked(self) -> None:
+        """In a forked child: leave the file to the parent."""
         os.close(self._fd)
+        self._fd, self._broken = -1, "it belongs to the process that this one was forked from"
 
     def _check(self) -> None:
         if self._broken:
@@ -156,6 +166,18 @@ class Appending:
             self._broken = f"it ends within a line, after byte {self.length} ({_meaning(problem)})"
             return f"{self._broken}; {_BROKEN}"
         return f"nothing of this line was kept, and the {self.length} bytes before it are whole"
+
+
+_OPEN: Final[WeakSet[Appending]] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for file in list(_OPEN):
+        file.forked()
+    _OPEN.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def too_short(path: str, found: int, recorded: int) -> StoreCorrupt:

@@ -50,6 +50,7 @@ class Csv(Lined):
         self._wanted = None if fields is None else _checked(fields)
         self._columns: tuple[str, ...] = ()
         self._end = "\n"
+        self._rows = _Rows()
 
     def _find_end(self) -> Find:
         return last_row_end
@@ -73,7 +74,7 @@ class Csv(Lined):
         columns = self._columns
         cells = _by_place(value, columns) if named is None else _by_name(named, columns)
         row = [_cell(cell, name) for cell, name in zip(cells, columns, strict=True)]
-        return _text([columns, row] if is_first else [row], self._end)
+        return self._rows.text([columns, row] if is_first else [row], self._end)
 
 
 # --- what a value says ------------------------------------------------------------------------
@@ -81,7 +82,7 @@ class Csv(Lined):
 
 def _named(value: object) -> Mapping[str, object] | None:
     """Return a row's cells by name, or None for a sequence of them."""
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
@@ -100,6 +101,11 @@ def _own_columns(value: object, named: Mapping[str, object] | None) -> tuple[str
 
 
 def _by_name(named: Mapping[str, object], columns: tuple[str, ...]) -> list[object]:
+    if len(named) == len(columns):
+        try:
+            return [named[name] for name in columns]
+        except KeyError:
+            pass  # It is said below.
     unknown = [name for name in named if name not in columns]
     missing = [name for name in columns if name not in named]
     if unknown or missing:
@@ -119,6 +125,8 @@ def _by_place(value: object, columns: tuple[str, ...]) -> list[object]:
 
 
 def _cell(value: object, name: str) -> object:
+    if type(value) is str or type(value) is int:
+        return value  # Most cells end here.
     if isinstance(value, Enum):
         value = value.value
     if value is None or isinstance(value, _CELLS):
@@ -150,19 +158,26 @@ def _listed(names: Sequence[object]) -> str:
 # --- text -------------------------------------------------------------------------------------
 
 
-def _text(rows: Sequence[Sequence[object]], end: str) -> bytes:
-    try:
-        return "".join(_row(row) + end for row in rows).encode()
-    except (csv.Error, UnicodeEncodeError) as error:
-        raise Unrecordable("the row", f"it cannot be written as CSV: {error}") from error
+class _Rows:
+    """Makes a row's text, without an end.
 
+    The module quotes what is in its own line end, and nothing else that a reader takes for one: so
+    its end is both characters here, and the file's own comes later.
+    """
 
-def _row(row: Sequence[object]) -> str:
-    """Return a row without its end. The module quotes what is in its own line end, and nothing
-    else that a reader takes for one: so its end is both characters, and ours comes later."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerow(row)
-    return text.getvalue()[:-2]
+    def __init__(self) -> None:
+        self._row = csv.writer(self, lineterminator="\r\n").writerow
+
+    def write(self, text: str) -> str:
+        return text
+
+    def text(self, rows: Sequence[Sequence[object]], end: str) -> bytes:
+        """Return rows, each with this end. Raises Unrecordable."""
+        try:
+            # `writerow` returns what `write` returned.
+            return "".join(str(self._row(row))[:-2] + end for row in rows).encode()
+        except (csv.Error, UnicodeEncodeError) as error:
+            raise Unrecordable("the row", f"it cannot be written as CSV: {error}") from error
 
 
 def _header(file: Appending) -> tuple[tuple[str, ...], str]:

@@ -38,19 +38,25 @@ class Reader:
     def lines(self) -> Iterator[str]:
         """Yield the lines from here on, with their ends. Raises UsageError, with the line's number,
         and StoreError when the disk refuses."""
-        while raw := self._next():
-            self.began = self._place, self._line
-            self._place += len(raw)
-            self._line += 1
-            if self.began[0] == 0 and self._encoding == "utf-8":
-                raw = raw.removeprefix(_BOM)
-            try:
-                yield raw.decode(self._encoding)
-            except UnicodeDecodeError as error:
-                raise self.wrong(
-                    f"byte {error.start + 1} of the line, 0x{raw[error.start]:02x}, is not "
-                    f"{self._encoding}; give encoding="
-                ) from error
+        read, encoding = self._file.readline, self._encoding
+        # Around the whole loop, because this is on the way of every item.
+        with self._translated():
+            while raw := read(LINE_BYTES_MAX):
+                self.began = self._place, self._line
+                if len(raw) == LINE_BYTES_MAX:
+                    raise self.wrong(f"the line is longer than {LINE_BYTES_MAX >> 20} MiB")
+                self._place += len(raw)
+                self._line += 1
+                if self.began[0] == 0 and encoding == "utf-8":
+                    raw = raw.removeprefix(_BOM)
+                try:
+                    text = raw.decode(encoding)
+                except UnicodeDecodeError as error:
+                    raise self.wrong(
+                        f"byte {error.start + 1} of the line, 0x{raw[error.start]:02x}, is not "
+                        f"{encoding}; give encoding="
+                    ) from error
+                yield text
 
     def go_to(self, place: int, line: int) -> None:
         """Go on at a line that begins at this byte and has this number."""
@@ -65,14 +71,6 @@ class Reader:
     def close(self) -> None:
         """Release the file."""
         self._file.close()
-
-    def _next(self) -> bytes:
-        with self._translated():
-            raw = self._file.readline(LINE_BYTES_MAX)
-        if len(raw) == LINE_BYTES_MAX:
-            self.began = self._place, self._line
-            raise self.wrong(f"the line is longer than {LINE_BYTES_MAX >> 20} MiB")
-        return raw
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
