@@ -90,6 +90,8 @@ class Book:
         self.buffered: dict[int, Json] = {}
         """Values whose turn in the output has not come."""
         self.tail: Tail | None = None
+        self.pages: deque[tuple[int, Json]] = deque()
+        """Of a source with cursors: the address of the first item of each that is not done yet."""
         self._keys_at, self._keys = row.enumerated, bytearray()
         self.pending = Pending()
 
@@ -256,6 +258,12 @@ class Book:
     def as_row(self) -> BatchRow:
         """Return the batch at a glance, as it is now."""
         counts: dict[str, Any] = self.counts
+        if self.pages:
+            unfinished = self.settled.missing_from(self.pages[0][0])
+            while len(self.pages) > 1 and self.pages[1][0] <= unfinished:
+                self.pages.popleft()
+            at, cursor = self.pages[0]
+            counts = {**counts, "cursor": [cursor, at]}
         return replace(
             self.row,
             enumerated=self.enumerated,

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from holdfast.model.retry import Retry
 from holdfast.ports.batches import Tail
+from holdfast.runtime.batches.transactions import AlreadyCommitted
 from holdfast.runtime.batches.work import (
     CURRENT,
     Body,
@@ -60,6 +61,8 @@ class Site:
                 token = enter(work)
                 try:
                     done.append((work, body(work.item)))
+                except AlreadyCommitted:
+                    done.append((work, None))
                 except (Exception, SystemExit) as error:
                     failed.append(Landing(work, None, failure_of(error, self.retry, self.redact)))
                 finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +15,17 @@ SAMPLES: Final = 100
 """How many of the last items' durations say how long one usually takes."""
 
 
+ALLOCATION_MARGIN_S: Final = 30.0
+"""Before the end of a job, for the last checkpoint: schedulers kill to the second."""
+
+
+def _allocation_s(now: float) -> float | None:
+    """Return how long this process has by its job's end (`SLURM_JOB_END_TIME`, seconds since
+    1970), less a margin; None outside a job."""
+    text = os.environ.get("SLURM_JOB_END_TIME", "")
+    return max(0.0, int(text) - now - ALLOCATION_MARGIN_S) if text.isdigit() else None
+
+
 class Pace:
     """When the next item may begin, and whether there is time for it."""
 
@@ -21,8 +33,8 @@ class Pace:
         self._book, self._life = book, book.life
         rules = book.rules
         now = self._life.clock.monotonic()
-        budget_s = rules.time_budget_s
-        self._ends_at = None if budget_s is None else now + budget_s
+        limits_s = [rules.time_budget_s, _allocation_s(self._life.clock.now().timestamp())]
+        self._ends_at = min((now + limit for limit in limits_s if limit is not None), default=None)
         self._began_at = now
         self._started = 0
         self._durations: deque[float] = deque(maxlen=SAMPLES)

@@ -15,6 +15,8 @@ from typing import Final
 
 from holdfast.model.batches import Identity
 from holdfast.model.items import KEY_BYTES, NO_PRINT, key_digest, key_of, print_of
+from holdfast.model.json import Json
+from holdfast.ports.sources import Resumable
 from holdfast.runtime.batches.book import ENTRY_BYTES, Book
 from holdfast.runtime.batches.work import Work
 
@@ -117,8 +119,11 @@ def _noted(book: Book, work: Work) -> Work:
 
 
 def _by_key(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[Work]:
-    rules, known = book.rules, _Known(book)
-    for item in items:
+    rules = book.rules
+    start, at = _start_of(book, items)
+    known, pages = _Known(book, at), _Pages(book)
+    reading.distinct = at
+    for cursor, item in _stream(items, start):
         key = key_of(item, rules.key)
         digest = key_digest(key)
         fingerprint = print_of(item, rules.fingerprint) if rules.has_prints else NO_PRINT
@@ -130,6 +135,8 @@ def _by_key(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[W
         if former is None:
             ordinal = book.enumerate(digest, fingerprint)
             known.add(digest, ordinal)
+        pages.meet(cursor, ordinal)
+        if former is None:
             if _is_in_ledger(book, digest, fingerprint):
                 with book.lock:
                     book.settle(ordinal)
@@ -140,6 +147,47 @@ def _by_key(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[W
             work = Work(ordinal, item, key, digest, fingerprint)
             yield _noted(book, work) if ordinal in book.noted else work
     reading.gone = known.enumerated_before - known.met
+
+
+def _start_of(book: Book, items: Iterable[object]) -> tuple[Json, int]:
+    """Return where to begin to read: a cursor, and how many items come before it, all of them
+    settled. The beginning, where the source has no cursors, or an item before is to be done."""
+    place = book.row.cursor
+    if isinstance(place, list) and isinstance(items, Resumable):
+        cursor, at = place
+        if isinstance(at, int) and book.settled.missing_from(0) >= at:
+            return cursor, at
+    return None, 0
+
+
+def _stream(items: Iterable[object], cursor: Json) -> Iterator[tuple[Json, object]]:
+    if isinstance(items, Resumable):
+        yield from items.resume(cursor)
+    else:
+        for item in items:
+            yield None, item
+
+
+class _Pages:
+    """Where the oldest unfinished item is in a source with cursors: the book's to remember.
+
+    Only as long as what is read has rising addresses. Otherwise the last place that was known
+    stays, before which everything is settled.
+    """
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._last: Json = None
+        self._highest = -1
+
+    def meet(self, cursor: Json, ordinal: int) -> None:
+        """An item of this cursor has this address."""
+        if ordinal < self._highest:
+            self._book.pages.clear()
+        elif cursor is not None and cursor != self._last:
+            self._book.pages.append((ordinal, cursor))
+            self._last = cursor
+        self._highest = max(self._highest, ordinal)
 
 
 def _is_in_ledger(book: Book, digest: bytes, fingerprint: bytes) -> bool:
@@ -153,10 +201,10 @@ def _is_in_ledger(book: Book, digest: bytes, fingerprint: bytes) -> bool:
 class _Known:
     """What the manifest says of keys. `met` counts its entries that this reading has met."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: Book, met: int) -> None:
         self._book = book
         self.enumerated_before = book.enumerated
-        self.met = 0
+        self.met = met
         self._page, self._page_at = b"", 0
         self._index: _Index | None = None
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from queue import SimpleQueue
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING
 
 from holdfast.engine.batch import Ended
@@ -20,6 +21,7 @@ from holdfast.runtime.batches.opening import open_book
 from holdfast.runtime.batches.reading import Reading
 from holdfast.runtime.batches.rules import BatchRules
 from holdfast.runtime.batches.summing import ended
+from holdfast.runtime.batches.transactions import BELONGING, Belonging
 from holdfast.runtime.batches.work import Body, Landed
 from holdfast.runtime.life import Life
 
@@ -41,6 +43,7 @@ def run_items(
     Leaving, after a checkpoint, when the run is to leave before all are settled; whatever the
     source or the `key=` of an item raises; UsageError for what cannot be sent to an executor.
     """
+    BELONGING.set(Belonging(life.run, key))
     life.in_body = False  # What runs here is ours; only an item may be interrupted.
     size = _size(rules)
     book = open_book(life, key, rules, size)
@@ -108,7 +111,8 @@ def _crew(site: Site, rules: BatchRules, size: int, loop: AbstractEventLoop | bo
 
 def _guarded(life: Life, call: Callable[[], Landed]) -> Landed:
     """Run the user's code where a second signal may interrupt it."""
-    life.in_body = True
+    # Signals are handled in the main thread: only there is it this code that they interrupt.
+    life.in_body = current_thread() is main_thread()
     try:
         life.raise_if_leaving_now()
         return call()

@@ -15,13 +15,15 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from holdfast.errors import UsageError
 from holdfast.model.retry import Retry
 from holdfast.ports.slots import LAYOUT, VACANT, packed
+from holdfast.runtime.batches.transactions import BELONGING, Belonging
 from holdfast.runtime.batches.work import Body, Landing, Work, do_item, failure_of
 from holdfast.runtime.capture import current_step
 
@@ -46,18 +48,38 @@ class Parcel:
     content: bytes
     modules: tuple[tuple[str, str], ...]
     place: Place
+    belonging: Belonging | None
+
+
+class ByName:
+    """A function that is sent as its name, because what has that name in its module is a step
+    made of it."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def __call__(self, item: object) -> object:
+        found = reduce(getattr, self.name.split("."), cast(Any, sys.modules[self.module]))
+        return found.body(item)
 
 
 def parcel(body: Body, retry: Retry, chunk: Sequence[Work], place: Place) -> Parcel:
     """Pack a chunk. Raises UsageError for a function or an item that cannot be sent."""
     try:
-        content = pickle.dumps((body, retry, tuple(chunk)))
+        content = pickle.dumps((_named(body), retry, tuple(chunk)))
     except Exception as error:  # pickle raises whatever an object's own reduction raises.
         raise UsageError(
             f"an item or the function cannot be sent to another process: {error}; give each() a "
             "function of the script's own module, and items of plain values"
         ) from error
-    return Parcel(content, _scripts(body), place)
+    return Parcel(content, _scripts(body), place, BELONGING.get())
+
+
+def _named(body: Any) -> Body:
+    module, name = getattr(body, "__module__", ""), getattr(body, "__qualname__", "")
+    found = getattr(sys.modules.get(module), name, None)
+    is_step = found is not body and getattr(found, "body", None) is body
+    return ByName(module, name) if is_step else cast(Body, body)
 
 
 def _scripts(body: Any) -> tuple[tuple[str, str], ...]:
@@ -118,6 +140,7 @@ def _unpack(sent: Parcel) -> tuple[Body, Retry, tuple[Work, ...]]:
     for name, file in sent.modules:
         if name not in sys.modules:
             _load(name, file)
+    BELONGING.set(sent.belonging)
     current_step.set(None)  # A forked process has no step whose log it could write.
     unpacked: tuple[Body, Retry, tuple[Work, ...]] = pickle.loads(sent.content)
     return unpacked

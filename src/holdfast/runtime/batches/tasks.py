@@ -11,6 +11,7 @@ from dataclasses import replace
 from time import monotonic
 
 from holdfast.runtime.batches.crews import Site, timed_out
+from holdfast.runtime.batches.transactions import AlreadyCommitted
 from holdfast.runtime.batches.work import CURRENT, Landed, Landing, Work, failure_of
 
 
@@ -56,6 +57,8 @@ class Tasks:
             assert isinstance(made, Awaitable)
             async with asyncio.timeout(site.timeout_s) as limit:
                 value = await made
+        except AlreadyCommitted:
+            value = None
         except TimeoutError as error:
             failure = failure_of(error, site.retry, site.redact)
             if limit.expired() and site.timeout_s is not None:

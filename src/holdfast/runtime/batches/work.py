@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Final, NamedTuple, TypeAlias
@@ -15,6 +16,7 @@ from holdfast.model.items import NO_PRINT, ItemKey, shown_key
 from holdfast.model.making import made_often
 from holdfast.model.rate import pause_s
 from holdfast.model.retry import Retry
+from holdfast.runtime.batches.transactions import AlreadyCommitted, Connection, item_transaction
 
 Body: TypeAlias = Callable[[object], object]
 
@@ -148,6 +150,13 @@ class CurrentItem:
     key: str
     ordinal: int
     attempt: int
+    _digest: str = field(repr=False)
+
+    def tx(self, connection: Connection) -> AbstractContextManager[None]:
+        """Return a block that is one transaction of `connection` (sqlite3 or psycopg), with the
+        item's checkpoint in it: rows written in it are there exactly once per item, whatever
+        dies when. Everything in the block is rolled back when it raises."""
+        return item_transaction(connection, self._digest)
 
 
 CURRENT: ContextVar[Work | None] = ContextVar("holdfast_item", default=None)
@@ -158,7 +167,8 @@ def current_item() -> CurrentItem:
     work = CURRENT.get()
     if work is None:
         raise UsageError("current_item belongs inside the function of `each`; no item is running")
-    return CurrentItem(work.shown, work.ordinal, work.attempts + 1)
+    digest = (work.digest or str(work.ordinal).encode()).hex()
+    return CurrentItem(work.shown, work.ordinal, work.attempts + 1, digest)
 
 
 def do_item(body: Body, work: Work, retry: Retry, redact: Callable[[str], str] = str) -> Landing:
@@ -167,6 +177,8 @@ def do_item(body: Body, work: Work, retry: Retry, redact: Callable[[str], str] =
     began = monotonic()
     try:
         value = body(work.item)
+    except AlreadyCommitted:
+        value = None
     except (Exception, SystemExit) as error:
         return Landing(work, None, failure_of(error, retry, redact), None, monotonic() - began)
     finally:
