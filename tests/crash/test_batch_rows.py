@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tests.unit.test_migrations import written_by_the_first_release
 
-from holdfast.errors import StoreCorrupt
+from holdfast.app.upkeep import verify_run
+from holdfast.errors import StoreCorrupt, StoreError
 from holdfast.model.batches import BatchRow, Checkpoint, ItemRow
 from holdfast.model.bits import Bits
 from holdfast.stores.batch_rows import ENTRY_BYTES, mark_of
@@ -71,6 +72,13 @@ def test_a_flipped_bit_is_named(tmp_path: Path, table: str, column: str, names: 
                 read_all(store)
 
             assert str(caught.value).startswith(names)
+    health = SqliteStore.inspect(path)
+    assert [("r", True)] == [(run, why.startswith(names)) for run, why in health.broken_batches]
+    assert (1, False) == (health.batches, health.is_clean)
+    with pytest.raises(StoreError, match="is damaged: run r: "):
+        SqliteStore.clear_suspect(path)
+    with closing(SqliteStore(path)) as store, pytest.raises(StoreCorrupt, match=names):
+        verify_run(store, "r")
 
 
 @pytest.mark.parametrize(
@@ -120,6 +128,20 @@ def test_a_row_of_another_version_is_not_guessed_at(tmp_path: Path, body: str, w
         connection.execute("UPDATE batch SET body = ?, mark = ?", (body, mark_of(1, body)))
     with closing(SqliteStore(path)) as store, pytest.raises(StoreCorrupt, match=why):
         store.batches.batch("r", "k")
+
+
+def test_a_segment_that_does_not_decode_is_found(tmp_path: Path) -> None:
+    """Though it is what was written: verify and doctor name it."""
+    path = tmp_path / "s.db"
+    full_batch(path)
+    with closing(SqliteStore(path)) as store:
+        assert 1 == verify_run(store, "r").batches
+        store.batches.checkpoint("r", 1, change(segments={2: b"bits"}))
+        with pytest.raises(StoreCorrupt, match=r"batch 'k' of run r: segment 2 .* does not decode"):
+            verify_run(store, "r")
+
+    ((run, why),) = SqliteStore.inspect(path).broken_batches
+    assert ("r", True) == (run, "segment 2" in why)
 
 
 def test_small_rows_of_a_manifest_become_one(tmp_path: Path) -> None:

@@ -212,7 +212,8 @@ def verify(common: Common, run: str, as_json: bool) -> None:
     if as_json:
         click.echo(json_text(found.as_json()))
         return
-    click.echo(f"{found.run}: intact, {found.facts} facts, head {found.head}")
+    batches = f", batches: {found.batches}" if found.batches else ""
+    click.echo(f"{found.run}: intact, {found.facts} facts{batches}, head {found.head}")
     if sys.stdout.isatty():
         click.echo("Keep the head elsewhere: only it shows that no facts were cut off.", err=True)
 
