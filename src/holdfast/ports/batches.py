@@ -26,8 +26,9 @@ class Slot:
 
 
 class Left(NamedTuple):
-    """What an earlier life left in its tail. `boot` is the boot of the machine that wrote it:
-    after another boot the tail says nothing reliable. `slots` are the items in flight."""
+    """What an earlier life left in its tail. `boot` is the boot of the machine that wrote it, as
+    `Owner.boot` has it: after another boot, or where it is empty because the system does not
+    tell, the tail says nothing reliable. `slots` are the items in flight."""
 
     epoch: int
     boot: str
@@ -44,7 +45,7 @@ class Kept(NamedTuple):
 
 
 class Tail(Protocol):
-    """The owner's own log of one batch, for one life."""
+    """The owner's own log of one batch, for one life. Threads may share it."""
 
     slots_path: str | None
     """A file in which any process of this machine may note what it is at (`ports.slots`); None
@@ -52,7 +53,7 @@ class Tail(Protocol):
 
     def write(self, records: bytes) -> None:
         """Append. On return it survives the death of every process, not power loss. Raises
-        StoreError."""
+        StoreError: what was written before stays, and of these records none is read."""
 
     def empty(self) -> None:
         """Forget what was written: a checkpoint says it by now. A crash before or within leaves
@@ -68,7 +69,8 @@ class Tail(Protocol):
         """Return what each worker is at, as this life has noted it."""
 
     def close(self) -> None:
-        """Release what is held, and remove the tail if it is empty and no slot is occupied."""
+        """Release what is held, and remove the tail if it is empty and no slot is occupied. Safe
+        to call twice; the rest of a tail is useless from then on."""
 
 
 class BatchStore(Protocol):
@@ -79,20 +81,30 @@ class BatchStore(Protocol):
 
         With `durable` it survives power loss on return, and with it everything written before;
         without, the death of every process. Raises LostOwnership, writing nothing, when the
-        run's epoch is no longer `epoch`; StoreError when it is unknown whether it was written.
+        run's epoch is no longer `epoch`; UsageError when there is no such run; ValueError,
+        writing nothing, for what no row can hold (NaN); StoreError when it is unknown whether it
+        was written, and from then on for every call, as `Store.append` does.
+
+        Entries of the manifest leave no gap: `keys_at` is at most how many there are, and those
+        behind the new ones stay. A change that is `anew` also forgets what any tail of the batch
+        says, this life's too, which goes on empty: the ledger alone remembers. A result over
+        64 KiB is kept outside its row, as a step's is, until the run is removed.
         """
 
     def batch(self, run: str, key: str) -> BatchRow | None:
-        """Return a batch's row, or None. Raises StoreCorrupt."""
+        """Return a batch's row, or None, as for an unknown run. Raises StoreCorrupt, like every
+        other question here, naming what is not what was written."""
 
     def batches(self, run: str) -> Sequence[BatchRow]:
         """Return the rows of a run's batches, in the order in which they were made."""
 
     def segments(self, run: str, key: str) -> Mapping[int, bytes]:
-        """Return a batch's encoded segments, by number."""
+        """Return a batch's encoded segments, by number, each as it was written; what they say
+        `model.bits` decodes."""
 
     def manifest(self, run: str, key: str, first: int, count: int) -> bytes:
-        """Return the manifest's entries from `first` on, at most `count`; 24 bytes each."""
+        """Return the manifest's entries from `first` on, at most `count`; 24 bytes each. Fewer
+        only at its end: one that lacks some before others is corrupt."""
 
     def items(
         self,
@@ -118,13 +130,18 @@ class BatchStore(Protocol):
         """Return kept results with ordinals above `after`, in their order."""
 
     def tail(self, run: str, key: str, epoch: int, *, slots: int) -> Tail:
-        """Open the owner's tail with so many slots, empty. Raises StoreError."""
+        """Open the owner's tail with so many slots, empty. Raises LostOwnership when the run's
+        epoch is no longer `epoch`: what the tail says is for the successor; StoreError, always
+        so for a store that is only read."""
 
     def left(self, run: str, key: str, epoch: int) -> Sequence[Left]:
-        """Return what lives before `epoch` left in their tails, the latest last."""
+        """Return what lives before `epoch` left in their tails, the latest last; of one that has
+        neither records nor an item in flight, nothing. A displaced process may still append to
+        its own: ask once, after the run was claimed, and whatever comes later does not count."""
 
     def forget_left(self, run: str, key: str, epoch: int) -> None:
-        """Remove the tails of lives before `epoch`: a checkpoint says by now what they said."""
+        """Remove the tails of lives before `epoch`: a checkpoint says by now what they said.
+        Raises LostOwnership, removing nothing, when the run's epoch is no longer `epoch`."""
 
     def seen(self, ledger: str, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """Return what a ledger knows of these keys: the fingerprint by key."""
