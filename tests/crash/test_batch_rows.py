@@ -60,13 +60,14 @@ def test_a_flipped_bit_is_named(tmp_path: Path, table: str, column: str, names: 
     path = tmp_path / "s.db"
     full_batch(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        (content,) = connection.execute(f"SELECT {column} FROM {table}").fetchone()
-        as_bytes = content.encode() if isinstance(content, str) else content
-        for at in range(0, len(as_bytes), max(1, len(as_bytes) // 50)):
-            flipped = bytearray(as_bytes)
-            flipped[at] ^= 1
-            damaged = flipped.decode() if isinstance(content, str) else bytes(flipped)
-            connection.execute(f"UPDATE {table} SET {column} = ?", (damaged,))
+        (kind, content) = connection.execute(
+            f"SELECT typeof({column}), CAST({column} AS BLOB) FROM {table}"
+        ).fetchone()
+        change = f"UPDATE {table} SET {column} = CAST(? AS {kind})"
+        for at in range(0, len(content), max(1, len(content) // 50)):
+            flipped = bytearray(content)
+            flipped[at] ^= 1 << at % 8
+            connection.execute(change, (bytes(flipped),))
             flips = pytest.raises(StoreCorrupt, match="checksum does not fit")
             with closing(SqliteStore(path)) as store, flips as caught:
                 read_all(store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import zlib
@@ -132,3 +133,34 @@ def test_a_write_that_failed_is_not_half_there(tmp_path: Path) -> None:
         tail.close()
         with pytest.raises(StoreError, match="nothing that was finished"):
             tail.write(done_record(3))
+
+
+def test_a_forked_child_leaves_its_parents_tail_alone(tmp_path: Path) -> None:
+    """It may close its copy; the parent goes on, and what it says is read."""
+    with closing(owned(SqliteStore(tmp_path / "s.db"))) as store:
+        tail = store.batches.tail("r", "k", 1, slots=1)
+        child = os.fork()
+        if child == 0:
+            tail.close()
+            os._exit(0)
+        assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        tail.write(done_record(5))
+
+        assert [done_record(5)] == [life.tail for life in store.batches.left("r", "k", 9)]
+        tail.close()
+
+
+def test_a_tail_is_private_and_goes_with_its_life(tmp_path: Path) -> None:
+    """Its folders are 0700 and its files 0600, whatever the umask; an orderly end leaves none."""
+    before = os.umask(0)
+    try:
+        with closing(owned(SqliteStore(tmp_path / "s.db"))) as store:
+            root = tmp_path / "s.db.batches"
+            tail = store.batches.tail("r", "k", 1, slots=1)
+            modes = {(p.is_dir(), p.stat().st_mode & 0o777) for p in [root, *root.rglob("*")]}
+            tail.close()
+    finally:
+        os.umask(before)
+
+    assert {(True, 0o700), (False, 0o600)} == modes
+    assert [] == list(root.iterdir())

@@ -53,7 +53,7 @@ class Tail(Protocol):
 
     def write(self, records: bytes) -> None:
         """Append. On return it survives the death of every process, not power loss. Raises
-        StoreError: what was written before stays, and of these records none is read."""
+        StoreError: what was written before stays, and of these records some may be there."""
 
     def empty(self) -> None:
         """Forget what was written: a checkpoint says it by now. A crash before or within leaves

@@ -47,9 +47,13 @@ def dump(row: BatchRow | ItemRow | ValueRow, spill: Spill | None = None) -> str:
     return text if text.isascii() else storable(text)
 
 
-def load(cls: type[R], body: str, what: str) -> R:
+def load(cls: type[R], body: str | bytes, what: str) -> R:
     """Return the row that `dump` wrote. Raises StoreCorrupt naming `what`."""
-    stored = load_json(body, what)
+    try:
+        text = body.decode() if isinstance(body, bytes) else body
+    except UnicodeDecodeError as problem:
+        raise StoreCorrupt(f"{what} is not text: {problem}") from problem
+    stored = load_json(text, what)
     if stored.__class__ is not dict:
         raise StoreCorrupt(f"{what} is not a JSON object")
     version = stored.pop("version", None)

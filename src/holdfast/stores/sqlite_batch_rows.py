@@ -29,10 +29,13 @@ _UPDATE_AS_OWNER: Final = (
     "AND run = (SELECT number FROM run WHERE id = ? AND epoch = ?)"
 )
 _OWNER: Final = "SELECT number, epoch FROM run WHERE id = ?"
+_BODY: Final = "CAST(body AS BLOB)"
+"""A body is text once its checksum fits, not before."""
 _BATCHES: Final = (
-    "SELECT batch.number, run.id, batch.key, body, mark "
+    f"SELECT batch.number, run.id, batch.key, {_BODY}, mark "
     "FROM run JOIN batch ON batch.run = run.number"
 )
+_ITEMS: Final = f"SELECT id, status, {_BODY}, mark FROM batch_item WHERE "
 
 
 class Place(NamedTuple):
@@ -300,11 +303,10 @@ def select_items(
     Raises StoreCorrupt."""
     low, high = place.ids(after + 1)
     most = -1 if limit is None else limit
-    base = "SELECT id, status, body, mark FROM batch_item WHERE "
     if not statuses:
-        statement = f"{base}id BETWEEN ? AND ? ORDER BY id LIMIT ?"
+        statement = f"{_ITEMS}id BETWEEN ? AND ? ORDER BY id LIMIT ?"
         return _items(place, connection.execute(statement, (low, high, most)))
-    page = f"{base}batch = ? AND status = ? AND id BETWEEN ? AND ? ORDER BY id LIMIT ?"
+    page = f"{_ITEMS}batch = ? AND status = ? AND id BETWEEN ? AND ? ORDER BY id LIMIT ?"
     # In one statement, which sees one moment: an item may go from one status to another.
     statement = " UNION ALL ".join([f"SELECT * FROM ({page})"] * len(statuses))
     values = [part for status in statuses for part in (place.number, status, low, high, most)]
@@ -315,18 +317,14 @@ def select_item(connection: sqlite3.Connection, place: Place, ordinal: int) -> I
     """Return one item's row, or None. Raises StoreCorrupt."""
     if not 0 <= ordinal <= ORDINAL_MASK:
         return None
-    statement = "SELECT id, status, body, mark FROM batch_item WHERE id = ?"
-    found = connection.execute(statement, (place.id_of(ordinal),))
+    found = connection.execute(f"{_ITEMS}id = ?", (place.id_of(ordinal),))
     return next(iter(_items(place, found)), None)
 
 
 def select_named(connection: sqlite3.Connection, place: Place, shown: str) -> list[ItemRow]:
     """Return the rows of items shown by a key. Raises StoreCorrupt."""
-    found = connection.execute(
-        "SELECT id, status, body, mark FROM batch_item WHERE batch = ? AND shown = ? ORDER BY id",
-        (place.number, exact(shown)),
-    )
-    return _items(place, found)
+    statement = f"{_ITEMS}batch = ? AND shown = ? ORDER BY id"
+    return _items(place, connection.execute(statement, (place.number, exact(shown))))
 
 
 def _items(place: Place, found: Iterable[Any]) -> list[ItemRow]:
@@ -358,7 +356,7 @@ def select_values(
 ) -> list[tuple[int, ValueRow]]:
     """Return kept results in order, large ones not yet loaded. Raises StoreCorrupt."""
     found = connection.execute(
-        "SELECT id, body, mark FROM batch_value WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+        f"SELECT id, {_BODY}, mark FROM batch_value WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
         (*place.ids(after + 1), -1 if limit is None else limit),
     )
     return list(_values(place, found))
