@@ -34,7 +34,7 @@ MEANINGS = {
     "mode": "`auto`, `confirm` or `earned`; empty when nothing was said.",
     "name": "The step's name for all its calls, where its outcome counts for trust; else empty.",
     "on_expiry": "What no answer until then means: `reject`, or `ask` again.",
-    "once": "The step runs at most once.",
+    "once": "It is not repeated unasked: the step runs at most once, or is an undo that is no `@step`.",
     "names": "The arguments by which the step is met again.",
     "owes": "What the step borrows from now on; null for nothing.",
     "owner": "The process.",

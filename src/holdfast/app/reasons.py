@@ -24,7 +24,7 @@ from holdfast.model.facts import HoldOpened, Owner
 from holdfast.model.json import Json
 from holdfast.model.state import HoldState
 from holdfast.model.status import RunStatus
-from holdfast.model.undoing import is_giving_back
+from holdfast.model.undoing import is_giving_back, why_not_again
 from holdfast.ports.store import Store
 
 REASONS_MAX = 20
@@ -163,7 +163,7 @@ def _doubt(step: StepView) -> Reason | None:
         text = f"step {step.key!r} was interrupted: {began}, without an end; it runs again"
         return Reason("interrupted_step", text, step.key, step.started_at, owner=owner)
     why = step.error or "no result was recorded"
-    text = f"step {step.key!r} is in doubt: {began}; {why}. It runs at most once"
+    text = f"step {step.key!r} is in doubt: {began}; {why}. {why_not_again(step.key)}"
     return Reason("in_doubt", text, step.key, step.started_at, step.location, owner)
 
 
@@ -323,8 +323,8 @@ def _doubt_ways(view: RunView, step: StepView) -> Iterator[Next]:
 
 def doubt_ways(run: str, key: str, again: str = "run it again") -> Iterator[Next]:
     """Yield the commands that decide a step in doubt."""
-    does = "it took effect: record it as done; --output JSON is its result"
-    yield Next(("done", run, key, "-m", "REASON"), does)
+    output = "" if is_giving_back(key) else "; --output JSON is its result"
+    yield Next(("done", run, key, "-m", "REASON"), f"it took effect: record it as done{output}")
     yield Next(("retry", run, key), f"it did not: {again}")
 
 

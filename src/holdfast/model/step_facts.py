@@ -87,7 +87,8 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class StepDoubted:
-    """A `once` step began and no outcome is known: it holds until somebody decides."""
+    """A step began that is not repeated unasked (`once`), and no outcome is known: it holds until
+    somebody decides."""
 
     at: datetime
     key: str
