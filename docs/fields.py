@@ -4,6 +4,7 @@ from __future__ import annotations
 
 MEANINGS = {
     "answer": "What was answered.",
+    "asks_when_interrupted": "An attempt that a death cut short is asked about: an undo, no `@step`.",
     "at": "When, in UTC.",
     "attempt": "Which attempt of the step, from 1.",
     "boot": "The machine's boot id.",
@@ -34,7 +35,7 @@ MEANINGS = {
     "mode": "`auto`, `confirm` or `earned`; empty when nothing was said.",
     "name": "The step's name for all its calls, where its outcome counts for trust; else empty.",
     "on_expiry": "What no answer until then means: `reject`, or `ask` again.",
-    "once": "It is not repeated unasked: the step runs at most once, or is an undo that is no `@step`.",
+    "once": "The step runs at most once.",
     "names": "The arguments by which the step is met again.",
     "owes": "What the step borrows from now on; null for nothing.",
     "owner": "The process.",

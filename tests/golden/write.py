@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.golden.halfway import halfway
 from tests.golden.scene import ADA, AT, BEN, FOLDER, ROOT, RUN, Scene
 from tests.golden.scenes import borrowed, earned, guarded, rechecked, rewound, rolled, waited
 
@@ -184,6 +185,7 @@ RUNS: dict[str, Callable[[Scene], None]] = {
         waited,
         rewound,
         rechecked,
+        halfway,
     )
 }
 

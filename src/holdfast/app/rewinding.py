@@ -104,7 +104,7 @@ def _way(row: RunRow, state: RunState, to: str, clock: Clock, lease_s: float) ->
     steps = steps_in(state, keys)
     for step in steps:
         # Nobody owns the run: a process that was in the step is gone, also in the last life.
-        if step.status == "in_doubt" or (step.once and step.status == "running"):
+        if step.status == "in_doubt" or (step.leaves_doubt and step.status == "running"):
             raise InDoubt(
                 f"step {step.key} is in doubt, and must not run again before somebody says what "
                 f"became of it: holdfast done {row.id} {step.key!r} -m REASON, or holdfast retry"

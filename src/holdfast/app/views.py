@@ -205,7 +205,7 @@ def _step_view(state: RunState, step: StepState, stages: Stages, *, is_living: b
         key=step.key,
         label=step.label or label_of(step.key),
         stage=stages.of(step.key),
-        status="in_doubt" if orphaned and step.once else step.status,
+        status="in_doubt" if orphaned and step.leaves_doubt else step.status,
         attempts=step.attempts,
         result=step.result,
         error=_error(step),

@@ -14,7 +14,7 @@ def none_left() -> Program[None]:
     was edited, or cancelled the step. A run cannot succeed over it."""
     state = yield from look()
     for seen in list(state.steps.values()):
-        if seen.once and seen.status in ("running", "in_doubt"):
+        if seen.leaves_doubt and seen.status in ("running", "in_doubt"):
             yield from decided_again(seen)
 
 

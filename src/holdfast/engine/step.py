@@ -153,7 +153,7 @@ def _attempts(
             # A person may end the wait, or decide the step, before the moment comes.
             yield Wait(seen.next_at, idle=True)
             continue
-        if call.check is not None or call.rules.leaves_doubt or (seen is not None and seen.once):
+        if call.check is not None or _leaves_doubt(call, seen):
             if (yield from _settled_without_running(call, state, seen)):
                 continue
         decided_by = yield from permission(call, state)
@@ -180,10 +180,14 @@ def _settled_without_running(call: Call, state: RunState, seen: StepState | None
     return seen.is_finished
 
 
+def _leaves_doubt(call: Call, seen: StepState | None) -> bool:
+    return call.rules.leaves_doubt or (seen is not None and seen.leaves_doubt)
+
+
 def _is_doubtful(call: Call, seen: StepState) -> bool:
     """Whether an earlier attempt may have taken effect of what is not repeated unasked: a `once`
     step, or an undo that promised nothing."""
-    return (call.rules.leaves_doubt or seen.once) and seen.status in ("running", "in_doubt")
+    return _leaves_doubt(call, seen) and seen.status in ("running", "in_doubt")
 
 
 def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> StepStarted:
@@ -197,7 +201,7 @@ def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> Step
         call.inputs,
         call.shown,
         call.code,
-        rules.leaves_doubt,
+        rules.once,
         rules.reads,
         decided_by,
         rules.version,
@@ -207,6 +211,7 @@ def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> Step
         rules.undoes,
         call.owes,
         () if call.settles is None else call.settles(state),
+        rules.asks_when_interrupted,
     )
 
 

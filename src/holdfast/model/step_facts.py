@@ -19,7 +19,8 @@ class StepStarted:
     `name` is what all calls of the step are called, where their outcome counts for trust; with
     `earns` a clean one counts, too.
     `undoes` says that it has an undo. `owes` is what it borrows, from this moment on; `settles`
-    are the steps whose debts its success settles. `is_batch` says that it is made of items.
+    are the steps whose debts its success settles. `is_batch` says that it is made of items,
+    `asks_when_interrupted` of an undo that nobody promised it may run twice.
     """
 
     at: datetime
@@ -40,6 +41,7 @@ class StepStarted:
     owes: Owed | None = None
     settles: tuple[str, ...] = ()
     is_batch: bool = False
+    asks_when_interrupted: bool = False
 
 
 @made_often
@@ -87,8 +89,8 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class StepDoubted:
-    """A step began that is not repeated unasked (`once`), and no outcome is known: it holds until
-    somebody decides."""
+    """A step began that is not repeated unasked, one with `once` or an undo, and no outcome is
+    known: it holds until somebody decides."""
 
     at: datetime
     key: str

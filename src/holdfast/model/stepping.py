@@ -48,6 +48,7 @@ def _step_started(state: Stepped, fact: f.StepStarted) -> None:
     step.is_batch = fact.is_batch
     if fact.is_batch:
         batching.began(state, key, anew=is_anew)
+    step.asks_when_interrupted = fact.asks_when_interrupted
     if fact.owes is not None:
         state.ledger.started(fact, step, state.seq, state.epoch)
     scope = state.scope(scope_of(key))
