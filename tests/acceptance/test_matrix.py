@@ -48,6 +48,14 @@ def crash():
         (HERE / "crashed").touch()
         os.kill(os.getpid(), signal.SIGKILL)
 
+def cut():
+    if not (HERE / "crashed").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@step("change", undo=cut)
+def change():
+    pass
+
 @step("fix")
 def fix():
     raise ValueError("not fixed")
@@ -65,7 +73,8 @@ def work(how: str):
     if how == "ask": return ask("how many?", int)
     if how == "doubt": page()
     if how == "crash": crash()
-    if how == "fail": fix()
+    if how == "back": change()
+    if how in ("fail", "back"): fix()
     if how == "linger": linger()
     if how == "sleep": sleep("1h")
     return "done"
@@ -158,6 +167,7 @@ RESTING: dict[str, tuple[str, str, Make]] = {
     "cancelled": ("fail", "fix", after("fail", CANCEL)),
     "on_hold debt": ("owe", "lock", after("owe")),
     "rolled_back": ("fail", "fix", after("fail", ("rollback", "r"))),
+    "in_doubt undo": ("back", "change#undo", after("back", ("rollback", "r"), ("resume", "r"))),
 }
 """By status: the run's parameter, the step that it rests in, and how it comes there."""
 
@@ -205,6 +215,8 @@ CODES: dict[str, dict[str, int]] = {
     "on_hold debt": {"run": 3, "resume": 3, **NOTHING_ASKED, "reject": 0, **NO_SUCH_STEP,
                      "cancel": 2, "settle": 0},
     "rolled_back": {"run": 0, "resume": 0, **NOTHING_ASKED, **NOTHING_LEFT},
+    "in_doubt undo": {"run": 6, "resume": 6, **NOTHING_ASKED, "done": 0, "retry": 0, "skip": 2,
+                      "rollback": 6, "rewind": 2},
     "running": {"run": 5, "resume": 5, **NOTHING_ASKED, "done": 5, "retry": 5, "skip": 5,
                 "rollback": 5, "rewind": 5},
 }  # fmt: skip
@@ -213,7 +225,7 @@ CODES: dict[str, dict[str, int]] = {
 IF_DUE = {
     "queued": 75, "on_hold confirm": 3, "on_hold question": 3, "on_hold drift": 3, "in_doubt": 3,
     "interrupted": 3, "failed": 1, "stopped": 3, "paused": 1, "waiting": 75, "succeeded": 0,
-    "cancelled": 1, "running": 5, "on_hold debt": 3, "rolled_back": 0,
+    "cancelled": 1, "running": 5, "on_hold debt": 3, "rolled_back": 0, "in_doubt undo": 6,
 }  # fmt: skip
 """What `resume RUN --due` ends with: none of these runs goes on without a person now."""
 WAITS = {
