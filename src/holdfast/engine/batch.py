@@ -114,7 +114,6 @@ def _started(call: Call, seen: StepState | None, decided_by: str) -> Program[Ste
         call.label,
         code=call.code,
         shown=call.shown,
-        once=call.rules.once,
         decided_by=decided_by,
         version=call.rules.version,
         location=call.location,

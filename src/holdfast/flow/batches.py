@@ -199,7 +199,7 @@ def batch_call(
 ) -> Call:
     """Return the batch as a step's call, whose body does the items."""
     label = name or label_of(fn)
-    step = named(adhoc(fn, once=rules.once), label)
+    step = named(adhoc(fn), label)
     call = prepare(frame, step, {})
 
     def run(whole: Call) -> Ended:
