@@ -40,8 +40,8 @@ class StepStarted:
     undoes: bool = False
     owes: Owed | None = None
     settles: tuple[str, ...] = ()
-    is_batch: bool = False
     asks_when_interrupted: bool = False
+    is_batch: bool = False
 
 
 @made_often
