@@ -166,6 +166,10 @@ def die_with(driver: int) -> None:
     if _bound == os.getpid() or driver == os.getpid():
         return
     _bound = os.getpid()
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Ctrl-C goes to all of a terminal's processes; the driver lets what is in hand end.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(driver,), name="holdfast driver", daemon=True).start()
 
 
