@@ -30,7 +30,9 @@ def begun(seed):
     """Return untrained weights, their velocities, and the generator that picks the batches."""
     rng = np.random.default_rng(seed + 1)
     shapes = ((INPUTS, HIDDEN), (HIDDEN,), (HIDDEN,), (1,))
-    weights = {name: rng.normal(size=shape) * 0.3 for name, shape in zip(NAMES, shapes)}
+    weights = {
+        name: rng.normal(size=shape) * 0.3 for name, shape in zip(NAMES, shapes, strict=True)
+    }
     return weights, {name: np.zeros_like(weights[name]) for name in NAMES}, rng
 
 
@@ -43,7 +45,7 @@ def packed(at, weights, speeds, rng):
 def unpacked(state, seed):
     """Return the state that `packed` packed."""
     weights, speeds, rng = begun(seed)
-    for part, stored in zip((weights, speeds), state["arrays"]):
+    for part, stored in zip((weights, speeds), state["arrays"], strict=True):
         for name in NAMES:
             part[name] = np.frombuffer(stored[name]).reshape(part[name].shape).copy()
     rng.bit_generator.state = state["rng"]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tests.crash.lives import Site, script
 
-
 POLL_S = 0.01
 
 
