@@ -65,12 +65,14 @@ class Site:
                     done.append((work, None))
                 except (Exception, SystemExit) as error:
                     failed.append(Landing(work, None, failure_of(error, self.retry, self.redact)))
+                    if failed[-1].is_limited:
+                        break
                 finally:
                     leave(token)
             self.tail.vacate(slot)
         except BaseException as error:
             stop = error
-        rest = chunk[len(done) + len(failed) :] if stop is not None else ()
+        rest = chunk[len(done) + len(failed) :]
         return Landed(slot, done, failed, rest, (), stop, monotonic() - began)
 
 
@@ -217,8 +219,11 @@ class _Thread:
                     return False
                 self._at = None
                 self._landings.append(_in_time(landing, site))
+            if landing.is_limited:
+                break
         site.tail.vacate(self._slot)
-        site.landed.put(Landed.of(self._slot, self._landings))
+        rest = chunk[len(self._landings) :]
+        site.landed.put(Landed.of(self._slot, self._landings, rest))
         return True
 
 

@@ -76,7 +76,7 @@ class Driver:
             self._feed()
             if self.book.in_flight:
                 self._record(self._landed())
-            elif self.halt or not self._wait_for_work():
+            elif self.halt or self._error is not None or not self._wait_for_work():
                 break
         self._raise()
 
@@ -113,6 +113,10 @@ class Driver:
                 return
             chunk = self._chunk()
             if not chunk:
+                return
+            if not self.site.landed.empty():
+                # What landed while the source was read may be a rate limit.
+                self._again.extendleft(reversed(chunk))
                 return
             if self.life.is_due():
                 self._again.extendleft(reversed(chunk))

@@ -60,11 +60,14 @@ class Pool:
         chunk = self._futures[slot][1]
         try:
             landings = future.result()
+        except UsageError as error:
+            return Landed(slot, lost=chunk, error=error)  # Nothing was begun.
         except BaseException as error:
             return self._lost(slot, tuple(chunk), error)
         # The item that came back is a copy; ours knows its own object.
-        ours = zip(chunk, landings, strict=True)
-        return Landed.of(slot, [replace(landing, work=work) for work, landing in ours])
+        ours = zip(chunk, landings, strict=False)
+        rest = chunk[len(landings) :]
+        return Landed.of(slot, [replace(landing, work=work) for work, landing in ours], rest)
 
     def _lost(self, slot: int, chunk: tuple[Work, ...], error: BaseException) -> Landed:
         if isinstance(error, BrokenExecutor):

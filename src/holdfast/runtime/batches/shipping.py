@@ -8,16 +8,20 @@ itself raises therefore says that the process is gone.
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
+from importlib import import_module
 from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from types import FunctionType
 from typing import Any, Final, cast
 
 from holdfast.errors import UsageError
@@ -65,14 +69,31 @@ class ByName:
 
 def parcel(body: Body, retry: Retry, chunk: Sequence[Work], place: Place) -> Parcel:
     """Pack a chunk. Raises UsageError for a function or an item that cannot be sent."""
+    content = io.BytesIO()
+    pickler = _Noting(content)
     try:
-        content = pickle.dumps((_named(body), retry, tuple(chunk)))
+        pickler.dump((_named(body), retry, tuple(chunk)))
     except Exception as error:  # pickle raises whatever an object's own reduction raises.
         raise UsageError(
             f"an item or the function cannot be sent to another process: {error}; give each() a "
             "function of the script's own module, and items of plain values"
         ) from error
-    return Parcel(content, _scripts(body), place, BELONGING.get())
+    return Parcel(content.getvalue(), _files(pickler.modules), place, BELONGING.get())
+
+
+class _Noting(pickle.Pickler):
+    """Pickles, and notes the modules whose functions and classes it refers to by their names."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.modules: set[str] = set()
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, ByName):
+            self.modules.add(value.module)
+        elif isinstance(value, type | FunctionType):
+            self.modules.add(value.__module__)
+        return NotImplemented
 
 
 def _named(body: Any) -> Body:
@@ -82,20 +103,18 @@ def _named(body: Any) -> Body:
     return ByName(module, name) if is_step else cast(Body, body)
 
 
-def _scripts(body: Any) -> tuple[tuple[str, str], ...]:
-    """Return the modules that another process may not be able to import by their name."""
-    module = sys.modules.get(getattr(body, "__module__", ""))
-    file = getattr(module, "__file__", None)
-    if module is None or file is None:
-        return ()
-    return ((module.__name__, os.path.abspath(file)),)
+def _files(modules: set[str]) -> tuple[tuple[str, str], ...]:
+    """Return the files of modules, which another process may not find by their names."""
+    files = ((name, getattr(sys.modules.get(name), "__file__", None)) for name in sorted(modules))
+    return tuple((name, os.path.abspath(file)) for name, file in files if file is not None)
 
 
 def do_parcel(sent: Parcel) -> tuple[Landing, ...]:
     """Do a chunk in this process, and return what came of each item.
 
     Each item is noted in the file of slots before it begins: whoever finds this process gone
-    reads there what it was at.
+    reads there what it was at. After a rate limit the rest of the chunk is not begun: what comes
+    back is shorter then. Raises UsageError, and has begun nothing, for what cannot be loaded here.
     """
     place = sent.place
     if place.driver:
@@ -109,6 +128,8 @@ def do_parcel(sent: Parcel) -> tuple[Landing, ...]:
             if fd is not None:
                 os.pwrite(fd, packed(work.ordinal, pid), at)
             landings.append(_portable(do_item(body, work, retry), retry))
+            if landings[-1].is_limited:
+                break
         if fd is not None:
             os.pwrite(fd, VACANT, at)
         return tuple(landings)
@@ -137,17 +158,29 @@ def _portable(landing: Landing, retry: Retry) -> Landing:
 
 
 def _unpack(sent: Parcel) -> tuple[Body, Retry, tuple[Work, ...]]:
-    for name, file in sent.modules:
-        if name not in sys.modules:
-            _load(name, file)
     BELONGING.set(sent.belonging)
     current_step.set(None)  # A forked process has no step whose log it could write.
-    unpacked: tuple[Body, Retry, tuple[Work, ...]] = pickle.loads(sent.content)
+    try:
+        for name, file in sent.modules:
+            if name not in sys.modules:
+                _load(name, file)
+        unpacked: tuple[Body, Retry, tuple[Work, ...]] = pickle.loads(sent.content)
+    except Exception as error:  # A module raises whatever it likes.
+        raise UsageError(
+            "an item or the function cannot be loaded in another process: "
+            f"{type(error).__name__}: {error}; none of its chunk was begun there"
+        ) from error
     return unpacked
 
 
 def _load(name: str, file: str) -> None:
-    """Execute a script under the name that it has in the driver."""
+    """Import a module; when its name means nothing here, or another file, execute its own file
+    under the name that it has in the driver."""
+    with suppress(ImportError, ValueError):
+        found = find_spec(name)
+        if found is not None and found.origin == file:
+            import_module(name)
+            return
     folder = os.path.dirname(file)
     if folder not in sys.path:
         sys.path.insert(0, folder)

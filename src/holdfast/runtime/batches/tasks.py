@@ -43,8 +43,10 @@ class Tasks:
             for work in chunk:
                 site.tail.occupy(slot, work.ordinal, pid)
                 landings.append(await self._do_item(work))
+                if landings[-1].is_limited:
+                    break
             site.tail.vacate(slot)
-            site.landed.put(Landed.of(slot, landings))
+            site.landed.put(Landed.of(slot, landings, chunk[len(landings) :]))
         except BaseException as error:
             landed = Landed.of(slot, landings, chunk[len(landings) :])
             site.landed.put(replace(landed, error=error))

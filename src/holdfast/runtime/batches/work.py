@@ -78,12 +78,18 @@ class Landing:
     death: Death | None = None
     seconds: float = 0.0
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether nothing is to begin for a while: not even the rest of its chunk."""
+        return self.failure is not None and self.failure.limited_s is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Landed:
     """A worker is free again. Of its chunk `done` are the items that ended well, with their
-    values, and `failed` those that did not; `lost` came to no end, because their process is gone,
-    and `suspects` are those of them that were being done when that happened. `error` is what ends
+    values, and `failed` those that did not; `lost` came to no end, because their process is gone
+    or a rate limit came before they began, and `suspects` are those of them that were being done
+    when their process went. `error` is what ends
     the whole batch, `seconds` what the chunk took."""
 
     slot: int
