@@ -13,10 +13,10 @@ from tests.crash.lives import Site
 from holdfast.model.json import Json
 
 TRAINING = str(Path(__file__).parent.parent.parent / "examples" / "training.py")
-STEPS = 2_000
+STEPS = 6_000
 SMALL = ("-p", f"steps={STEPS}", "-p", "save_every=200", "--plain")
 TIME_IS_UP, TERMINATED = 75, 128 + signal.SIGTERM
-LIVES_MAX = STEPS // 200 + 2
+LIVES_MAX = 100
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_a_time_budget_ends_lives_and_the_weights_are_the_same(tmp_path: Path, u
     """`--for` ends a life with exit 75; the same command goes on until it ends with 0."""
     site, codes = Site(tmp_path), [TIME_IS_UP]
     while codes[-1] == TIME_IS_UP and len(codes) < LIVES_MAX:
-        codes.append(site.holdfast("run", TRAINING, "--id", "r", *SMALL, "--for", "50ms")[0])
+        codes.append(site.holdfast("run", TRAINING, "--id", "r", *SMALL, "--for", "200ms")[0])
 
     assert [TIME_IS_UP, TIME_IS_UP, 0] == codes[:2] + codes[-1:]
     assert {TIME_IS_UP} == set(codes[:-1])
