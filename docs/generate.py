@@ -105,7 +105,8 @@ GROUPS = {
         "sh", "Done", "save", "saved", "progress", "attempt", "token", "secret", "Secret",
     ),
     "Items": (
-        "lines", "csv_rows", "jsonl", "directory", "query", "paged", "JsonLines", "Csv", "Budget",
+        "each", "Batch", "current_item", "CurrentItem", "lines", "csv_rows", "jsonl", "directory",
+        "query", "paged", "JsonLines", "Csv", "Budget", "Rate",
     ),
     "Recorded values": ("register",),
     "Errors": (
