@@ -232,6 +232,7 @@ def _placed(frame: Frame, call: Call, function: Callable[..., Any]) -> Body:
     """Return the user's function as it runs for an item: in the batch's place of the run, where
     what it prints, and the programs that it starts, are the item's."""
     life, capture = frame.life, frame.life.capture
+    programs, unfinished = life.programs, {} if capture is None else capture.unfinished
 
     def where() -> tuple[str, int]:
         work = CURRENT.get()
@@ -244,14 +245,14 @@ def _placed(frame: Frame, call: Call, function: Callable[..., Any]) -> Body:
             return function(item)
         finally:
             # Rare, and the place of an item costs more than most of what follows it.
-            if life.has_programs or (capture is not None and capture.has_unfinished):
+            if programs or unfinished:
                 life.end_of_body(*where())
 
     async def awaited(item: object) -> object:
         try:
             return await function(item)
         finally:
-            if life.has_programs or (capture is not None and capture.has_unfinished):
+            if programs or unfinished:
                 life.end_of_body(*where())
 
     # Once for all items: the crews take this context along.

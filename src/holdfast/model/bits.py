@@ -120,6 +120,19 @@ class Bits:
                     continue
             number, place = number + 1, 0
 
+    def highest(self) -> int:
+        """Return the highest ordinal in the set, -1 for an empty one."""
+        for number in sorted(self._counts, reverse=True):
+            if self._counts[number]:
+                segment = self._segments[number]
+                bits = (
+                    SEGMENT_ITEMS
+                    if segment is None
+                    else int.from_bytes(segment, "little").bit_length()
+                )
+                return number * SEGMENT_ITEMS + bits - 1
+        return -1
+
     # --- encoded ---
 
     def encoded(self, number: int) -> bytes:

@@ -8,7 +8,7 @@ microsecond and is worth less (`model.tail`). An implementation must pass
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -61,6 +61,9 @@ class Tail(Protocol):
 
     def occupy(self, slot: int, item: int, pid: int) -> None:
         """Note that a worker is at an item. On return it survives the death of every process."""
+
+    def noter(self, slot: int, pid: int) -> Callable[[int], object]:
+        """Return what does the same as `occupy` for this slot, given an item, at less cost."""
 
     def vacate(self, slot: int) -> None:
         """Note that a worker is at nothing."""

@@ -59,7 +59,8 @@ class Capture:
         self._sink = sink
         self._lock = threading.Lock()
         # By thread as well: print() writes a line and its newline in two calls.
-        self._partial: dict[tuple[str, int, str, int], str] = {}
+        self.unfinished: dict[tuple[str, int, str, int], str] = {}
+        """Lines without an end: by step, attempt and stream, and by thread."""
         self._originals: tuple[TextIO, TextIO] | None = None
 
     def __enter__(self) -> Capture:
@@ -81,12 +82,7 @@ class Capture:
         if not _live:
             _unhook()
         sys.stdout, sys.stderr = self._originals
-        self._pass_on(list(self._partial))
-
-    @property
-    def has_unfinished(self) -> bool:
-        """Return whether a step left a line without its end."""
-        return bool(self._partial)
+        self._pass_on(list(self.unfinished))
 
     @property
     def is_live(self) -> bool:
@@ -100,21 +96,21 @@ class Capture:
 
     def flush(self, key: str, attempt: int) -> None:
         """Pass on lines that the step left without a newline; call it when the attempt ends."""
-        if not self._partial:
+        if not self.unfinished:
             return
         with self._lock:
-            mine = [place for place in self._partial if place[:2] == (key, attempt)]
+            mine = [place for place in self.unfinished if place[:2] == (key, attempt)]
         self._pass_on(mine)
 
     def write(self, step: tuple[str, int], stream: str, text: str) -> None:
         """Pass on the lines that `text` completes, and keep its unfinished rest."""
         place = (*step, stream, threading.get_ident())
         with self._lock:
-            *lines, rest = (self._partial.pop(place, "") + text).split("\n")
+            *lines, rest = (self.unfinished.pop(place, "") + text).split("\n")
             if len(rest) > LINE_CHARS_MAX:
                 lines, rest = [*lines, rest], ""
             if rest:
-                self._partial[place] = rest
+                self.unfinished[place] = rest
         for line in lines:
             self.say(step, stream, line)
 
@@ -129,7 +125,7 @@ class Capture:
     def _pass_on(self, places: list[tuple[str, int, str, int]]) -> None:
         for place in places:
             with self._lock:
-                line = self._partial.pop(place, "")
+                line = self.unfinished.pop(place, "")
             if line:
                 key, attempt, stream, _ = place
                 self.say((key, attempt), stream, line)

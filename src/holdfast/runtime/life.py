@@ -71,7 +71,8 @@ class Life:
         self._performers = performers
         self.journal, self.clock, self.person = journal, clock, person
         self.groups = Groups()
-        self._step_groups: dict[str, Groups] = {}
+        self.programs: dict[str, Groups] = {}
+        """What the bodies that run now have started, by the step's key."""
         self.redactor = Redactor()
         self._told: set[str] = set()
         self.capture: Capture | None = None
@@ -235,12 +236,7 @@ class Life:
 
     def groups_of(self, key: str) -> Groups:
         """Return the process groups of the step whose body runs now."""
-        return self._step_groups.setdefault(key, Groups(self.groups))
-
-    @property
-    def has_programs(self) -> bool:
-        """Whether the bodies that run now started any."""
-        return bool(self._step_groups)
+        return self.programs.setdefault(key, Groups(self.groups))
 
     def kill_programs_of(self, key: str) -> None:
         """Kill what a step's body started; the body itself may go on."""
@@ -261,7 +257,7 @@ class Life:
         """Keep the last, unfinished line of a body that ended, and forget its programs."""
         if self.capture is not None:
             self.capture.flush(key, attempt)
-        self._step_groups.pop(key, None)
+        self.programs.pop(key, None)
 
     # --- waiting and running ---
 

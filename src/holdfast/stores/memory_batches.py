@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from holdfast.model.batches import BatchRow, Checkpoint, ItemRow, Seen
@@ -81,6 +82,12 @@ class MemoryTail:
 
     def occupy(self, slot: int, item: int, pid: int) -> None:
         self._tail.slots[slot] = Slot(item, pid)
+
+    def noter(self, slot: int, pid: int) -> Callable[[int], object]:
+        return partial(self._note, slot, pid)
+
+    def _note(self, slot: int, pid: int, item: int) -> None:
+        self.occupy(slot, item, pid)
 
     def vacate(self, slot: int) -> None:
         self._tail.slots[slot] = None

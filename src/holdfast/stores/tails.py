@@ -91,6 +91,20 @@ class FileTail:
     def occupy(self, slot: int, item: int, pid: int) -> None:
         self._set(slot, packed(item, pid))
 
+    def noter(self, slot: int, pid: int) -> Callable[[int], object]:
+        assert 0 <= slot < self._count, f"there are {self._count} slots, and none is {slot}"
+        pack, pwrite, at = LAYOUT.pack, os.pwrite, slot * LAYOUT.size
+
+        def note(item: int) -> None:
+            try:
+                # The number is looked up each time: once closed, it may be another file's.
+                if pwrite(self._slots_fd, pack(item + 1, pid), at) != LAYOUT.size:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError as problem:
+                raise _refused(self._slots, problem) from problem
+
+        return note
+
     def vacate(self, slot: int) -> None:
         self._set(slot, VACANT)
 

@@ -51,13 +51,13 @@ class Site:
 
     def do_chunk(self, slot: int, chunk: Sequence[Work]) -> Landed:
         """Do a chunk here, one item after another, each noted before it begins."""
-        pid, body, occupy = os.getpid(), self.body, self.tail.occupy
+        body, note = self.body, self.tail.noter(slot, os.getpid())
         done, failed = list[tuple[Work, object]](), list[Landing]()
         began, stop = monotonic(), None
         enter, leave = CURRENT.set, CURRENT.reset
         try:
             for work in chunk:
-                occupy(slot, work.ordinal, pid)
+                note(work.ordinal)
                 token = enter(work)
                 try:
                     done.append((work, body(work.item)))

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Final
 
-from holdfast.model.batches import Identity
 from holdfast.model.items import KEY_BYTES, NO_PRINT, key_digest, key_of, print_of
 from holdfast.model.json import Json
 from holdfast.ports.sources import Resumable
@@ -24,7 +23,7 @@ PAGE_ENTRIES: Final = 4_096
 
 
 class Reading:
-    """One reading of a source in one life: `next_work` gives what is to be done, in order.
+    """One reading of a source in one life: `take` gives what is to be done, in order.
 
     `duplicates` are items whose key came before, `changed` are finished ones that are not what
     they were, `gone` those that are in the manifest and came no more; the last is known once the
@@ -32,43 +31,53 @@ class Reading:
     """
 
     def __init__(self, book: Book, items: Iterable[object]) -> None:
-        self._book = book
-        self._works = _reader(book.rules.identity)(self, book, items)
         self.duplicates = self.changed = self.gone = 0
         self.distinct = 0
         self.is_over = False
         self.total = len(items) if isinstance(items, Sized) else None
+        self._take = self._taker(book, items)
+
+    def _taker(self, book: Book, items: Iterable[object]) -> Callable[[int], list[Work]]:
+        if book.rules.identity == "keys":
+            works = _by_key(self, book, items)
+        elif isinstance(items, Sequence):
+            self.distinct = len(items)
+            return _InSequence(book, items).take
+        else:
+            works = _in_stream(self, book, items)
+        return lambda count: list(islice(works, count))
 
     def take(self, count: int) -> list[Work]:
         """Return the next items that nobody settled yet; fewer when the source has no more."""
-        works = list(islice(self._works, count))
+        works = self._take(count)
         self.is_over = self.is_over or len(works) < count
         return works
-
-
-def _reader(identity: Identity) -> Callable[[Reading, Book, Iterable[object]], Iterator[Work]]:
-    return _by_position if identity == "position" else _by_key
 
 
 # --- by position ---
 
 
-def _by_position(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[Work]:
-    if isinstance(items, Sequence):
-        yield from _in_sequence(reading, book, items)
-    else:
-        yield from _in_stream(reading, book, items)
+class _InSequence:
+    """Items that can be had by their place: what is done is never looked at."""
 
+    def __init__(self, book: Book, items: Sequence[object]) -> None:
+        self._book, self._items = book, items
+        self._at = book.settled.missing_from(0)
+        # Beyond, nothing is known of any item, and many can be taken at once.
+        self._known_to = max(book.settled.highest(), book.noted.highest())
 
-def _in_sequence(reading: Reading, book: Book, items: Sequence[object]) -> Iterator[Work]:
-    settled, count = book.settled, len(items)
-    reading.distinct = count
-    at = settled.missing_from(0)
-    while at < count:
-        yield _work(book, at, items[at])
-        at += 1
-        if at in settled:
-            at = settled.missing_from(at)
+    def take(self, count: int) -> list[Work]:
+        """Return the next items that are to be done."""
+        book, items, works = self._book, self._items, list[Work]()
+        while self._at <= self._known_to and self._at < len(items) and len(works) < count:
+            works.append(_work(book, self._at, items[self._at]))
+            self._at = book.settled.missing_from(self._at + 1)
+        if self._at > self._known_to:
+            first = self._at
+            self._at = min(first + count - len(works), len(items))
+            places = range(first, self._at)
+            works += map(Work, places, map(items.__getitem__, places))
+        return works
 
 
 def _in_stream(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[Work]:
