@@ -48,12 +48,13 @@ class Site:
     redact: Callable[[str], str]
     guarded: Callable[[Callable[[], Landed]], Landed]
     end_programs: Callable[[Work], None]
+    monotonic: Callable[[], float]
 
     def do_chunk(self, slot: int, chunk: Sequence[Work]) -> Landed:
         """Do a chunk here, one item after another, each noted before it begins."""
         body, note = self.body, self.tail.noter(slot, os.getpid())
         done, failed = list[tuple[Work, object]](), list[Landing]()
-        began, stop = monotonic(), None
+        began, stop = self.monotonic(), None
         enter, leave = CURRENT.set, CURRENT.reset
         try:
             for work in chunk:
@@ -73,7 +74,7 @@ class Site:
         except BaseException as error:
             stop = error
         rest = chunk[len(done) + len(failed) :]
-        return Landed(slot, done, failed, rest, (), stop, monotonic() - began)
+        return Landed(slot, done, failed, rest, (), stop, self.monotonic() - began)
 
 
 class Crew(Protocol):

@@ -57,6 +57,7 @@ def run_items(
         life.redactor,
         lambda call: _guarded(life, call),
         lambda work: life.kill_programs_of(item_key(key, work.shown)),
+        life.clock.monotonic,
     )
     try:
         return _drive(life, book, site, items, _crew(site, rules, size, loop))
