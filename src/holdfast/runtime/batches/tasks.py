@@ -31,6 +31,12 @@ class Tasks:
                 target=self._loop.run_forever, name="holdfast items", daemon=True
             ).start()
 
+    def _run(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
     def start(self, slot: int, chunk: Sequence[Work]) -> None:
         def begin() -> None:
             self._loop.create_task(self._do(slot, chunk), context=self._context.copy())
