@@ -27,9 +27,7 @@ class Tasks:
         self._own = loop is None
         self._loop = asyncio.new_event_loop() if loop is None else loop
         if self._own:
-            threading.Thread(
-                target=self._loop.run_forever, name="holdfast items", daemon=True
-            ).start()
+            threading.Thread(target=self._run, name="holdfast items", daemon=True).start()
 
     def _run(self) -> None:
         try:
