@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from holdfast.app.reasons import Next, doubt_ways, hold_ways
+from holdfast.app.next_ways import Next
+from holdfast.app.reasons import doubt_ways, hold_ways
 from holdfast.errors import StoreError
 from holdfast.model.facts import (
     AttemptFailed,

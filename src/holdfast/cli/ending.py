@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from holdfast.app.backward import left_lines, owed_labels
-from holdfast.app.reasons import Next, Reason, why_of
+from holdfast.app.next_ways import Next
+from holdfast.app.reasons import Reason, why_of
 from holdfast.app.views import RunView, process_named
 from holdfast.cli.lines import count
 from holdfast.cli.options import Common

@@ -9,6 +9,7 @@ from typing import Final
 
 from holdfast.engine.batch import Doubtful, Ended
 from holdfast.model.json import Json
+from holdfast.model.signature import signature
 from holdfast.runtime.batches.book import Book
 from holdfast.runtime.batches.opening import rows_of
 
@@ -59,7 +60,7 @@ def _why(book: Book) -> str:
     for seen, row in enumerate(rows_of(book, "failed", "quarantined")):
         if seen == ROWS_MAX:
             break
-        groups[f"{row.error_type}: {row.error.splitlines()[0] if row.error else ''}"[:120]] += 1
+        groups[signature(row.error_type, row.error)] += 1
     most = "; ".join(f"{count} × {text}" for text, count in groups.most_common(GROUPS_MAX))
     words = "1 item" if book.dead == 1 else f"{book.dead} items"
     return f"{words}{of} failed: {most}"
