@@ -128,10 +128,11 @@ def _after_a_kill(
     boot = boot_id()
     said = [left for left in lefts if left.epoch >= row.life_epoch and boot and left.boot == boot]
     told = {
-        record.ordinal
+        ordinal
         for left in said
         for record in records(left.tail)
         if isinstance(record, DoneRecord)
+        for ordinal in range(record.ordinal, record.ordinal + record.count)
     }
     if not told and not in_hand:
         return row, in_hand

@@ -97,6 +97,7 @@ def batch(call: Call) -> Program[Json | Spilled]:
         seen = state.steps.get(call.key)
         if seen is not None and seen.is_finished and seen.ended_seq > outdated:
             return seen.result
+        yield from _take_up_question(call, state)
         decided_by = yield from permission(call, state)
         if decided_by is None:
             continue
@@ -161,6 +162,20 @@ def _fail(
 
 def _failure(seen: StepState) -> StepFailed:
     return StepFailed(seen.key, seen.error_type, seen.error, 1)
+
+
+def _take_up_question(call: Call, state: RunState) -> Program[None]:
+    """Heed what was answered, or is still asked, about a budget that an earlier life spent: no
+    item begins before that. Raises StepFailed when it is not granted anew."""
+    hold = state.holds.latest(call.key, "budget")
+    if hold is None or hold.is_used:
+        return
+    seen = hold.opened.evidence
+    counts = {name: value for name, value in seen.items() if name not in ("runs", "why")}
+    failed = sum(
+        count for name in ("failed", "quarantined") if isinstance(count := counts.get(name), int)
+    )
+    yield from _ask_for_budget(call, Ended("budget", counts, str(seen.get("why", "")), failed))
 
 
 def _ask_for_budget(call: Call, ended: Ended) -> Program[None]:

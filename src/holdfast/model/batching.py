@@ -61,6 +61,9 @@ def _decided(state: Folded, fact: Decision) -> None:
     items = (fact.item,) if isinstance(fact, ItemDecided) else fact.items
     for item in items:
         state.holds.spend(item_key(fact.key, item), state.epoch)
+    asked = state.holds.latest(fact.key, "budget")
+    if asked is not None and asked.status == "open":
+        asked.status = "void"  # Of other failures it is asked anew.
     if isinstance(fact, ItemsRearmed) and (step.is_finished or step.status == "failed"):
         step.status, step.forgiven, step.next_at = "waiting", step.attempts, None
 

@@ -71,6 +71,7 @@ class Driver:
             self._end()
 
     def _loop(self) -> None:
+        self._judge()  # Nothing begins on a budget that an earlier life spent.
         while True:
             self._look()
             self._feed()

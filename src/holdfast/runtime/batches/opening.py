@@ -15,6 +15,7 @@ from holdfast.model.batches import BatchRow, ItemRow
 from holdfast.model.batching import BatchState
 from holdfast.model.facts import ItemDecided, ItemsRearmed
 from holdfast.model.items import KEY_BYTES, ItemStatus
+from holdfast.model.signature import matches
 from holdfast.model.tail import DoneRecord, records
 from holdfast.ports.batches import Left
 from holdfast.runtime.batches.book import SETTLED, Book
@@ -25,6 +26,8 @@ from holdfast.runtime.ownership import boot_id
 
 PAGE: Final = 1_000
 DEAD: Final[frozenset[ItemStatus]] = frozenset({"failed", "quarantined"})
+REARMED: Final[frozenset[ItemStatus]] = SETTLED | {"waiting"}
+"""An item in one of these is tried again, and at once, when a person names it."""
 
 
 def open_book(life: Life, key: str, rules: BatchRules, slots: int) -> Book:
@@ -160,15 +163,26 @@ def _apply(book: Book, state: BatchState) -> None:
 
 def _meant(book: Book, fact: ItemsRearmed) -> list[ItemRow]:
     if fact.items:
-        named = [book.store.named(book.life.run, book.key, item) for item in fact.items]
-        return [row for rows in named for row in rows if row.status in SETTLED]
+        rows = (row for item in fact.items for row in _named(book, item))
+        return [row for row in rows if row.status in REARMED]
     found: list[ItemRow] = []
-    for row in rows_of(book, "failed", "quarantined"):
+    for stored in rows_of(book, "failed", "quarantined"):
+        row = _as_decided(book, stored)
         if fact.limit is not None and len(found) >= fact.limit:
             break
-        if fact.where in f"{row.error_type}: {row.error}":
+        if row.status in DEAD and matches(fact.where, row.error_type, row.error):
             found.append(row)
     return found
+
+
+def _named(book: Book, item: str) -> list[ItemRow]:
+    rows = book.store.named(book.life.run, book.key, item)
+    return [_as_decided(book, row) for row in rows if row.ordinal not in book.done]
+
+
+def _as_decided(book: Book, row: ItemRow) -> ItemRow:
+    """Return a row of the store as the decisions before this one left it."""
+    return book.pending.rows.get(row.ordinal) or row
 
 
 def _rearm(book: Book, row: ItemRow) -> None:
@@ -181,7 +195,7 @@ def _rearm(book: Book, row: ItemRow) -> None:
 
 
 def _decide(book: Book, fact: ItemDecided) -> None:
-    for row in book.store.named(book.life.run, book.key, fact.item):
+    for row in _named(book, fact.item):
         book.take(row.ordinal, row.status)
         if fact.outcome == "done":
             book.clear(row.ordinal)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from holdfast.model.durations import show
+from holdfast.model.forecast import left_of, pace_text, per_second
 from holdfast.runtime.batches.book import Book
 
 SAMPLES: Final = 100
@@ -93,7 +94,7 @@ class Pace:
         left_s = self._left_s()
         if left_s is None or left_s > self._usual_s() * items:
             return True
-        self._life.leave(f"the time budget is spent{self.forecast()}", 75, "time")
+        self._life.leave("the time budget is spent", 75, "time")
         return False
 
     def _left_s(self) -> float | None:
@@ -107,24 +108,15 @@ class Pace:
 
     # --- telling ---
 
-    def forecast(self) -> str:
-        """Return how many more lives like this one the rest would take, in words."""
-        book = self._book
-        total, done = self._total, book.life_done
-        if not total or not done:
-            return ""
-        left = total - book.counts["done"] - book.dead - book.counts["skipped"]
-        if left <= 0:
-            return ""
-        lives = -(-left // done)
-        return f"; {left} items are left, about {lives} more of such a length"
-
-    _total: int | None = None
-
     def tell(self, total: int | None) -> None:
-        """Show how far the batch is."""
-        self._total = self._book.row.total if total is None else total
+        """Show how far the batch is, how fast this life goes, and how long the rest takes."""
         book = self._book
-        note = f"{book.dead} failed" if book.dead else ""
+        row = book.as_row()
+        spent_s = self._life.clock.monotonic() - self._began_at
+        parts = [
+            pace_text(per_second(book.life_done, spent_s), left_of(row, total)),
+            f"{book.dead} failed" if book.dead else "",
+        ]
+        note = ", ".join(part for part in parts if part)
         for listener in self._life.listeners:
-            listener.progress(book.key, book.counts["done"], self._total, note)
+            listener.progress(book.key, row.done, row.total if total is None else total, note)
