@@ -8,10 +8,11 @@ counted here too. A page of rows is read for each status, however many there are
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from holdfast.model.batch_facts import ItemDecided
 from holdfast.model.batches import BatchRow, ItemRow
 from holdfast.model.batching import item_key
 from holdfast.model.bits import intervals, segments_of
@@ -51,13 +52,15 @@ class Listed:
 class BatchView:
     """A batch at a glance. `row` has the counts; `in_hand` is what one more kill would repeat,
     or what the last one has. `is_moving` while a living process does its items,
-    `is_asked` while a person is asked about it."""
+    `is_asked` while a person is asked about it. `decided` is what people said of items since then.
+    """
 
     row: BatchRow
     in_hand: int
     is_moving: bool
     is_asked: bool
     listed: tuple[Listed, ...]
+    decided: dict[str, str] = field(default_factory=dict)
 
     @property
     def left(self) -> int | None:
@@ -118,7 +121,8 @@ def _view(store: Store, run: str, state: RunState, row: BatchRow, *, is_living: 
         in_hand = frozenset()  # Nothing of it is repeated: it is uncertain.
     at_risk = max(len(in_hand), row.in_flight) if is_moving else len(in_hand)
     listed = tuple(_listed(store, run, row, status, hidden) for status in LISTED)
-    return BatchView(row, at_risk, is_moving, is_asked, tuple(one for one in listed if one.count))
+    told = tuple(one for one in listed if one.count)
+    return BatchView(row, at_risk, is_moving, is_asked, told, decided_since(state, row))
 
 
 def _after_a_kill(
@@ -175,6 +179,20 @@ def rows_of(store: Store, run: str, key: str, *statuses: ItemStatus) -> Iterator
         if len(page) < PAGE:
             return
         after = page[-1].ordinal
+
+
+def decided_since(state: RunState, row: BatchRow) -> dict[str, str]:
+    """Return what people decided of items since the owner last took the batch up: it is applied
+    when that goes on. What is said of all that failed is not told by item."""
+    batch = state.batches.get(row.key)
+    decided: dict[str, str] = {}
+    for seq, fact in batch.decisions if batch is not None else ():
+        if seq > row.decided_seq:
+            if isinstance(fact, ItemDecided):
+                decided[fact.item] = fact.outcome
+            else:
+                decided |= dict.fromkeys(fact.items, "to be tried again")
+    return decided
 
 
 # --- what its step is to a person ---------------------------------------------------------------

@@ -189,12 +189,17 @@ def undecided(state: RunState) -> str:
     Raises UsageError when there is none, or more than one.
     """
     keys = [s.key for s in state.in_doubt() if s.leaves_doubt or s.status == "in_doubt"]
+    keys += [
+        hold.opened.key
+        for hold in state.open_holds
+        if hold.opened.kind == "in_doubt" and hold.opened.key not in state.steps
+    ]
     if not keys and state.failed is not None:
         keys = [key for key in state.failed.failures if key in state.steps]
     if not keys:
         raise UsageError("no step is in doubt or failed; name the one to run again")
     if len(keys) > 1:
-        raise UsageError(f"several steps need a decision: {', '.join(keys)}; name one")
+        raise UsageError(f"several steps need a decision: {named(keys)}; name one")
     return keys[0]
 
 

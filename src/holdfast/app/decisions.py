@@ -33,7 +33,6 @@ from holdfast.ports.store import Store
 _PERSONAL: Final = (
     ItemsRearmed,
     ItemDecided,
-
     RunCreated,
     LifeStarted,
     HoldAnswered,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
-from holdfast.app.batch_views import BatchView, Listed
+from holdfast.app.batch_views import NAMES_MAX, BatchView, Listed
 from holdfast.app.views import StepView
 from holdfast.cli.paper import Paper
 from holdfast.cli.text import safe
@@ -66,6 +67,16 @@ def batch_lines(batch: BatchView, paper: Paper, now: datetime, indent: str) -> I
         yield f"{indent}rate limited: no item begins before {row.paused_until:%H:%M:%S} UTC"
     for listed in batch.listed:
         yield from paper.wrap(f"{indent}{listed_text(listed)}", indent + " " * (NAME_COLUMNS + 2))
+    if batch.decided:
+        text = f"decided:     {decided_text(batch)}; applied when it goes on"
+        yield from paper.wrap(indent + text, indent + " " * (NAME_COLUMNS + 2))
+
+
+def decided_text(batch: BatchView) -> str:
+    """Return what people decided of items that is not applied yet: `7 (done), 13 (skipped)`."""
+    texts = [f"{safe(key)} ({what})" for key, what in islice(batch.decided.items(), NAMES_MAX)]
+    more = len(batch.decided) - len(texts)
+    return ", ".join(texts) + (f" and {more:,} more" if more else "")
 
 
 def batch_note(batch: BatchView, step: StepView, note: str) -> str:

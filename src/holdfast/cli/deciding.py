@@ -20,6 +20,7 @@ from holdfast.app.meant import asked_about
 from holdfast.app.outputs import typed_output
 from holdfast.app.starting import resume, workflow_of
 from holdfast.app.stopping import end_owner
+from holdfast.cli import item_deciding
 from holdfast.cli.ending import next_command
 from holdfast.cli.options import Common, store_options
 from holdfast.cli.running import Presence, live_through, presence_options, set_option
@@ -153,6 +154,10 @@ def done(common: Common, run: str, step: str, output: str | None, comment: str) 
     _need_reason("done", comment)
     with opened_desk(common) as desk:
         row = find_run(desk.store, run)
+        item = item_deciding.decided(desk, row, step, "done", comment, output)
+        if item is not None:
+            desk.tell(item)
+            return
         given = _json_of(output)
         state = commands.state_of(desk.store, row)
         if not state.is_finished:
@@ -176,6 +181,10 @@ def skip(common: Common, run: str, step: str, comment: str) -> None:
     _need_reason("skip", comment)
     with opened_desk(common) as desk:
         row = find_run(desk.store, run)
+        item = item_deciding.decided(desk, row, step, "skipped", comment)
+        if item is not None:
+            desk.tell(item)
+            return
         asked = asked_about(commands.state_of(desk.store, row), step)
         if asked is not None and "inputs" in asked.evidence:
             _answer(desk, row.id, "skip", asked.id, comment)
@@ -186,6 +195,7 @@ def skip(common: Common, run: str, step: str, comment: str) -> None:
 @click.command("retry")
 @_RUN
 @click.argument("step", required=False)
+@item_deciding.failed_options
 @_NOTE
 @set_option
 @presence_options
@@ -194,6 +204,9 @@ def retry(
     common: Common,
     run: str,
     step: str | None,
+    is_failed: bool,
+    where: str | None,
+    limit: int | None,
     comment: str,
     pairs: Sequence[str],
     presence: Presence,
@@ -201,14 +214,23 @@ def retry(
     """Run a failed or in-doubt step again, and go on here.
 
     Without STEP: the one that is in doubt, or that failed. STEP may be a scope: all in it that
-    failed. A step that waits, for its next attempt or for a moment, waits no longer.
+    failed. A step that waits, for its next attempt or for a moment, waits no longer. STEP may be an
+    item of a batch, ITEM or BATCH/ITEM; with --failed it is the batch, and may be left out where
+    one batch has failed items.
     """
+    if not is_failed and (where is not None or limit is not None):
+        raise click.UsageError("--where and --limit go with --failed")
     with opened_desk(common) as desk:
         row = find_run(desk.store, run)
-        key = step or commands.undecided(commands.state_of(desk.store, row))
+        state = commands.state_of(desk.store, row)
         if pairs:
             _check_pairs(row, pairs)
-        armed = commands.rearm(desk.store, row.id, key, desk.clock, desk.by, comment)
+        if is_failed:
+            armed = item_deciding.retried_failed(desk, row, step, where, limit, comment)
+        else:
+            key = step or commands.undecided(state)
+            item = item_deciding.retried(desk, row, state, key, comment)
+            armed = item or commands.rearm(desk.store, row.id, key, desk.clock, desk.by, comment)
         desk.tell(armed, resumable=False)
         is_owned = _is_owned(row)
     if not is_owned:

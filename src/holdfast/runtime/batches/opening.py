@@ -167,6 +167,8 @@ def _meant(book: Book, fact: ItemsRearmed) -> list[ItemRow]:
         return [row for row in rows if row.status in REARMED]
     found: list[ItemRow] = []
     for stored in rows_of(book, "failed", "quarantined"):
+        if stored.ordinal in book.done:
+            continue  # A decision before this one says so.
         row = _as_decided(book, stored)
         if fact.limit is not None and len(found) >= fact.limit:
             break
