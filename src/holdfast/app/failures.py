@@ -26,7 +26,6 @@ GROUPS_MAX: Final = 1_000
 KEYS_MAX: Final = 100
 """Items of a group that are named; `items` has them all."""
 OTHER: Final = "(other errors)"
-LISTED: Final[tuple[ItemStatus, ...]] = (*DEAD, "uncertain")
 
 
 @dataclass(slots=True)
@@ -81,10 +80,10 @@ def groups_of(store: Store, run: str, batches: Batches) -> list[Group]:
 def rows_listed(
     store: Store, run: str, batches: Batches, *statuses: ItemStatus
 ) -> Iterator[tuple[str, ItemRow]]:
-    """Yield the items in these statuses (all that need a person, by default), with their batch;
-    but not those of which a person has decided what came of them."""
+    """Yield the items in these statuses, with their batch; but not those of which a person has
+    decided what came of them."""
     for batch, decided in batches.items():
-        for row in rows_of(store, run, batch, *(statuses or LISTED)):
+        for row in rows_of(store, run, batch, *statuses):
             if decided.get(row.key) not in ("done", "skipped"):
                 yield batch, row
 

@@ -169,7 +169,12 @@ def look(journal: Journal, row: RunRow) -> RunView:
         view = view_of(row, journal.state)
         if journal.refresh().seq == seq:
             break
-    batches = batches_of(journal.store, view.id, view.state, is_living=view.is_alive)
+    return with_batches(view, journal.store)
+
+
+def with_batches(view: RunView, store: Store) -> RunView:
+    """Return a view with the run's batches as they stand in the store now."""
+    batches = batches_of(store, view.id, view.state, is_living=view.is_alive)
     return replace(view, batches=batches)
 
 

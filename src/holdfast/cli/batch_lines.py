@@ -50,8 +50,8 @@ def forecast_text(batch: BatchView) -> str:
     lives, done = batch.lives_left, batch.row.life_done
     if lives is None:
         return ""
-    words = "one more life like it ends it" if lives == 1 else f"{lives:,} more like it end it"
-    return f"this life did {items(done)}; about {words}"
+    more = "one more" if lives == 1 else f"{lives:,} more"
+    return f"this life did {items(done)}, and the rest takes about {more} like it"
 
 
 def batch_lines(batch: BatchView, paper: Paper, now: datetime, indent: str) -> Iterator[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 import click
 
 from holdfast.app import failures as found
+from holdfast.app.batch_views import DEAD
 from holdfast.app.failures import Batches, Group
 from holdfast.app.next_ways import Next, item_ways, shown_holds
 from holdfast.app.views import RunView, view_run
@@ -68,7 +69,11 @@ def _print_json(store: Store, view: RunView, batches: Batches, groups: list[Grou
     is_one = len(view.batches) <= 1
     shown = [found.group_json(group, is_one=is_one) for group in groups]
     write(f'{{"version": 1, "groups": {json_text(shown)}, "items": [')
-    for at, (batch, row) in enumerate(found.rows_listed(store, view.id, batches)):
+    rows = chain(
+        found.rows_listed(store, view.id, batches, *DEAD),
+        found.rows_listed(store, view.id, _resting(view, batches), "uncertain"),
+    )
+    for at, (batch, row) in enumerate(rows):
         write((", " if at else "") + json_text(found.item_json(batch, row)))
     write("]}\n")
 
@@ -76,13 +81,14 @@ def _print_json(store: Store, view: RunView, batches: Batches, groups: list[Grou
 def _lines(
     store: Store, view: RunView, batches: Batches, groups: list[Group], sheet: Paper
 ) -> Iterator[str]:
-    doubtful = next(found.rows_listed(store, view.id, batches, "uncertain"), None)
+    doubtful = next(found.rows_listed(store, view.id, _resting(view, batches), "uncertain"), None)
     if not groups and doubtful is None:
         yield f"{safe(view.id)}: no item has failed"
         return
     several = len(view.batches) > 1
     total = sum(group.count for group in groups)
-    yield sheet.paint(f"{safe(view.id)}: {items(total)} failed", "", bold=True)
+    failed = f"{items(total)} failed" if total else "no item has failed for good"
+    yield sheet.paint(f"{safe(view.id)}: {failed}", "", bold=True)
     for group in groups[:GROUPS_SHOWN_MAX]:
         yield ""
         where = f"  ({safe(group.batch)})" if several else ""
@@ -92,7 +98,12 @@ def _lines(
     if len(groups) > GROUPS_SHOWN_MAX:
         yield f"{'':10}and {len(groups) - GROUPS_SHOWN_MAX} more kinds: --json has them"
     yield from _section(store, view, batches, "quarantined", sheet)
-    yield from _section(store, view, batches, "uncertain", sheet)
+    yield from _section(store, view, _resting(view, batches), "uncertain", sheet)
+
+
+def _resting(view: RunView, batches: Batches) -> Batches:
+    """Return the batches of which nothing is in hand: a `once` item in hand is in no doubt yet."""
+    return {key: what for key, what in batches.items() if not view.batches[key].is_moving}
 
 
 def _section(
