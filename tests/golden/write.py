@@ -14,7 +14,16 @@ from pathlib import Path
 
 from tests.golden.halfway import halfway
 from tests.golden.scene import ADA, AT, BEN, FOLDER, ROOT, RUN, Scene
-from tests.golden.scenes import borrowed, earned, guarded, rechecked, rewound, rolled, waited
+from tests.golden.scenes import (
+    batched,
+    borrowed,
+    earned,
+    guarded,
+    rechecked,
+    rewound,
+    rolled,
+    waited,
+)
 
 from holdfast.app import commands, holds
 from holdfast.errors import StepFailed
@@ -186,6 +195,7 @@ RUNS: dict[str, Callable[[Scene], None]] = {
         rewound,
         rechecked,
         halfway,
+        batched,
     )
 }
 
