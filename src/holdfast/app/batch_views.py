@@ -113,16 +113,25 @@ def _view(store: Store, run: str, state: RunState, row: BatchRow, *, is_living: 
         in_hand = frozenset(slot.item for left in lefts for slot in left.slots)
         if not is_moving:
             row, in_hand = _after_a_kill(store, run, row, lefts, in_hand)
+    begun = _begun_once(store, run, row, in_hand)
     hidden: frozenset[int] = frozenset()
-    if step.once and is_moving:
+    if is_moving:
         # What is in hand becomes uncertain when nobody has it any more.
-        hidden, row = in_hand, replace(row, uncertain=max(0, row.uncertain - len(in_hand)))
-    elif step.once:
-        in_hand = frozenset()  # Nothing of it is repeated: it is uncertain.
+        hidden, row = begun, replace(row, uncertain=max(0, row.uncertain - len(begun)))
+    else:
+        in_hand -= begun  # Nothing of it is repeated: it is uncertain.
     at_risk = max(len(in_hand), row.in_flight) if is_moving else len(in_hand)
     listed = tuple(_listed(store, run, row, status, hidden) for status in LISTED)
     told = tuple(one for one in listed if one.count)
     return BatchView(row, at_risk, is_moving, is_asked, told, decided_since(state, row))
+
+
+def _begun_once(store: Store, run: str, row: BatchRow, in_hand: frozenset[int]) -> frozenset[int]:
+    """Return which of these are `once` items: their beginning is recorded."""
+    if not row.uncertain:
+        return frozenset()
+    rows = (store.batches.item(run, row.key, ordinal) for ordinal in in_hand)
+    return frozenset(one.ordinal for one in rows if one and one.status == "uncertain")
 
 
 def _after_a_kill(
@@ -204,7 +213,7 @@ def judged(state: RunState, step: StepState, *, orphaned: bool) -> tuple[StepSta
     A batch is never in doubt, only its items are; and while a person is asked about it, it waits.
     """
     if not step.is_batch:
-        return ("in_doubt" if orphaned and step.once else step.status), orphaned
+        return ("in_doubt" if orphaned and step.leaves_doubt else step.status), orphaned
     is_left = orphaned and state.stopped is not None  # In order, while a person was asked.
     if step.status == "running" and (is_left or holds_of(state, step.key)):
         return "waiting", False
