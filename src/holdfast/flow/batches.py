@@ -30,10 +30,12 @@ from holdfast.ports.outputs import OutputFile
 from holdfast.ports.store import Store
 from holdfast.runtime.batches.rules import BatchRules, Order
 from holdfast.runtime.batches.running import run_items
+from holdfast.runtime.batches.surveying import survey
 from holdfast.runtime.batches.work import CURRENT, Body
 from holdfast.runtime.capture import current_step
 from holdfast.runtime.context import FRAME, Frame, in_workflow
 from holdfast.runtime.driving import drive
+from holdfast.runtime.dry import DryLife
 
 Duration = str | float | timedelta
 AT_ONCE_MAX = 10_000
@@ -203,6 +205,9 @@ def batch_call(
     call = prepare(frame, step, {})
 
     def run(whole: Call) -> Ended:
+        if isinstance(frame.life, DryLife):
+            frame.life.surveys[whole.key] = survey(frame.life, whole.key, rules, items)
+            return Ended("done", {})
         function = plain(fn)
         inner = function if rules.executor is not None else _placed(frame, whole, function)
         on_loop = (loop or True) if is_async(function) else False

@@ -39,6 +39,21 @@ def open_book(life: Life, key: str, rules: BatchRules, slots: int) -> Book:
     state = life.journal.state.batches[key]
     epoch = life.journal.epoch
     assert epoch is not None
+    book, is_anew, is_stored = known_book(life, key, rules, epoch)
+    with book.guard():
+        _open_output(book, is_first=is_anew)
+        _load_turns(book)
+        _begin_life(book, state, epoch)
+        book.checkpoint(anew=is_anew and is_stored)
+        book.store.forget_left(life.run, key, epoch)
+        book.tail = book.store.tail(life.run, key, epoch, slots=slots)
+    return book
+
+
+def known_book(life: Life, key: str, rules: BatchRules, epoch: int) -> tuple[Book, bool, bool]:
+    """Return the books of a batch with everything known of it before this epoch; whether that is
+    nothing, and whether something is stored of it all the same. Writes nothing."""
+    state = life.journal.state.batches[key]
     found = life.store.batches.batch(life.run, key)
     is_anew = found is None or found.begun_seq != state.begun_seq
     fresh = BatchRow(key, rules.identity, begun_seq=state.begun_seq, ledger=rules.ledger)
@@ -49,13 +64,7 @@ def open_book(life: Life, key: str, rules: BatchRules, slots: int) -> Book:
             for left in book.store.left(life.run, key, epoch):
                 _absorb(book, left)
             _apply(book, state)
-        _open_output(book, is_first=is_anew)
-        _load_turns(book)
-        _begin_life(book, state, epoch)
-        book.checkpoint(anew=is_anew and found is not None)
-        book.store.forget_left(life.run, key, epoch)
-        book.tail = book.store.tail(life.run, key, epoch, slots=slots)
-    return book
+    return book, is_anew, found is not None
 
 
 def _begin_life(book: Book, state: BatchState, epoch: int) -> None:
