@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from hashlib import blake2b
 from typing import Final
 
 from holdfast.engine.batch import Doubtful, Ended
 from holdfast.model.json import Json
 from holdfast.model.signature import signature
 from holdfast.runtime.batches.book import Book
+from holdfast.runtime.batches.digest import digest_of
 from holdfast.runtime.batches.opening import rows_of
 
 COUNTS: Final = (
@@ -39,18 +39,8 @@ def ended(book: Book, *, budget_why: str = "") -> Ended:
 def counts_of(book: Book) -> dict[str, Json]:
     """Return the counts as they are recorded, with the digest of everything they count."""
     row = asdict(book.as_row())
-    return {**{name: row[name] for name in COUNTS}, "digest": _digest(book)}
-
-
-def _digest(book: Book) -> str:
-    """Return the digest of the batch's segments and rows: what `verify` compares."""
-    found = blake2b(digest_size=16)
-    segments = book.store.segments(book.life.run, book.key)
-    for number in sorted(segments):
-        found.update(number.to_bytes(8, "big") + segments[number])
-    for row in rows_of(book):
-        found.update(f"{row.ordinal} {row.status} {row.key}\n".encode(errors="backslashreplace"))
-    return found.hexdigest()
+    digest = digest_of(book.store, book.life.run, book.key)
+    return {**{name: row[name] for name in COUNTS}, "digest": digest}
 
 
 def _why(book: Book) -> str:
