@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from holdfast.app.commands import TRIES_MAX, Done
 from holdfast.app.finding import SHOWN_MAX, find_run
+from holdfast.app.items_in_doubt import refuse_items_in_doubt
 from holdfast.app.meant import named
 from holdfast.app.wording import stands
 from holdfast.errors import InDoubt, PastNoReturn, RunLocked, UsageError
@@ -66,6 +67,7 @@ def rewind(
         row = store.row(row.id) or row
         state = journal.refresh()
         way = _way(row, state, to, clock, lease_s)
+        refuse_items_in_doubt(store, row.id, state, [step.key for step in way.steps])
         if way.once and not reason.strip():
             raise UsageError(
                 f"these run at most once, and would run again: {named(way.once)}; "
