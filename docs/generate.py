@@ -104,6 +104,7 @@ GROUPS = {
     "Inside a step": (
         "sh", "Done", "save", "saved", "progress", "attempt", "token", "secret", "Secret",
     ),
+    "Batches": ("each", "Batch", "current_item", "CurrentItem", "Rate"),
     "Items": (
         "each", "Batch", "current_item", "CurrentItem", "lines", "csv_rows", "jsonl", "directory",
         "query", "paged", "JsonLines", "Csv", "Budget", "Rate",
@@ -255,6 +256,7 @@ SECTIONS = {
         "StepStarted", "StepSucceeded", "StepFoundDone", "AttemptFailed", "StepDoubted",
         "StepRearmed", "StepSkipped", "StepRenamed", "CursorSaved", "StepLeft", "TimerSet",
     ),
+    "Batches": ("ItemsRearmed", "ItemDecided", "BudgetGranted"),
     "Scopes": ("ScopeEntered", "ScopeClosed", "DriftAccepted"),
     "Holds": ("HoldOpened", "HoldAnswered", "HoldVoided", "HoldExpired"),
     "Going back": (
