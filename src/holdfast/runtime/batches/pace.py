@@ -38,6 +38,7 @@ class Pace:
         self._ends_at = min((now + limit for limit in limits_s if limit is not None), default=None)
         self._began_at = now
         self._started = 0
+        self._told: tuple[int, int, int] | None = None
         self._durations: deque[float] = deque(maxlen=SAMPLES)
 
     # --- rates ---
@@ -109,9 +110,16 @@ class Pace:
     # --- telling ---
 
     def tell(self, total: int | None) -> None:
-        """Show how far the batch is, how fast this life goes, and how long the rest takes."""
+        """Show how far the batch is, how fast this life goes, and how long the rest takes.
+
+        Only when it moved: whoever listens takes this for a sign of life.
+        """
         book = self._book
         row = book.as_row()
+        standing = (row.done, book.dead, book.tried)
+        if standing == self._told:
+            return
+        self._told = standing
         spent_s = self._life.clock.monotonic() - self._began_at
         parts = [
             pace_text(per_second(book.life_done, spent_s), left_of(row, total)),
