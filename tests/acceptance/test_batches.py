@@ -246,3 +246,43 @@ def test_nothing_is_wider_than_the_terminal(
         wide = [line for line in lines if len(line) > columns]
         assert [] == [line for line in wide if "holdfast" not in line and "script.py" not in line]
         assert ("\x1b[" in text) <= (not colour)
+
+
+# --- at a terminal ----------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("typed", "runs"), [(("y", "seen in the bank"), 1), (("r",), 2)])
+def test_an_item_in_doubt_is_decided_at_the_prompt(
+    shell: Shell, typed: tuple[str, ...], runs: int
+) -> None:
+    """The very process that asks goes on with the answer."""
+    start(shell, "pay")
+    fix(shell)
+    at = shell.at_terminal("resume", "r")
+    at.until("did item 3 of pay take effect")
+    for line in typed:
+        at.type(line + "\n")
+        if line == "y":
+            at.until("why\\?")
+    code, text = at.end()
+
+    assert 0 == code, text
+    assert runs == ran(shell, 3)
+
+
+@pytest.mark.slow
+def test_a_budget_is_granted_at_the_prompt(shell: Shell) -> None:
+    """The batch goes on at once, and asks again when as many more have failed; a no ends it."""
+    at = shell.at_terminal("run", "script.py", "--id", "r", "-p", "how=budget")
+    shown = at.until("the budget is 1(.|\\n)*\\[y\\]es")
+    at.type("y\n")
+    at.until("since it was granted anew(.|\\n)*\\[y\\]es")
+    at.type("n\n")
+    at.until("why\\?")
+    at.type("enough\n")
+    code, _ = at.end()
+
+    assert "12 of 40 done" in shown or "11 of 40 done" in shown
+    assert 1 == code
+    assert 4 == batch(shell)["failed"]

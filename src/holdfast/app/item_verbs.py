@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
+from typing import Literal
 
 from holdfast.app.batch_views import DEAD, decided_since, holds_of
 from holdfast.app.commands import Done, decide
 from holdfast.app.failures import batches_meant, rows_listed
-from holdfast.app.items import Item
+from holdfast.app.finding import find_run
+from holdfast.app.items import Item, item_named
+from holdfast.app.next_ways import is_about_item
 from holdfast.app.wording import stands
 from holdfast.errors import RunLocked, UsageError
 from holdfast.model.batch_facts import ItemOutcome
 from holdfast.model.batching import item_key
-from holdfast.model.facts import Fact, ItemDecided, ItemsRearmed, Who
+from holdfast.model.facts import Fact, HoldOpened, ItemDecided, ItemsRearmed, Who
 from holdfast.model.signature import matches
 from holdfast.model.standing import StepState
 from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
+from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import liveness
 
 
@@ -101,6 +105,29 @@ def decide_item(
         return (fact,), f"{item.batch}: item {shown} {how} by {by.name}"
 
     return decide(store, row.id, choose)
+
+
+def answer_item(
+    store: Store,
+    run: str,
+    clock: Clock,
+    by: Who,
+    opened: HoldOpened,
+    how: Literal["done", "retry"],
+    reason: str = "",
+) -> bool:
+    """Decide an item in doubt as its hold was answered at a prompt; False when it is about a step.
+    Durable on return."""
+    if not is_about_item(opened):
+        return False
+    row = find_run(store, run)
+    item = item_named(store, run, Journal(store, run).refresh(), opened.key)
+    assert item is not None, "a hold about an item has a batch"
+    if how == "done":
+        decide_item(store, row, clock, by, item, "done", reason)
+    else:
+        retry_item(store, row, clock, by, item, reason)
+    return True
 
 
 def _decidable(item: Item, verb: str) -> str:
