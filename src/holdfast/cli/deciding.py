@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 import click
 
 from holdfast.app import commands, holds
 from holdfast.app.answering import typed_answer
-from holdfast.app.commands import Done
 from holdfast.app.finding import find_hold, find_run
 from holdfast.app.given import given_by
 from holdfast.app.halting import stop_all
@@ -21,48 +20,15 @@ from holdfast.app.outputs import typed_output
 from holdfast.app.starting import resume, workflow_of
 from holdfast.app.stopping import end_owner
 from holdfast.cli import item_deciding
-from holdfast.cli.ending import next_command
+from holdfast.cli.desk import Desk, is_owned, opened_desk
 from holdfast.cli.options import Common, store_options
 from holdfast.cli.running import Presence, live_through, presence_options, set_option
 from holdfast.cli.text import safe
 from holdfast.errors import RunLocked, UsageError
-from holdfast.model.facts import Answer, Who
+from holdfast.model.facts import Answer
 from holdfast.model.json import Json
 from holdfast.model.jsontext import loads
-from holdfast.ports.store import RunRow, Store
-from holdfast.runtime.clock import SystemClock
-from holdfast.runtime.ownership import liveness, this_person
-
-
-class Desk:
-    """What a verb works with: the store, the time, and who speaks."""
-
-    def __init__(self, store: Store, common: Common) -> None:
-        self.store, self.common = store, common
-        self.clock = SystemClock()
-        self.by: Who = this_person(common.claimed)
-
-    def tell(self, done: Done, *, resumable: bool = True) -> None:
-        """Say what changed, and how to go on when no process would do so by itself."""
-        click.echo(safe(f"{done.run}: {done.text.removeprefix(f'{done.run}: ')}"))
-        row = self.store.row(done.run)
-        if resumable and row is not None and not _is_owned(row):
-            click.echo(f"go on with: {next_command(self.common, 'resume', done.run)}", err=True)
-
-
-def _is_owned(row: RunRow) -> bool:
-    return row.owner is not None and liveness(row.owner) != "dead"
-
-
-@contextmanager
-def opened_desk(common: Common) -> Iterator[Desk]:
-    """Open the store, which must be there already."""
-    store = common.open(create=False)
-    try:
-        yield Desk(store, common)
-    finally:
-        store.close()
-
+from holdfast.ports.store import RunRow
 
 _RUN = click.argument("run")
 _STEP = click.argument("step")
@@ -232,14 +198,14 @@ def retry(
             item = item_deciding.retried(desk, row, state, key, comment)
             armed = item or commands.rearm(desk.store, row.id, key, desk.clock, desk.by, comment)
         desk.tell(armed, resumable=False)
-        is_owned = _is_owned(row)
-    if not is_owned:
+        goes_on_there = is_owned(row)
+    if not goes_on_there:
         live_through(common, presence, lambda setting: resume(setting, row.id, pairs=pairs))
 
 
 def _check_pairs(row: RunRow, pairs: Sequence[str]) -> None:
     """Raise before anything is recorded, when these parameters cannot be set."""
-    if row.owner is not None and _is_owned(row):
+    if row.owner is not None and is_owned(row):
         raise RunLocked(
             f"run {row.id} is running in pid {row.owner.pid} on {row.owner.host}: stop it before "
             f"parameters are set: holdfast stop {row.id}"

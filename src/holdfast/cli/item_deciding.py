@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from holdfast.app import item_verbs
 from holdfast.app.commands import Done, state_of
 from holdfast.app.items import Item, item_named, near
+from holdfast.cli.desk import Desk
 from holdfast.errors import UsageError
 from holdfast.model.batch_facts import ItemOutcome
 from holdfast.model.keys import find
 from holdfast.model.state import RunState
 from holdfast.ports.store import RunRow
-
-if TYPE_CHECKING:
-    from holdfast.cli.deciding import Desk
 
 
 def failed_options(function: Callable[..., Any]) -> Callable[..., Any]:
