@@ -104,7 +104,6 @@ GROUPS = {
     "Inside a step": (
         "sh", "Done", "save", "saved", "progress", "attempt", "token", "secret", "Secret",
     ),
-    "Batches": ("each", "Batch", "current_item", "CurrentItem", "Rate"),
     "Items": (
         "each", "Batch", "current_item", "CurrentItem", "lines", "csv_rows", "jsonl", "directory",
         "query", "paged", "JsonLines", "Csv", "Budget", "Rate",
