@@ -4,7 +4,7 @@ from __future__ import annotations
 
 MEANINGS = {
     "answer": "What was answered.",
-    "asks_when_interrupted": "An attempt that a death cut short is asked about: an undo, no `@step`.",
+    "asks_when_interrupted": "An attempt cut short by a death is asked about: an undo, no `@step`.",
     "at": "When, in UTC.",
     "attempt": "Which attempt of the step, from 1.",
     "boot": "The machine's boot id.",

@@ -303,13 +303,17 @@ def test_a_budget_lets_some_fail_and_holds_at_one_more(runs: Runs) -> None:
 
 
 def test_a_budget_that_is_not_granted_fails_the_step(runs: Runs) -> None:
-    """With the person's words."""
-    main = over([1, 2], lambda n: 1 // 0, name="item", budget=0)
+    """With the person's words; taken up again, it tries the dead letters, and asks again."""
+    main = over([1, 2], lambda n: touch(str(n)) and 1 // 0, name="item", budget=0)
     assert 4 == runs.start(main).exit_code
     runs.answer("reject", comment="stop this")
-    outcome = runs.start(main)
 
-    assert (1, True) == (outcome.exit_code, "stop this" in outcome.reason)
+    failed = runs.step("item")
+    assert ("failed", "failed", True) == (
+        runs.row.status, failed.status, "stop this" in failed.error,
+    )  # fmt: skip
+    assert 4 == runs.start(main).exit_code
+    assert Counter({"1": 2}) == CALLS
 
 
 # --- items that run at most once ---

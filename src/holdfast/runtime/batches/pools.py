@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from holdfast.errors import UsageError
 from holdfast.runtime.batches.crews import Site, timed_out
-from holdfast.runtime.batches.shipping import Place, do_parcel, parcel
+from holdfast.runtime.batches.shipping import Place, begin_worker, do_parcel, parcel
 from holdfast.runtime.batches.work import Landed, Landing, Work
 
 Remade: TypeAlias = Callable[[], Executor]
@@ -35,11 +36,13 @@ class Pool:
         self.size = size
         self._site = site
         self._remake = remaker(given)
-        self._executor = given if isinstance(given, Executor) else given()
+        self._executor = bound(given if isinstance(given, Executor) else given())
         self._is_ours = not isinstance(given, Executor)
         self._is_local = isinstance(self._executor, ProcessPoolExecutor)
-        self._futures: dict[int, tuple[Future[Any], Sequence[Work], float]] = {}
+        self._handed: dict[int, _Handed] = {}
         self._overdue: dict[int, Work] = {}
+        # A pool says of a death in a thread of its own, while the driver may be handing out.
+        self._lock = threading.RLock()
 
     def start(self, slot: int, chunk: Sequence[Work]) -> None:
         site = self._site
@@ -47,31 +50,33 @@ class Pool:
         place = Place(slot, site.tail.slots_path, driver)
         sent = parcel(site.body, site.retry, chunk, place)
         site.tail.vacate(slot)
-        try:
-            future = self._executor.submit(do_parcel, sent)
-        except (BrokenExecutor, RuntimeError):
-            # Broken by a death that a future of another slot is about to tell.
-            self._executor = self._made_anew()
-            future = self._executor.submit(do_parcel, sent)
-        self._futures[slot] = future, tuple(chunk), monotonic()
-        future.add_done_callback(lambda done: self._site.landed.put(self._landed(slot, done)))
+        with self._lock:
+            try:
+                future = self._executor.submit(do_parcel, sent)
+            except (BrokenExecutor, RuntimeError):
+                # Broken by a death that a future of another slot is about to tell.
+                self._make_anew(self._executor)
+                future = self._executor.submit(do_parcel, sent)
+            handed = _Handed(future, tuple(chunk), self._executor, monotonic())
+            self._handed[slot] = handed
+        future.add_done_callback(lambda done: self._site.landed.put(self._landed(slot, handed)))
 
-    def _landed(self, slot: int, future: Future[Any]) -> Landed:
-        chunk = self._futures[slot][1]
+    def _landed(self, slot: int, handed: _Handed) -> Landed:
+        chunk = handed.chunk
         try:
-            landings = future.result()
+            landings = handed.future.result()
         except UsageError as error:
             return Landed(slot, lost=chunk, error=error)  # Nothing was begun.
         except BaseException as error:
-            return self._lost(slot, tuple(chunk), error)
+            if isinstance(error, BrokenExecutor):
+                self._make_anew(handed.executor)
+            return self._lost(slot, chunk)
         # The item that came back is a copy; ours knows its own object.
         ours = zip(chunk, landings, strict=False)
         rest = chunk[len(landings) :]
         return Landed.of(slot, [replace(landing, work=work) for work, landing in ours], rest)
 
-    def _lost(self, slot: int, chunk: tuple[Work, ...], error: BaseException) -> Landed:
-        if isinstance(error, BrokenExecutor):
-            self._executor = self._made_anew()
+    def _lost(self, slot: int, chunk: tuple[Work, ...]) -> Landed:
         overdue = self._overdue.pop(slot, None)
         limit_s = self._site.timeout_s
         if overdue is not None and limit_s is not None:
@@ -84,32 +89,30 @@ class Pool:
 
     def _at(self, slot: int) -> int | None:
         """Return which item a slot says was being done: -1 for none, None when nobody knows."""
-        if self._site.tail.slots_path is None or not isinstance(
-            self._executor, ProcessPoolExecutor
-        ):
+        if self._site.tail.slots_path is None or not self._is_local:
             return None
         noted = self._site.tail.slots()[slot]
         return -1 if noted is None else noted.item
 
-    def _made_anew(self) -> Executor:
-        broken, self._executor = self._executor, self._remake()
-        if broken is not self._executor:
-            broken.shutdown(wait=False, cancel_futures=True)
-        self._is_ours = True
-        return self._executor
+    def _make_anew(self, broken: Executor) -> None:
+        """Replace a broken pool, once: each of its futures tells of the same death."""
+        with self._lock:
+            if self._executor is not broken:
+                return
+            self._executor = bound(self._remake())
+            if broken is not self._executor:
+                broken.shutdown(wait=False, cancel_futures=True)
+            self._is_ours = True
 
     def look(self) -> None:
         limit_s = self._site.timeout_s
         if limit_s is None:
             return
         now = monotonic()
-        for slot, (future, chunk, began) in list(self._futures.items()):
-            if (
-                not future.done()
-                and slot not in self._overdue
-                and now - began > limit_s * len(chunk)
-            ):
-                self._kill(slot, chunk)
+        for slot, handed in list(self._handed.items()):
+            is_late = now - handed.began > limit_s * len(handed.chunk)
+            if is_late and not handed.future.done() and slot not in self._overdue:
+                self._kill(slot, handed.chunk)
 
     def _kill(self, slot: int, chunk: Sequence[Work]) -> None:
         noted = self._site.tail.slots()[slot]
@@ -127,6 +130,26 @@ class Pool:
     def close(self) -> None:
         if self._is_ours:
             self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class _Handed(NamedTuple):
+    """A chunk that an executor has."""
+
+    future: Future[Any]
+    chunk: tuple[Work, ...]
+    executor: Executor
+    began: float
+
+
+def bound(executor: Executor) -> Executor:
+    """Let the workers that a process pool starts from now on die with this process, also those
+    that never get an item."""
+    if isinstance(executor, ProcessPoolExecutor):
+        place: Any = executor
+        if getattr(place._initializer, "__module__", "") != begin_worker.__module__:
+            place._initargs = (os.getpid(), place._initializer, place._initargs)
+            place._initializer = begin_worker
+    return executor
 
 
 def remaker(given: Executor | Callable[[], Executor]) -> Remade:

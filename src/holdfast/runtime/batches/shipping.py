@@ -14,7 +14,7 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
@@ -204,6 +204,16 @@ def die_with(driver: int) -> None:
         # Ctrl-C goes to all of a terminal's processes; the driver lets what is in hand end.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(driver,), name="holdfast driver", daemon=True).start()
+
+
+def begin_worker(
+    driver: int, initializer: Callable[..., object] | None, initargs: Sequence[object]
+) -> None:
+    """What a worker of a process pool does first: see to it that it dies with the driver, and then
+    what the pool was told."""
+    die_with(driver)
+    if initializer is not None:
+        initializer(*initargs)
 
 
 _bound = 0
