@@ -41,6 +41,7 @@ class Pool:
         self._is_local = isinstance(self._executor, ProcessPoolExecutor)
         self._handed: dict[int, _Handed] = {}
         self._overdue: dict[int, Work] = {}
+        self._is_closed = False
         # A pool says of a death in a thread of its own, while the driver may be handing out.
         self._lock = threading.RLock()
 
@@ -59,7 +60,16 @@ class Pool:
                 future = self._executor.submit(do_parcel, sent)
             handed = _Handed(future, tuple(chunk), self._executor, monotonic())
             self._handed[slot] = handed
-        future.add_done_callback(lambda done: self._site.landed.put(self._landed(slot, handed)))
+        future.add_done_callback(lambda done: self._land(slot, handed))
+
+    def _land(self, slot: int, handed: _Handed) -> None:
+        if self._is_closed:
+            return  # The tail is closed with the batch, and nobody waits for this any more.
+        try:
+            landed = self._landed(slot, handed)
+        except Exception as error:
+            landed = Landed(slot, lost=handed.chunk, error=error)
+        self._site.landed.put(landed)
 
     def _landed(self, slot: int, handed: _Handed) -> Landed:
         chunk = handed.chunk
@@ -128,6 +138,7 @@ class Pool:
             os.kill(noted.pid, signal.SIGKILL)
 
     def close(self) -> None:
+        self._is_closed = True
         if self._is_ours:
             self._executor.shutdown(wait=False, cancel_futures=True)
 
