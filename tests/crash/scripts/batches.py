@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from threading import local
 from typing import Any
 
-from holdfast import JsonLines, each, lines, workflow
+from holdfast import JsonLines, current_item, each, lines, workflow
 
 FOLDER = Path(os.environ.get("OUT") or Path(os.environ["EFFECTS"]).parent)
 WORKERS = 3
@@ -57,3 +58,33 @@ def items(mode: str, count: int) -> list[int]:
 def file_lines() -> list[int]:
     found = each(lines(FOLDER / "in.txt"), do, at_once=2, out=JsonLines(FOLDER / "out.jsonl"))
     return [found.total, found.done, found.gone, found.duplicates]
+
+
+def connection() -> Any:
+    """The user's own database: PostgreSQL when $USERS_DB is an address, else SQLite."""
+    address = os.environ["USERS_DB"]
+    if "://" in address:
+        import psycopg
+
+        return psycopg.connect(address)
+    import sqlite3
+
+    return sqlite3.connect(address, timeout=20, isolation_level=None)
+
+
+OWN = local()
+
+
+def load(item: int) -> None:
+    """Write a row of the item's in the transaction that says that it is done."""
+    mine = OWN.__dict__.setdefault("connection", None) or connection()
+    OWN.connection = mine
+    mark = "%s" if "://" in os.environ["USERS_DB"] else "?"
+    with current_item().tx(mine):
+        mine.execute(f"INSERT INTO loaded VALUES ({mark})", (item,))
+    do(item)
+
+
+@workflow
+def rows(count: int) -> int:
+    return each(range(count), load, at_once=2).done

@@ -64,7 +64,8 @@ def item_transaction(connection: Connection, digest: str) -> Iterator[None]:
     where = (belonging.run, belonging.batch, digest)
     _begin(connection)
     try:
-        connection.execute(_CREATE)
+        if not _has_table(connection, mark):
+            _make_table(connection)
         found = connection.execute(
             f"SELECT 1 FROM {TABLE} WHERE run = {mark} AND batch = {mark} AND item = {mark}", where
         ).fetchone()
@@ -80,6 +81,25 @@ def item_transaction(connection: Connection, digest: str) -> Iterator[None]:
         _end(connection, is_good=False)
         raise
     _end(connection, is_good=True)
+
+
+def _has_table(connection: Connection, mark: str) -> bool:
+    question = f"SELECT to_regclass('{TABLE}')"
+    if mark == "?":
+        question = f"SELECT max(name) FROM sqlite_master WHERE type = 'table' AND name = '{TABLE}'"
+    return connection.execute(question).fetchone()[0] is not None
+
+
+def _make_table(connection: Connection) -> None:
+    """Make the table in a transaction of its own; another worker may be doing the same."""
+    try:
+        connection.execute(_CREATE)
+        _end(connection, is_good=True)
+    except Exception:
+        # PostgreSQL lets one of two fail that make it at once. What is wrong else, the next
+        # statement tells.
+        _end(connection, is_good=False)
+    _begin(connection)
 
 
 def _mark_of(connection: Connection) -> str:
