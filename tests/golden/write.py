@@ -13,8 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.golden.gate_scenes import gated, waves
+from tests.golden.halfway import halfway
 from tests.golden.scene import ADA, AT, BEN, FOLDER, ROOT, RUN, Scene
-from tests.golden.scenes import borrowed, earned, guarded, rechecked, rewound, rolled, waited
+from tests.golden.scenes import (
+    batched,
+    borrowed,
+    earned,
+    guarded,
+    rechecked,
+    rewound,
+    rolled,
+    waited,
+)
 
 from holdfast.app import commands, holds
 from holdfast.errors import StepFailed
@@ -185,6 +195,8 @@ RUNS: dict[str, Callable[[Scene], None]] = {
         waited,
         rewound,
         rechecked,
+        halfway,
+        batched,
         gated,
         waves,
     )

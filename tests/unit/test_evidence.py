@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from holdfast.app.evidence import GONE_SHOWN_MAX, evidence_of
-from holdfast.app.reasons import hold_ways, why_of
+from holdfast.app.hold_ways import hold_ways
+from holdfast.app.reasons import why_of
 from holdfast.app.views import view_run
 from holdfast.cli.ending import ending
 from holdfast.cli.options import Common

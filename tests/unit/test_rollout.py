@@ -188,12 +188,13 @@ def test_a_resume_alone_asks_again_and_begins_nothing(runs: Runs) -> None:
 
 
 def test_a_no_ends_the_run(runs: Runs) -> None:
-    """It is asked again when the run is resumed."""
+    """It is asked again when the run is resumed; a rollout is no step that could have failed."""
     BROKEN.add("n1")
     runs.start(fleet())
+    steps = set(runs.state.steps)
     runs.answer("reject", comment="stop here")
 
-    assert "failed" == runs.row.status
+    assert ("failed", steps) == (runs.row.status, set(runs.state.steps))
     assert 4 == runs.resume(fleet()).exit_code
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from holdfast.app.finding import find_run
 from holdfast.app.meant import named, one_step, to_retry
-from holdfast.app.rollout_views import failed_steps
+from holdfast.app.rollout_views import failed_steps, is_about_units
 from holdfast.app.wording import stands
 from holdfast.engine.debts import settled
 from holdfast.errors import RunLocked, UsageError
@@ -174,7 +174,7 @@ def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) 
         status = state.steps[key].status
         if state.steps[key].is_finished:
             raise UsageError(f"step {key} {stands(status)} already")
-        if status == "in_doubt" or (status == "running" and state.steps[key].once):
+        if status == "in_doubt" or (status == "running" and state.steps[key].leaves_doubt):
             raise UsageError(
                 f"step {key} is in doubt: say `done` (it took effect) or `retry` (run it again)"
             )
@@ -190,19 +190,31 @@ def undecided(state: RunState) -> str:
 
     Raises UsageError when there is none, or more than one.
     """
-    keys = [step.key for step in state.in_doubt() if step.once or step.status == "in_doubt"]
-    if not keys:
-        keys = [hold.opened.key for hold in state.open_holds if hold.opened.kind == "gate"]
-    if not keys:
-        asked = [hold.opened for hold in state.open_holds if hold.opened.kind == "budget"]
-        keys = [key for opened in asked for key in failed_steps(opened)]
+    keys = _in_doubt(state) or _gates_that_hold(state) or _failed_in_units(state)
     if not keys and state.failed is not None:
         keys = [key for key in state.failed.failures if key in state.steps]
     if not keys:
         raise UsageError("no step is in doubt or failed; name the one to run again")
     if len(keys) > 1:
-        raise UsageError(f"several steps need a decision: {', '.join(keys)}; name one")
+        raise UsageError(f"several steps need a decision: {named(keys)}; name one")
     return keys[0]
+
+
+def _in_doubt(state: RunState) -> list[str]:
+    """Return the steps in doubt, and the items that are asked about."""
+    keys = [s.key for s in state.in_doubt() if s.leaves_doubt or s.status == "in_doubt"]
+    asked = [hold.opened for hold in state.open_holds if hold.opened.kind == "in_doubt"]
+    return keys + [opened.key for opened in asked if opened.key not in state.steps]
+
+
+def _gates_that_hold(state: RunState) -> list[str]:
+    return [hold.opened.key for hold in state.open_holds if hold.opened.kind == "gate"]
+
+
+def _failed_in_units(state: RunState) -> list[str]:
+    """Return the steps that failed in units, where a rollout asks whether to go on without."""
+    asked = [hold.opened for hold in state.open_holds if is_about_units(hold.opened)]
+    return [key for opened in asked for key in failed_steps(opened)]
 
 
 def state_of(store: Store, row: RunRow) -> RunState:

@@ -8,7 +8,8 @@ from typing import Final
 from holdfast.app.answering import choice_text, choices_of
 from holdfast.app.gates import Field as Field
 from holdfast.app.gates import gate_fields
-from holdfast.app.rollouts import budget_fields
+from holdfast.app.rollout_views import is_about_units
+from holdfast.app.rollouts import rollout_fields
 from holdfast.model.facts import HoldOpened
 from holdfast.model.json import Json
 from holdfast.model.jsontext import dumps
@@ -19,7 +20,7 @@ PLAN_SHOWN_MAX: Final = 40
 
 def evidence_of(opened: HoldOpened) -> tuple[Field, ...]:
     """Return what a person should see beside the question; the text is as it was recorded."""
-    fields = (*_fields(opened), *_rules(opened))
+    fields = (*(_of_batch(opened) or _fields(opened)), *_rules(opened))
     return tuple((name, text) for name, text in fields if text)
 
 
@@ -48,8 +49,8 @@ def _fields(opened: HoldOpened) -> Iterator[Field]:
             yield from _drift(seen)
         case "gate":
             yield from gate_fields(seen)
-        case "budget" if "not_reached" in seen:
-            yield from budget_fields(seen)
+        case "budget" if is_about_units(opened):
+            yield from rollout_fields(seen)
         case "debt":
             yield from _owed(seen.get("owed"))
         case _:
@@ -76,6 +77,20 @@ def _owed(owed: Json) -> Iterator[Field]:
     for debt in owed if isinstance(owed, list) else []:
         if isinstance(debt, dict):
             yield "owes", f"{_text(debt, 'owes')}, since {_text(debt, 'key')}"
+
+
+def _of_batch(opened: HoldOpened) -> list[Field]:
+    """Return what a batch asks with: how far it is, or what is known of an item in doubt."""
+    seen = opened.evidence
+    if opened.kind == "budget" and not is_about_units(opened):
+        of = "" if seen.get("total") is None else f" of {_text(seen, 'total')}"
+        bad = [name for name in ("failed", "quarantined", "skipped") if seen.get(name)]
+        counts = [f"{_text(seen, name)} {name}" for name in bad]
+        return [("so far", ", ".join([f"{_text(seen, 'done')}{of} done", *counts]))]
+    if opened.kind == "in_doubt" and "item" in seen:
+        began = f"attempt {_text(seen, 'attempt')}, {_text(seen, 'started_at')}"
+        return [("began", began), ("then", _text(seen, "why"))]
+    return []
 
 
 def _plan(seen: dict[str, Json]) -> Iterator[Field]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 from holdfast.app.gate_sentences import number_text, values_text
-from holdfast.app.ways import Next
+from holdfast.app.next_ways import Next
 from holdfast.errors import UsageError
 from holdfast.model.codec import decode
 from holdfast.model.facts import Answer, HoldOpened, SampleTaken

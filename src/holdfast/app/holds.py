@@ -13,6 +13,7 @@ from dataclasses import replace
 from holdfast.app.commands import Done, decide
 from holdfast.app.finding import find_hold, find_run
 from holdfast.app.gates import check_gate
+from holdfast.app.rollout_views import is_about_units
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.model.facts import (
     Answer,
@@ -170,7 +171,8 @@ def _failing(state: RunState, no: HoldAnswered, opened: HoldOpened) -> tuple[Fac
     about = opened.covers[0] if opened.covers else opened.key
     scope = "" if state.ledger.rolling else state.undone_with(about)
     undoing = (UndoBegun(no.at, scope, message),) if scope else ()
-    if opened.kind not in ("confirm", "question") or opened.covers:
+    is_of_step = opened.kind in ("confirm", "question", "budget") and not is_about_units(opened)
+    if not is_of_step or opened.covers:
         return (*undoing, RunFailed(no.at, "Rejected", message))
     name = str(opened.evidence.get("name", ""))
     failed = AttemptFailed(no.at, opened.key, 0, "Rejected", message, name=name)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
-from holdfast.app.answering import choice_text, choices_of
+from holdfast.app import next_ways
 from holdfast.app.backward import owed_labels, undo_count, way_back
-from holdfast.app.evidence import Field, changed_key, evidence_of, world_of
-from holdfast.app.gates import gate_ways
-from holdfast.app.rollouts import budget_ways
+from holdfast.app.evidence import Field, evidence_of, world_of
+from holdfast.app.hold_ways import doubt_ways, hold_ways
+from holdfast.app.next_ways import Next
 from holdfast.app.views import (
     VERSION,
     RunView,
@@ -21,17 +20,15 @@ from holdfast.app.views import (
     time_json,
     view_run,
 )
-from holdfast.app.ways import Next as Next
-from holdfast.model.facts import HoldOpened, Owner
+from holdfast.model.facts import Owner
 from holdfast.model.json import Json
 from holdfast.model.state import HoldState
 from holdfast.model.status import RunStatus
-from holdfast.model.undoing import is_giving_back
+from holdfast.model.undoing import is_giving_back, why_not_again
 from holdfast.ports.store import Store
 
 REASONS_MAX = 20
 SUMMED_MAX = 2
-GONE_WAYS_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +114,7 @@ def _reasons(view: RunView) -> Iterator[Reason]:
     if view.status == "interrupted":
         yield _interruption(view)
     yield from (reason for step in view.steps if (reason := _doubt(step)))
+    yield from (Reason("in_doubt", *told) for told in next_ways.item_doubts(view.state))
     asked = (hold for hold in view.state.open_holds if hold.opened.kind != "in_doubt")
     yield from (_hold(hold) for hold in asked)
     if view.status == "failed":
@@ -152,10 +150,11 @@ def _doubt(step: StepView) -> Reason | None:
     where = f" in {process_named(owner)}" if owner else ""
     began = f"attempt {step.attempts} began{where}"
     if step.status != "in_doubt":
-        text = f"step {step.key!r} was interrupted: {began}, without an end; it runs again"
+        what = "its items that are not done go on" if step.is_batch else "it runs again"
+        text = f"step {step.key!r} was interrupted: {began}, without an end; {what}"
         return Reason("interrupted_step", text, step.key, step.started_at, owner=owner)
     why = step.error or "no result was recorded"
-    text = f"step {step.key!r} is in doubt: {began}; {why}. It runs at most once"
+    text = f"step {step.key!r} is in doubt: {began}; {why}. {why_not_again(step.key)}"
     return Reason("in_doubt", text, step.key, step.started_at, step.location, owner)
 
 
@@ -179,7 +178,8 @@ def _failures(view: RunView) -> Iterator[Reason]:
     known = [steps[key] for key in failed.failures if key in steps]
     for step in known:
         times = "1 attempt" if step.attempts == 1 else f"{step.attempts} attempts"
-        text = f"step {step.key!r} failed after {times}: {step.error}"
+        after = "" if step.is_batch else f" after {times}"
+        text = f"step {step.key!r} failed{after}: {step.error.removeprefix('ItemsFailed: ')}"
         yield Reason("failure", text, step.key, step.ended_at, step.location)
     if not known:
         text = f"the workflow failed: {failed.type}: {failed.message}"
@@ -234,11 +234,13 @@ def _ways(view: RunView) -> Iterator[Next]:
     """Yield the commands that go on, the usual one first."""
     run = view.id
     if view.state.is_finished:
+        yield from next_ways.left_behind(run, view.batches.values())
         yield Next(("log", run), "what happened")
         yield Next(("export", run, "--md"), "the whole record, to read")
         return
-    for hold in view.state.open_holds:
+    for hold in next_ways.shown_holds(view.state.open_holds):
         yield from hold_ways(run, hold, is_only=len(view.state.open_holds) == 1)
+    yield from next_ways.more_ways(run, view.state.open_holds)
     for step in view.steps:
         if step.status == "in_doubt":
             yield from _doubt_ways(view, step)
@@ -249,79 +251,10 @@ def _ways(view: RunView) -> Iterator[Next]:
     yield from _resting_ways(view)
 
 
-def hold_ways(run: str, hold: HoldState, *, is_only: bool) -> Iterator[Next]:
-    """Yield the commands that answer a hold, with `--hold` where there are several, or where
-    only some people may."""
-    opened = hold.opened
-    is_named = not is_only or opened.electorate.approvers
-    which = ("--hold", opened.id) if is_named else ()
-    match opened.kind:
-        case "question":
-            default = opened.evidence.get("default")
-            if default is not None:
-                text = choice_text(default)
-                # What looks like an option is none after `--`.
-                guard = ("--",) if text.startswith("-") else ()
-                yield Next(("answer", run, *which, *guard, text), "take the default")
-            yield Next(("answer", run, *which, "VALUE"), _wanted(opened))
-        case "in_doubt":
-            return
-        case "drift":
-            world = world_of(opened)
-            if world:
-                yield from _world_ways(run, world)
-                return
-            changed = changed_key(opened)
-            does = "keep its recorded result, and go on" if changed else _GO_ON_EDITED
-            yield Next(("resume", run, "--accept-drift"), does)
-            if changed:
-                yield Next(("retry", run, changed), "run it anew with the new inputs, and go on")
-        case "gate":
-            yield from gate_ways(run, opened, which)
-        case "budget" if "not_reached" in opened.evidence:
-            yield from budget_ways(run, opened, which)
-        case "debt":
-            yield Next(("settle", run), "give it back")
-            end = ("approve", run, *which, "-m", "REASON")
-            yield Next(end, "end the run all the same: nobody gives it back")
-        case _:
-            yield Next(("approve", run, *which), "say yes")
-            yield Next(("reject", run, *which, "-m", "REASON"), "say no")
-
-
-def _world_ways(run: str, found: list[tuple[str, str]]) -> Iterator[Next]:
-    """Yield what to do about finished steps that are not so any more."""
-    gone = [key for key, says in found if says != "unknown"]
-    for key in gone[:GONE_WAYS_MAX]:
-        yield Next(("retry", run, key), "run it again, and go on")
-    if gone:
-        does = "run it again, and all that followed it"
-        yield Next(("rewind", run, "--to", gone[0], "-m", "REASON"), does)
-    yield Next(("resume", run, "--accept-drift"), "go on with the world as it is")
-    yield Next(("resume", run, "--recheck"), "look again, once it is put right by hand")
-
-
-_GO_ON_EDITED: Final = "go on with the edited script"
-
-
-def _wanted(opened: HoldOpened) -> str:
-    """Return what a question wants for a value."""
-    if choices_of(opened):
-        return f"give one of {', '.join(map(choice_text, choices_of(opened)))}"
-    return f"give the value ({opened.evidence.get('type') or 'str'})"
-
-
 def _doubt_ways(view: RunView, step: StepView) -> Iterator[Next]:
     if view.state.ledger.is_going_back and not is_giving_back(step.key):
         return doubt_ways(view.id, step.key, "there is nothing to undo")
     return doubt_ways(view.id, step.key)
-
-
-def doubt_ways(run: str, key: str, again: str = "run it again") -> Iterator[Next]:
-    """Yield the commands that decide a step in doubt."""
-    does = "it took effect: record it as done; --output JSON is its result"
-    yield Next(("done", run, key, "-m", "REASON"), does)
-    yield Next(("retry", run, key), f"it did not: {again}")
 
 
 def _resting_ways(view: RunView) -> Iterator[Next]:
@@ -348,6 +281,8 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
         yield Next(("resume", "--due"), "every run whose time has come goes on: for cron")
     if failed is not None and not failed.is_undone:
         for key in failed.failures[:1]:
+            if key in view.state.batches:
+                yield from next_ways.dead_letter_ways(run, key, view.state)
             yield Next(("log", run, key), "what the failed step wrote")
             yield Next(("done", run, key, "-m", "REASON"), "it was done by hand: do not repeat it")
             yield Next(("skip", run, key, "-m", "REASON"), "go on without it")

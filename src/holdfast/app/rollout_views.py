@@ -87,6 +87,11 @@ def rollouts_of(state: RunState) -> tuple[RolloutView, ...]:
     return tuple(found)
 
 
+def is_about_units(opened: HoldOpened) -> bool:
+    """Whether a hold asks about the budget of a rollout, and not about that of a batch."""
+    return opened.kind == "budget" and "not_reached" in opened.evidence
+
+
 def failed_steps(opened: HoldOpened) -> list[str]:
     """Return the steps that failed in the units that used up a budget."""
     failed = opened.evidence.get("failed")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from holdfast.app.gates import Field
+from holdfast.app.next_ways import Next
 from holdfast.app.rollout_views import failed_steps
-from holdfast.app.ways import Next
 from holdfast.model.facts import HoldOpened
 from holdfast.model.json import Json
 from holdfast.model.keys import label_of
@@ -17,7 +17,7 @@ RETRIES_SHOWN_MAX: Final = 3
 NAMES_SHOWN_MAX: Final = 10
 
 
-def budget_fields(seen: dict[str, Json]) -> Iterator[Field]:
+def rollout_fields(seen: dict[str, Json]) -> Iterator[Field]:
     """Yield which units failed and why, and which were not reached."""
     units, left, failed = seen.get("units"), seen.get("not_reached"), seen.get("failed")
     if isinstance(units, dict):
@@ -34,7 +34,7 @@ def budget_fields(seen: dict[str, Json]) -> Iterator[Field]:
         yield "not begun", names + more
 
 
-def budget_ways(run: str, opened: HoldOpened, which: tuple[str, ...]) -> Iterator[Next]:
+def rollout_ways(run: str, opened: HoldOpened, which: tuple[str, ...]) -> Iterator[Next]:
     """Yield the commands that go on past a budget that is used up."""
     for key in failed_steps(opened)[:RETRIES_SHOWN_MAX]:
         yield Next(("retry", run, key), "run it again, and go on with the others when it is well")

@@ -12,9 +12,9 @@ from holdfast.app.finding import find_run
 from holdfast.app.fleet import STOP_AFTER, chosen_targets, fleet
 from holdfast.app.fleet_views import FleetView, fleet_view
 from holdfast.app.loading import load_workflow
+from holdfast.app.next_ways import Next
 from holdfast.app.starting import start
 from holdfast.app.views import view_run
-from holdfast.app.ways import Next
 from holdfast.cli.options import Common, json_option, store_options
 from holdfast.cli.paper import Paper, paper
 from holdfast.cli.rollouts import picture

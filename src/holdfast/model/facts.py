@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias, get_args
 
+from holdfast.model.batch_facts import BudgetGranted as BudgetGranted
+from holdfast.model.batch_facts import ItemDecided as ItemDecided
+from holdfast.model.batch_facts import ItemsRearmed as ItemsRearmed
 from holdfast.model.gate_facts import GateOpened as GateOpened
 from holdfast.model.gate_facts import GateOverridden as GateOverridden
 from holdfast.model.gate_facts import SampleTaken as SampleTaken
@@ -233,6 +236,8 @@ ControlFact: TypeAlias = (
     | StepFoundDone
     | DebtSettled
     | UndoBegun
+    | ItemsRearmed
+    | ItemDecided
 )
 Fact: TypeAlias = (
     RunCreated
@@ -272,6 +277,9 @@ Fact: TypeAlias = (
     | Rewound
     | ParameterSet
     | Rechecked
+    | ItemsRearmed
+    | ItemDecided
+    | BudgetGranted
     | GateOpened
     | SampleTaken
     | GateOverridden

@@ -15,6 +15,8 @@ from typing import Any
 from holdfast.model import facts as f
 from holdfast.model.asking import AUTO_REST
 from holdfast.model.asking import FOLD as _HOLD_FOLD
+from holdfast.model.batching import FOLD as _BATCH_FOLD
+from holdfast.model.batching import BatchState
 from holdfast.model.gating import FOLD as _GATE_FOLD
 from holdfast.model.holds import Holds, HoldState
 from holdfast.model.json import Json
@@ -55,6 +57,7 @@ class RunState:
         self.rollouts: dict[str, RolloutState] = {}
         self.holds = Holds()
         self.ledger = Ledger()
+        self.batches: dict[str, BatchState] = {}
         self.stop: f.StopRequested | None = None
         self.cancelled: f.RunCancelled | None = None
         self.stolen: f.LockStolen | None = None
@@ -118,7 +121,8 @@ class RunState:
         return [
             step
             for step in self.steps.values()
-            if step.status == "in_doubt" or (step.status == "running" and step.epoch < self.epoch)
+            if step.status == "in_doubt"
+            or (step.status == "running" and step.epoch < self.epoch and not step.is_batch)
         ]
 
     # --- the fold ---
@@ -250,6 +254,7 @@ _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     f.DriftAccepted: RunState._drift_accepted,
     f.LockStolen: RunState._lock_stolen,
     **_STEP_FOLD,
+    **_BATCH_FOLD,
     **_UNDO_FOLD,
     **_HOLD_FOLD,
     **_REWIND_FOLD,

@@ -22,6 +22,7 @@ from holdfast.model.facts import Fact, LifeStarted, Owner, Rewound, RunCreated, 
 from holdfast.model.json import Json
 from holdfast.model.making import made_often
 from holdfast.model.trials import KEPT_MAX, Trial
+from holdfast.ports.batches import BatchStore
 
 
 class StoreAbsent(UsageError):
@@ -100,6 +101,10 @@ class Store(Protocol):
     @property
     def dropped(self) -> int:
         """How many pieces of output could not be kept."""
+
+    @property
+    def batches(self) -> BatchStore:
+        """Where the items of the runs' batches live."""
 
     def create(self, run: str, fact: RunCreated) -> bool:
         """Make a new run with its first fact (number 1, epoch 0), durably. Return False,
@@ -231,8 +236,8 @@ class Store(Protocol):
         For waiting: read only when it moved."""
 
     def remove(self, run: str) -> None:
-        """Forget a run: journal, row, output and spilled values. For `gc` alone. Its trials
-        stay; one that had only begun is kept as `interrupted`."""
+        """Forget a run: journal, row, output, spilled values and batches. For `gc` alone. Its
+        trials and ledgers stay; one that had only begun is kept as `interrupted`."""
 
     def close(self) -> None:
         """Release what is held. Safe to call twice. What was durable stays so."""

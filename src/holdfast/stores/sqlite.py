@@ -1,8 +1,8 @@
 """The store of one machine: an SQLite database, with large values and output in files beside it.
 
 `<db>.lock` is taken around every write, `<db>.spill/` holds values over 64 KiB, `<db>.output/`
-the output of steps. The directory is 0700 and the files 0600 when we make them, and none is
-opened through a link.
+the output of steps, `<db>.batches/` the tails of batches. The directory is 0700 and the files
+0600 when we make them, and none is opened through a link.
 
 Never open the database file itself with `open`: closing it would drop every lock that SQLite
 holds on it for this process.
@@ -28,6 +28,8 @@ from holdfast.stores.lockfile import OnBlocked, beside
 from holdfast.stores.outputs import OutputFiles
 from holdfast.stores.row_tables import dump_time
 from holdfast.stores.spill import SpillFiles
+from holdfast.stores.sqlite_batch_rows import delete_batches
+from holdfast.stores.sqlite_batches import SqliteBatches
 from holdfast.stores.sqlite_debts import select_debts
 from holdfast.stores.sqlite_opening import check_place, open_database
 from holdfast.stores.sqlite_rows import Head
@@ -65,6 +67,7 @@ class SqliteStore:
         self._database = open_database(self.path, read_only, on_blocked)
         self._spill = SpillFiles(beside(self.path, ".spill"))
         self._outputs = OutputFiles(beside(self.path, ".output"))
+        self.batches = SqliteBatches(self.path, self._database, self._spill)
         self._heads: dict[str, Head] = {}
         self._numbers: dict[str, int] = {}
         self._kept: list[Spilled] = []
@@ -228,6 +231,7 @@ class SqliteStore:
     def remove(self, run: str) -> None:
         def work(connection: sqlite3.Connection) -> tuple[int, list[str]] | None:
             sqlite_trials.interrupt(connection, run)
+            delete_batches(connection, run)
             return sqlite_rows.delete_run(connection, run)
 
         def afterwards(removed: tuple[int, list[str]] | None) -> None:
@@ -235,6 +239,7 @@ class SqliteStore:
             if removed is not None:
                 self._spill.drop(removed[1])
                 self._outputs.remove(removed[0])
+                self.batches.remove(removed[0])
 
         self._database.write(work, durable=True, afterwards=afterwards)
         self._heads.pop(run, None)

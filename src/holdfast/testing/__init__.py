@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.testing.notifiers import NotifierSuite
 from holdfast.testing.probes import ProbeSuite
+from holdfast.testing.sources import SourceSuite
 from holdfast.testing.stores import StoreSuite
 
-__all__ = ["NotifierSuite", "ProbeSuite", "StoreSuite"]
+__all__ = ["NotifierSuite", "ProbeSuite", "SourceSuite", "StoreSuite"]
