@@ -251,6 +251,7 @@ SECTIONS = {
         "StepRearmed", "StepSkipped", "StepRenamed", "CursorSaved", "StepLeft", "TimerSet",
     ),
     "Scopes": ("ScopeEntered", "ScopeClosed", "DriftAccepted"),
+    "Shell scripts": ("PlaceReached", "Commands"),
     "Holds": ("HoldOpened", "HoldAnswered", "HoldVoided", "HoldExpired"),
     "Going back": (
         "RollbackBegun", "RolledBack", "UndoBegun", "StageUndone", "StepUndone", "PointPassed",
@@ -263,7 +264,7 @@ SECTIONS = {
 def facts_page() -> str:
     """Return the page of all facts and their fields."""
     listed = {name for names in SECTIONS.values() for name in names}
-    missing = {*facts.KINDS, "Who", "Owner", "Owed", "Spilled"} ^ listed
+    missing = {*facts.KINDS, "Who", "Owner", "Owed", "Spilled", "Commands"} ^ listed
     if missing:
         raise SystemExit(f"docs/generate.py: SECTIONS does not match the facts: {sorted(missing)}")
     control = ", ".join(f"`{kind.__name__}`" for kind in facts.ControlFact.__args__)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.golden.scene import ADA, AT, BEN, FOLDER, ROOT, RUN, Scene
 from tests.golden.scenes import borrowed, earned, guarded, rechecked, rewound, rolled, waited
+from tests.golden.shell_scene import shell
 
 from holdfast.app import commands, holds
 from holdfast.errors import StepFailed
@@ -184,6 +185,7 @@ RUNS: dict[str, Callable[[Scene], None]] = {
         waited,
         rewound,
         rechecked,
+        shell,
     )
 }
 

@@ -11,6 +11,7 @@ from typing import Final
 from holdfast.app.answering import choice_text, choices_of
 from holdfast.app.backward import owed_labels, undo_count, way_back
 from holdfast.app.evidence import Field, changed_key, evidence_of, world_of
+from holdfast.app.shell_ways import with_script
 from holdfast.app.views import (
     VERSION,
     RunView,
@@ -38,10 +39,11 @@ class Next:
 
     argv: tuple[str, ...]
     does: str
+    typed: str = ""
 
     def line(self, *options: str) -> str:
         """Return what to type; `options` stand after the program's name."""
-        return shlex.join(("holdfast", *options, *self.argv))
+        return self.typed or shlex.join(("holdfast", *options, *self.argv))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def why(store: Store, run: str) -> Why:
 def why_of(view: RunView) -> Why:
     """Return why a run that was looked at stands where it stands."""
     reasons = tuple(_reasons(view))
-    ways = tuple(dict.fromkeys(_ways(view)))
+    ways = tuple(dict.fromkeys(with_script(view.state, _ways(view))))
     return Why(view.id, view.status, _summary(view, reasons), reasons[:REASONS_MAX], ways)
 
 

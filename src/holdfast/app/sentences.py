@@ -132,6 +132,10 @@ def _settled(e: Event) -> str:
     return f"{e['key']} owes nothing more: {how}{again}"
 
 
+def _ends(e: Event) -> str:
+    return "the end of " if e["place"] == "end" else ""
+
+
 def _left(e: Event) -> str:
     left = e["left"]
     return f"; left as they are: {len(left)}" if isinstance(left, list) and left else ""
@@ -197,5 +201,6 @@ _SENTENCES: Final[dict[str, tuple[str, Callable[[Event], str]]]] = {
     "Rewound": ("waiting", _rewound),
     "ParameterSet": ("", _parameters),
     "Rechecked": ("", _rechecked),
+    "PlaceReached": ("", lambda e: f"the script came to {_ends(e)}{e['key']}"),
     "HoldVoided": ("", lambda e: f"{e['id']} is void: {e['why']}"),
 }

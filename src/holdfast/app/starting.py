@@ -15,6 +15,7 @@ from holdfast.app.given import given_by, set_parameters
 from holdfast.app.going_back import rollback_of, settling_of
 from holdfast.app.loading import load_workflow
 from holdfast.app.planning import steps_ahead
+from holdfast.app.shell_runs import shell_workflow
 from holdfast.app.targets import on_target
 from holdfast.app.terms import check_guard, target_params, terms_for
 from holdfast.app.views import status_of
@@ -111,11 +112,11 @@ def start(
         mode or "",
         ask or "",
     )
-    run, is_new, stole = _created(setting, fact, id, steal)
+    run, is_new, stole = created(setting, fact, id, steal)
     journal = Journal(setting.store, run)
     journal.refresh()
     if not is_new:
-        _check_same(journal.state, fact, run)
+        check_same(journal.state, fact, run)
         refused = _not_to_be_resumed(journal)
         if refused is not None:
             return refused
@@ -155,7 +156,7 @@ def resume(
         verdict = judged(setting.store, row, journal.state, setting.clock.now())
         if not verdict.is_due:
             return Outcome(status_of(row), None, row.id, verdict.exit_code, verdict.why)
-    workflow = workflow_of(row, file)
+    workflow = workflow_of(row, file, journal.state)
     given = given_by(workflow, pairs)
     if accept_drift:
         _accept_drift(setting, journal)
@@ -190,7 +191,7 @@ def rollback(
     row = find_run(setting.store, run)
     journal = Journal(setting.store, row.id)
     errand = rollback_of(journal.refresh(), row.id, setting.by, to)
-    workflow = workflow_of(row, file)
+    workflow = workflow_of(row, file, journal.state)
     return _live(setting, workflow, journal, resumed=True, mode=mode or "", errand=errand)
 
 
@@ -209,12 +210,16 @@ def settle(
     row = find_run(setting.store, run)
     journal = Journal(setting.store, row.id)
     errand = settling_of(journal.refresh(), row.id, setting.by)
-    workflow = workflow_of(row, file)
+    workflow = workflow_of(row, file, journal.state)
     return _live(setting, workflow, journal, resumed=True, mode=mode or "", errand=errand)
 
 
-def workflow_of(row: RunRow, file: str | Workflow[..., Any] | None) -> Workflow[..., Any]:
+def workflow_of(
+    row: RunRow, file: str | Workflow[..., Any] | None, state: RunState
+) -> Workflow[..., Any]:
     """Return the workflow of a run, from `file` when its script moved. Raises UsageError."""
+    if (shell := shell_workflow(state)) is not None:
+        return shell
     workflow = (
         file if isinstance(file, Workflow) else load_workflow(file or f"{row.file}:{row.workflow}")
     )
@@ -306,7 +311,7 @@ def _take_up(
     setting.begins(journal.run, journal.state)
 
 
-def _created(
+def created(
     setting: Setting, fact: RunCreated, id: str | None, steal: str | None
 ) -> tuple[str, bool, str]:
     """Return the run that `fact` makes, or the one that has its `id` already, whether it is new,
@@ -332,7 +337,7 @@ def _named(store: Store, fact: RunCreated) -> tuple[str, bool]:
     raise RunLocked("no free run id was found; give one with --id")
 
 
-def _check_same(state: RunState, fact: RunCreated, id: str) -> None:
+def check_same(state: RunState, fact: RunCreated, id: str) -> None:
     created = state.created
     assert created is not None
     if created.workflow != fact.workflow:

@@ -28,6 +28,7 @@ from holdfast.errors import RunLocked, UsageError
 from holdfast.model.facts import Answer, Who
 from holdfast.model.json import Json
 from holdfast.model.jsontext import loads
+from holdfast.model.state import RunState
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.ownership import liveness, this_person
@@ -207,7 +208,7 @@ def retry(
         row = find_run(desk.store, run)
         key = step or commands.undecided(commands.state_of(desk.store, row))
         if pairs:
-            _check_pairs(row, pairs)
+            _check_pairs(row, commands.state_of(desk.store, row), pairs)
         armed = commands.rearm(desk.store, row.id, key, desk.clock, desk.by, comment)
         desk.tell(armed, resumable=False)
         is_owned = _is_owned(row)
@@ -215,7 +216,7 @@ def retry(
         live_through(common, presence, lambda setting: resume(setting, row.id, pairs=pairs))
 
 
-def _check_pairs(row: RunRow, pairs: Sequence[str]) -> None:
+def _check_pairs(row: RunRow, state: RunState, pairs: Sequence[str]) -> None:
     """Raise before anything is recorded, when these parameters cannot be set."""
     if row.owner is not None and _is_owned(row):
         raise RunLocked(
@@ -223,7 +224,7 @@ def _check_pairs(row: RunRow, pairs: Sequence[str]) -> None:
             f"parameters are set: holdfast stop {row.id}"
         )
     with redirect_stdout(sys.stderr):
-        given_by(workflow_of(row, None), pairs)
+        given_by(workflow_of(row, None, state), pairs)
 
 
 def _need_reason(verb: str, comment: str) -> None:

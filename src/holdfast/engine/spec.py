@@ -9,6 +9,7 @@ from enum import Enum
 from holdfast.engine.trace import Trace
 from holdfast.model.making import made_often
 from holdfast.model.retry import Retry
+from holdfast.model.shell_facts import Commands
 from holdfast.model.state import RunState
 from holdfast.model.trials import Trial
 from holdfast.model.types import NO_TYPES, Types
@@ -91,7 +92,8 @@ class Call:
     steps of a scope the plan knows. `name` is what all calls of the step are called, `trials`
     reads what became of the newest so many of them, in every run, newest first. `owes` is what
     the step borrows; `settles` tells whose debts its success settles, None where nothing is owed;
-    `gives_back` is the step that this one undoes.
+    `gives_back` is the step that this one undoes. `commands` are
+    what a step of a shell script runs.
     """
 
     key: str
@@ -117,3 +119,4 @@ class Call:
     owes: Owed | None = None
     settles: Callable[[RunState], tuple[str, ...]] | None = None
     gives_back: str = ""
+    commands: Commands | None = None

@@ -39,7 +39,7 @@ from holdfast.engine.effects import (
 )
 from holdfast.engine.permission import permission
 from holdfast.engine.spec import Call, Check, Rules
-from holdfast.errors import NotDone, StepFailed
+from holdfast.errors import CommandFailed, NotDone, StepFailed
 from holdfast.model.codec import Unrecordable, digest, encode
 from holdfast.model.facts import (
     AttemptFailed,
@@ -204,6 +204,7 @@ def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> Step
         rules.undoes,
         call.owes,
         () if call.settles is None else call.settles(state),
+        call.commands,
     )
 
 
@@ -341,4 +342,5 @@ def location_of(error: BaseException) -> str:
         own = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
         found = found if own.startswith(_PACKAGE) else own
         trace = trace.tb_next
-    return found or own
+    # A shell script's command has no line: where we ran it says nothing.
+    return found or ("" if isinstance(error, CommandFailed | NotDone) else own)

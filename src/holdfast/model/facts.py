@@ -29,6 +29,8 @@ from holdfast.model.parties import Who as Who
 from holdfast.model.rewind_facts import ParameterSet as ParameterSet
 from holdfast.model.rewind_facts import Rechecked as Rechecked
 from holdfast.model.rewind_facts import Rewound as Rewound
+from holdfast.model.shell_facts import Commands as Commands
+from holdfast.model.shell_facts import PlaceReached as PlaceReached
 from holdfast.model.step_facts import AttemptFailed as AttemptFailed
 from holdfast.model.step_facts import CursorSaved as CursorSaved
 from holdfast.model.step_facts import StepDoubted as StepDoubted
@@ -65,7 +67,7 @@ class RunCreated:
     """A run exists. Its parameters are in the codec's tagged form.
 
     `mode` is what the steps will go by at first; `given_mode` and `given_ask` were said for
-    this run (`--mode`, `--ask`), and are kept by later lives.
+    this run (`--mode`, `--ask`), and are kept by later lives. A `shell` script owns its run itself.
     """
 
     at: datetime
@@ -78,6 +80,7 @@ class RunCreated:
     mode: str = ""
     given_mode: str = ""
     given_ask: str = ""
+    shell: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ class LifeStarted:
 
     `resumed` is True for a person's `resume`: it lifts a stop or pause and grants the failures
     that ended the run their attempts anew. `mode` was given for this life and those after it;
-    `terms` are what its steps go by. With an `errand` the life goes back instead of on.
+    `terms` are what its steps go by. With an `errand` the life goes back instead of on. `commands`
+    are what the shell was started with, where a shell owns the run.
     """
 
     at: datetime
@@ -100,6 +104,7 @@ class LifeStarted:
     mode: str = ""
     terms: Terms | None = None
     errand: Errand = ""
+    commands: Commands | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,5 +271,6 @@ Fact: TypeAlias = (
     | Rewound
     | ParameterSet
     | Rechecked
+    | PlaceReached
 )
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}

@@ -48,6 +48,7 @@ class StepState:
     world: str = ""
     undoes: bool = False
     settles: tuple[str, ...] = ()
+    commands: f.Commands | None = None
 
     @property
     def is_by_hand(self) -> bool:

@@ -20,6 +20,8 @@ from holdfast.model.json import Json
 from holdfast.model.keys import scope_of
 from holdfast.model.rewinding import FOLD as _REWIND_FOLD
 from holdfast.model.rewinding import note_world
+from holdfast.model.shelling import FOLD as _SHELL_FOLD
+from holdfast.model.shelling import Walk
 from holdfast.model.standing import ScopeState, StepState
 from holdfast.model.status import FINISHED, GLANCED, RunStatus, StepStatus, glance
 from holdfast.model.stepping import FOLD as _STEP_FOLD
@@ -51,6 +53,7 @@ class RunState:
         self.scopes: dict[str, ScopeState] = {}
         self.holds = Holds()
         self.ledger = Ledger()
+        self.walk = Walk()
         self.stop: f.StopRequested | None = None
         self.cancelled: f.RunCancelled | None = None
         self.stolen: f.LockStolen | None = None
@@ -138,6 +141,7 @@ class RunState:
     def _life_started(self, fact: f.LifeStarted) -> None:
         self.epoch = fact.epoch
         self.lives.append(fact)
+        self.walk.begin_anew()
         self.given_mode = fact.mode or self.given_mode
         self.terms = fact.terms or _terms_of(fact.mode or self.mode)
         self.stopped, self.stolen, self.rewound, self.ended_at = None, None, None, None
@@ -249,4 +253,5 @@ _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     **_UNDO_FOLD,
     **_HOLD_FOLD,
     **_REWIND_FOLD,
+    **_SHELL_FOLD,
 }

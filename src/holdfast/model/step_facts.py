@@ -8,6 +8,7 @@ from datetime import datetime
 from holdfast.model.json import Json, Spilled
 from holdfast.model.making import made_often
 from holdfast.model.parties import Who
+from holdfast.model.shell_facts import Commands
 from holdfast.model.undo_facts import Owed
 
 
@@ -19,7 +20,8 @@ class StepStarted:
     `name` is what all calls of the step are called, where their outcome counts for trust; with
     `earns` a clean one counts, too.
     `undoes` says that it has an undo. `owes` is what it borrows, from this moment on; `settles`
-    are the steps whose debts its success settles.
+    are the steps whose debts its success settles. `commands` are what a step of a shell script
+    runs.
     """
 
     at: datetime
@@ -39,6 +41,7 @@ class StepStarted:
     undoes: bool = False
     owes: Owed | None = None
     settles: tuple[str, ...] = ()
+    commands: Commands | None = None
 
 
 @made_often

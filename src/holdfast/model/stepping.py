@@ -40,7 +40,7 @@ def _step_started(state: Stepped, fact: f.StepStarted) -> None:
     step.once, step.reads, step.version = fact.once, fact.reads, fact.version
     step.decided_by, step.location = fact.decided_by, fact.location
     step.name, step.earns = fact.name, fact.earns
-    step.undoes, step.settles = fact.undoes, fact.settles
+    step.undoes, step.settles, step.commands = fact.undoes, fact.settles, fact.commands
     if fact.owes is not None:
         state.ledger.started(fact, step, state.seq, state.epoch)
     scope = state.scope(scope_of(key))

@@ -50,7 +50,11 @@ def user_name() -> str:
 
 def this_process() -> Owner:
     """Return the identity of this process."""
-    pid = os.getpid()
+    return process(os.getpid())
+
+
+def process(pid: int) -> Owner:
+    """Return the identity of a process of this host, which the caller knows to be there."""
     _, started = _stat_of(pid)
     return Owner(host_name(), pid, started, boot_id(), user_name())
 

@@ -21,6 +21,7 @@ from holdfast.errors import StoreCorrupt
 from holdfast.model.facts import Owner, Spilled, Who
 from holdfast.model.json import Json
 from holdfast.model.jsontext import dumps
+from holdfast.model.shell_facts import Commands
 from holdfast.model.terms import Electorate, Terms
 from holdfast.model.undo_facts import Owed
 from holdfast.stores.row_readers import Decode, Reader, reader_of
@@ -324,4 +325,5 @@ _LEAVES: Final[dict[Any, Shape]] = {
     Electorate: _nests(Electorate),
     Terms: _nests(Terms),
     Owed: _nests(Owed),
+    Commands: _nests(Commands),
 }

@@ -1,0 +1,71 @@
+"""The POSIX shell code that `begin` prints: for bash, dash and zsh alike."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from shlex import quote, split
+
+MARK = "holdfast_status=$?"
+"""How the trap that ends a run begins, so that it is told from the user's own."""
+
+
+def called() -> str:
+    """Return how this program is called from anywhere, quoted."""
+    path = sys.argv[0]
+    if os.path.basename(path) != "__main__.py" and os.access(path, os.X_OK):
+        return quote(os.path.abspath(path))
+    return f"{quote(sys.executable)} -m holdfast"
+
+
+def refusal(exit_code: int) -> str:
+    """Return the code that ends the script: a failing command substitution would not."""
+    return f"exit {exit_code}"
+
+
+def exports(variables: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines that set and export variables."""
+    for name, value in variables.items():
+        yield f"{name}={quote(value)}"
+    yield f"export {' '.join(variables)}"
+
+
+def taking(file: str) -> Iterator[str]:
+    """Yield the lines in which the shell takes the run up, and sets the trap that ends it.
+
+    The traps that are set are written to `file`, which can only be done by the shell itself; it
+    comes back with the trap that keeps them.
+    """
+    own = quote(file)
+    yield f"trap >|{own}"
+    yield f'{called()} begin --take {own} "$0" || exit "$?"'
+    yield f". {own}"
+    yield f"rm -f {own}"
+
+
+def trap(before: str) -> str:
+    """Return the code that sets the EXIT trap, with what was trapped before in it."""
+    if before.startswith(MARK):
+        return f"trap -- {quote(before)} EXIT"
+    lines = [MARK]
+    if before:
+        # In both places: what was trapped finds the script's status in `$?`, as it did before.
+        kept = f"eval {quote(before)}"
+        lines.append(f'if (exit "$holdfast_status"); then {kept}; else {kept}; fi')
+    lines.append(f'{called()} end "$holdfast_status" || exit "$?"')
+    return f"trap -- {quote(chr(10).join(lines))} EXIT"
+
+
+def trapped(listing: str) -> str:
+    """Return what `trap` lists for EXIT, or an empty text."""
+    try:
+        words = split(listing)
+    except ValueError:
+        return ""
+    found = ""
+    for at, word in enumerate(words):
+        if word == "trap" and words[at + 1 : at + 2] == ["--"] and len(words) > at + 3:
+            if words[at + 3] in ("EXIT", "0"):
+                found = words[at + 2]
+    return found
