@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from holdfast.version import VERSION
@@ -33,8 +34,12 @@ def _shell(args: list[str]) -> int | None:
     taken = read(args)
     if taken is None:
         return None
-    from holdfast.cli.shell.calling import perform
+    # It lives too short to be worth a collection; of cycles it makes few.
+    gc.disable()
+    from holdfast.cli.shell.calling import perform, perform_and_exit
 
+    if args[0] == "step":
+        perform_and_exit(taken)
     return perform(taken)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 
 from holdfast.engine.trace import Trace
-from holdfast.model.making import made_often
+from holdfast.model.making import dataclass, field, made_often
 from holdfast.model.retry import Retry
 from holdfast.model.shell_facts import Commands
 from holdfast.model.state import RunState

@@ -10,7 +10,6 @@ Nothing that walks scripts in Python is imported here: a step has to begin at on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -33,6 +32,7 @@ from holdfast.model.codec import digest
 from holdfast.model.facts import Commands, Fact, PlaceReached, Spilled, StepRearmed
 from holdfast.model.json import Json
 from holdfast.model.keys import check_label, join
+from holdfast.model.making import dataclass, field
 from holdfast.model.shell_facts import Place
 from holdfast.model.state import RunState
 from holdfast.ports.store import Output

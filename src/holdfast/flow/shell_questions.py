@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from holdfast.engine.effects import Program
 from holdfast.engine.question import Question, question
@@ -14,6 +13,7 @@ from holdfast.flow.shell_calls import Asked, CommandNeverRan, Log, ShellCall
 from holdfast.flow.shell_words import code_of
 from holdfast.model.facts import Commands, Spilled
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.model.terms import ANYBODY
 from holdfast.runtime.passing import cannot_run
 from holdfast.runtime.processes import run_program

@@ -12,7 +12,6 @@ written by every earlier release must fold for ever.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias, get_args
 
@@ -24,6 +23,7 @@ from holdfast.model.hold_facts import HoldOpened as HoldOpened
 from holdfast.model.hold_facts import HoldVoided as HoldVoided
 from holdfast.model.json import Json
 from holdfast.model.json import Spilled as Spilled
+from holdfast.model.making import dataclass
 from holdfast.model.parties import Owner as Owner
 from holdfast.model.parties import Who as Who
 from holdfast.model.rewind_facts import ParameterSet as ParameterSet

@@ -6,11 +6,10 @@ walked by many short ones, so what each reaches is written down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from holdfast.model.making import made_often
+from holdfast.model.making import dataclass, made_often
 from holdfast.model.parties import Owner
 
 Place: TypeAlias = Literal["step", "stage", "end"]

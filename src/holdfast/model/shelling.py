@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from holdfast.model import facts as f
+from holdfast.model.making import dataclass, field
 from holdfast.model.parties import Owner
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from holdfast.model import facts as f
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass, field
 from holdfast.model.status import StepStatus
 
 

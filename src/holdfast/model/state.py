@@ -8,7 +8,6 @@ process that folds the same journal sees the same state.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from holdfast.model.asking import FOLD as _HOLD_FOLD
 from holdfast.model.holds import Holds, HoldState
 from holdfast.model.json import Json
 from holdfast.model.keys import scope_of
+from holdfast.model.making import replace
 from holdfast.model.rewinding import FOLD as _REWIND_FOLD
 from holdfast.model.rewinding import note_world
 from holdfast.model.shelling import FOLD as _SHELL_FOLD

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.model.json import Json, Spilled
-from holdfast.model.making import made_often
+from holdfast.model.making import dataclass, made_often
 from holdfast.model.parties import Who
 from holdfast.model.shell_facts import Commands
 from holdfast.model.undo_facts import Owed

@@ -11,12 +11,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from holdfast.model.facts import Owner, Who
+from holdfast.model.making import dataclass
 from holdfast.ports.store import RunRow
 
 LEASE_S = 30.0

@@ -14,10 +14,10 @@ import select
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from holdfast.errors import CommandFailed, UsageError
+from holdfast.model.making import dataclass, field
 from holdfast.runtime.groups import Groups
 from holdfast.runtime.watchdog import SHELL, close, pipe, watchdog
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Event, Thread
 from typing import TypeAlias
 
 from holdfast.errors import HoldfastError, RunLocked, UsageError
 from holdfast.model.facts import Commands, LifeStarted, Owner, Who
+from holdfast.model.making import dataclass
 from holdfast.model.terms import AUTO, Terms
 from holdfast.model.trials import trials_of
 from holdfast.model.undo_facts import Errand

@@ -23,7 +23,7 @@ from holdfast.model.facts import Fact, LifeStarted, Rewound, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.model.trials import KEPT_MAX, Trial
 from holdfast.ports.store import Appended, DebtRow, Output, RunRow, Stored
-from holdfast.stores import sqlite_health, sqlite_locks, sqlite_rows, sqlite_trials
+from holdfast.stores import sqlite_locks, sqlite_rows, sqlite_trials
 from holdfast.stores.lockfile import OnBlocked, beside
 from holdfast.stores.outputs import OutputFiles
 from holdfast.stores.row_tables import dump_time
@@ -38,9 +38,6 @@ HEADS_MAX = 4096
 
 class SqliteStore:
     """Journals in one SQLite database. Threads may share it; forked children may not."""
-
-    inspect = staticmethod(sqlite_health.inspect)
-    clear_suspect = staticmethod(sqlite_health.clear_suspect)
 
     def __init__(
         self,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
 
 from holdfast.cli.shell.joining import Signalled, joined, say
 from holdfast.cli.shell.words import Taken
@@ -19,6 +22,19 @@ from holdfast.runtime.passing import write_all
 
 STATUS_MAX = 255
 EVERY = "30s"
+
+
+def perform_and_exit(taken: Taken) -> NoReturn:
+    """Do what was read, and end this process at once with the exit code.
+
+    Nothing is taken down: what is recorded is durable, and the next process of the script would
+    put it up again. A store that is left open is one whose process was killed, at no cost; closed
+    by the last one that has it open, it would be tidied up after each step, with three syncs.
+    """
+    code = perform(taken)
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def perform(taken: Taken) -> int:

@@ -7,11 +7,11 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 
 from holdfast.errors import HoldfastError, Leaving, LostOwnership, UsageError
 from holdfast.flow.shell_calls import ShellCall
 from holdfast.model.facts import Fact, HoldAnswered
+from holdfast.model.making import dataclass, field, replace
 from holdfast.model.shown import safe
 from holdfast.model.state import HoldState, RunState
 from holdfast.ports.store import Output, Store

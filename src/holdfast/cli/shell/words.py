@@ -8,8 +8,9 @@ store) is left to click, which explains it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+from holdfast.model.making import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
