@@ -22,14 +22,14 @@ from holdfast.errors import HoldfastError, RunLocked, UsageError
 from holdfast.flow.secret import Secret
 from holdfast.flow.shell_life import ShellWorkflow
 from holdfast.model.codec import decode, digest, encode
-from holdfast.model.facts import Commands, RunCreated
+from holdfast.model.facts import Commands, Owner, RunCreated
 from holdfast.model.inventory_secrets import is_reference
 from holdfast.model.json import Json
 from holdfast.model.state import RunState
 from holdfast.model.status import FINISHED
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.ownership import judge, process
+from holdfast.runtime.ownership import judge
 from holdfast.runtime.shell_owner import end_left, is_within
 from holdfast.runtime.takeover import Claim, take
 from holdfast.version import VERSION
@@ -153,8 +153,8 @@ def _begun(setting: Setting, row: RunRow, state: RunState) -> Begun:
 # --- taking up --------------------------------------------------------------------------------
 
 
-def take_up(setting: Setting, run: str, life: int, shell: int, script: str) -> Journal:
-    """Make the shell with this pid the owner of the run, in the very life that was chosen.
+def take_up(setting: Setting, run: str, life: int, shell: Owner, script: str) -> Journal:
+    """Make this shell the owner of the run, in the very life that was chosen.
 
     Durable on return. What still works for an earlier shell of the run is killed first. Raises
     RunLocked when another process took the run up meanwhile, TargetLocked.
@@ -167,7 +167,7 @@ def take_up(setting: Setting, run: str, life: int, shell: int, script: str) -> J
     file = str(Path(script).resolve()) if os.path.isfile(script) else ""
     claim = Claim(
         setting.by, VERSION, file=file, terms=terms, lease_s=setting.lease_s, epoch=life - 1,
-        owner=process(shell), commands=command_of(shell),
+        owner=shell, commands=command_of(shell.pid),
     )  # fmt: skip
 
     def taken() -> Journal:

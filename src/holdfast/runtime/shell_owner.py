@@ -16,8 +16,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Final
 
+from holdfast.errors import RunLocked
 from holdfast.model.parties import Owner
-from holdfast.runtime.ownership import liveness, signal_owner
+from holdfast.runtime.ownership import liveness, process, signal_owner
 
 LOOK_EVERY_S: Final = 0.5
 """How often the shell is looked at where no handle on a process can be had."""
@@ -60,6 +61,19 @@ class ShellWatch:
         if not self._kill():
             time.sleep(SETTLE_S)
         os._exit(self._exit_code)
+
+
+def parent_of_this(main: int) -> Owner:
+    """Return the shell that started this process. Raises RunLocked when it is gone already: our
+    parent is then another, that knows nothing of the run and may live for ever.
+
+    `main` is its `$$`, which is itself or one of its own ancestors.
+    """
+    pid = os.getppid()
+    shell, is_ours = process(pid), main in _parents()
+    if not is_ours or os.getppid() != pid:
+        raise RunLocked("the shell that began the run is gone; nothing was changed")
+    return shell
 
 
 def end_left(processes: Sequence[Owner]) -> None:

@@ -21,6 +21,7 @@ from holdfast.model.terms import ASKS, MODES
 from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.ownership import this_person
+from holdfast.runtime.shell_owner import parent_of_this
 
 PARAM = "HOLDFAST_PARAM_"
 TRAPS_BYTES_MAX = 1024 * 1024
@@ -117,16 +118,17 @@ def _lines(common: Common, begun: Begun, url: str, *, accepts_drift: bool) -> li
     return [*lines, *code.taking(os.path.abspath(file))]
 
 
-def take(file: str, script: str) -> int:
+def take(file: str, script: str, main: str) -> int:
     """Have the shell that started this process own the run, and write the trap that ends it.
 
-    `file` has what `trap` lists. Return the exit code; what is refused is said. Never raises
+    `file` has what `trap` lists; `main` is what the shell calls `$$`: itself, or the shell that it
+    is a subshell of. Return the exit code; what is refused is said. Never raises
     for that.
     """
-    shell = os.getppid()
     common = Common(None, os.environ.get("HOLDFAST_USER", ""), os.environ.get("HOLDFAST_CONFIG"))
     try:
         run, life = named_run()
+        shell = parent_of_this(int(main))
         with open(file, encoding=sys.getfilesystemencoding(), errors="surrogateescape") as listed:
             before = code.trapped(listed.read(TRAPS_BYTES_MAX))
         store = common.open(create=False)

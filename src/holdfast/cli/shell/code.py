@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from shlex import quote, split
@@ -26,9 +27,9 @@ def refusal(exit_code: int) -> str:
 
 def exports(variables: Mapping[str, str]) -> Iterator[str]:
     """Yield the lines that set and export variables."""
+    yield "# shellcheck disable=SC2016  # What is quoted is meant as it stands."
     for name, value in variables.items():
-        yield f"{name}={quote(value)}"
-    yield f"export {' '.join(variables)}"
+        yield f"export {name}={quote(value)}"
 
 
 def taking(file: str) -> Iterator[str]:
@@ -39,7 +40,7 @@ def taking(file: str) -> Iterator[str]:
     """
     own = quote(file)
     yield f"trap >|{own}"
-    yield f'{called()} begin --take {own} "$0" || exit "$?"'
+    yield f'{called()} begin --take {own} "$0" "$$" || exit "$?"'
     yield f". {own}"
     yield f"rm -f {own}"
 
@@ -57,8 +58,16 @@ def trap(before: str) -> str:
     return f"trap -- {quote(chr(10).join(lines))} EXIT"
 
 
+_ZSH = re.compile(r"(?m)^trap -- \$'((?:[^'\\]|\\.)*)' (?:EXIT|0)$")
+"""How zsh lists what holds a quote or a newline: on one line, with escapes."""
+_ESCAPE = re.compile(r"(?s)\\(.)")
+_MEANT = {"n": "\n", "t": "\t", "r": "\r", "e": "\x1b", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+
+
 def trapped(listing: str) -> str:
     """Return what `trap` lists for EXIT, or an empty text."""
+    if (zsh := _ZSH.search(listing)) is not None:
+        return _ESCAPE.sub(lambda match: _MEANT.get(match[1], match[1]), zsh[1])
     try:
         words = split(listing)
     except ValueError:
