@@ -25,6 +25,7 @@ from holdfast.model.codec import decode, digest, encode
 from holdfast.model.facts import Commands, Owner, RunCreated
 from holdfast.model.inventory_secrets import is_reference
 from holdfast.model.json import Json
+from holdfast.model.making import replace
 from holdfast.model.state import RunState
 from holdfast.model.status import FINISHED
 from holdfast.ports.store import RunRow, Store
@@ -153,8 +154,11 @@ def _begun(setting: Setting, row: RunRow, state: RunState) -> Begun:
 # --- taking up --------------------------------------------------------------------------------
 
 
-def take_up(setting: Setting, run: str, life: int, shell: Owner, script: str) -> Journal:
-    """Make this shell the owner of the run, in the very life that was chosen.
+def take_up(
+    setting: Setting, run: str, life: int, shell: Owner, script: str, again: tuple[str, ...] = ()
+) -> Journal:
+    """Make this shell the owner of the run, in the very life that was chosen. `again` is how its
+    script is run again, where what the shell was started with does not say that.
 
     Durable on return. What still works for an earlier shell of the run is killed first. Raises
     RunLocked when another process took the run up meanwhile, TargetLocked.
@@ -167,7 +171,7 @@ def take_up(setting: Setting, run: str, life: int, shell: Owner, script: str) ->
     file = str(Path(script).resolve()) if os.path.isfile(script) else ""
     claim = Claim(
         setting.by, VERSION, file=file, terms=terms, lease_s=setting.lease_s, epoch=life - 1,
-        owner=shell, commands=command_of(shell.pid),
+        owner=shell, commands=_started_with(shell.pid, again),
     )  # fmt: skip
 
     def taken() -> Journal:
@@ -178,6 +182,11 @@ def take_up(setting: Setting, run: str, life: int, shell: Owner, script: str) ->
         raise RunLocked(f"run {run} was taken up by another process; nothing was changed")
     end_left(journal.state.walk.left)
     return journal
+
+
+def _started_with(pid: int, again: tuple[str, ...]) -> Commands:
+    found = command_of(pid)
+    return replace(found, argv=again) if again else found
 
 
 def command_of(pid: int) -> Commands:

@@ -21,6 +21,7 @@ from holdfast.cli.live import Progress, progress_on
 from holdfast.cli.options import Common, store_options
 from holdfast.cli.paper import paper
 from holdfast.cli.prompt import Ask, is_interactive, person_for
+from holdfast.cli.shell.running import Given, run_script, shell_of
 from holdfast.cli.text import json_text
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.running import Outcome
@@ -178,12 +179,14 @@ def _write_parameters(workflow: Workflow[..., Any], formatter: click.HelpFormatt
 
 @click.command("run", cls=_Script)
 @click.argument("file", metavar="FILE[:WORKFLOW]")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENT]...")
 @_starting_options
 @presence_options
 @store_options
 def run_command(
     common: Common,
     file: str,
+    words: tuple[str, ...],
     pairs: Sequence[str],
     params_file: str | None,
     target: str | None,
@@ -197,7 +200,14 @@ def run_command(
 
     A run that finished under that --id is reported; a stop or pause by a person is not lifted.
     `holdfast run FILE --help` shows the workflow's parameters. The result is printed as JSON.
+    A shell script is run in its own shell, with ARGUMENTS; those with a dash stand after --.
     """
+    if (shell := shell_of(file)) is not None:
+        if presence != Presence() or params_file is not None or steal is not None:
+            raise click.UsageError("a shell script takes --id, --target, --mode, --ask and -p only")
+        run_script(common, shell, file, Given(id, target, mode, ask, pairs), words)
+    if words:
+        raise click.UsageError(f"{file} is no shell script: what is {words[0]!r}?")
     common.read_inventory()
     with _stdout_for_the_result():
         workflow = load_workflow(file)

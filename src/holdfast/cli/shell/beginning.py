@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
+from shlex import split
 
 import click
 
@@ -133,7 +134,8 @@ def take(file: str, script: str, main: str) -> int:
             before = code.trapped(listed.read(TRAPS_BYTES_MAX))
         store = common.open(create=False)
         try:
-            take_up(_setting(common, store), run, life, shell, script)
+            again = tuple(split(os.environ.get(code.AGAIN, "")))
+            take_up(_setting(common, store), run, life, shell, script, again)
         finally:
             store.close()
         with open(file, "w", encoding=sys.getfilesystemencoding(), errors="surrogateescape") as to:

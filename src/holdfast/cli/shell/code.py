@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from shlex import quote, split
 
+AGAIN = "HOLDFAST_AGAIN"
+"""The variable that says how a script is run again which `holdfast run` has begun."""
 MARK = "holdfast_status=$?"
 """How the trap that ends a run begins, so that it is told from the user's own."""
 
