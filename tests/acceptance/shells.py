@@ -118,6 +118,15 @@ def _children(pid: int) -> list[int]:
     return [int(word) for word in text.split()]
 
 
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, also where nobody has waited for it yet."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return text[text.rindex(")") + 2] in "ZX"
+
+
 def kill(pid: int) -> None:
     """SIGKILL, if it is still there."""
     try:

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.acceptance.shells import SHELLS, Script, every_shell, kill
+from tests.acceptance.shells import SHELLS, Script, every_shell, is_gone, kill
 
 BEGIN = 'eval "$(holdfast begin work "$@")"\n'
 
@@ -144,7 +144,7 @@ def test_a_second_shell_is_refused(shell: str, tmp_path: Path) -> None:
 
     assert 5 == second.code and f"pid {first.pid}" in second.err, second
     assert 0 == third.code and "is dead" in third.err, third
-    assert not Path(f"/proc/{command}").exists()
+    assert is_gone(command)
     assert 1 == len(script.runs)
 
 
@@ -299,6 +299,25 @@ def test_a_stage_that_undoes_itself(tmp_path: Path) -> None:
 
     assert 1 == first.code and gone, first
     assert 0 == second.code and "x\n" == (tmp_path / "undone").read_text(), second
+
+
+def test_an_undo_that_was_killed_is_ended_first(tmp_path: Path) -> None:
+    """What a life began to undo is undone before the script goes on, and then runs again whole."""
+    script = Script(
+        tmp_path,
+        "set -e\n" + BEGIN + "holdfast stage pre --on-failure undo\n"
+        "holdfast step a --undo 'echo x >>undone; test -e ok || kill -9 $PPID; rm a' -- "
+        "sh -c 'test ! -e a; touch a'\n"
+        "holdfast step b -- test -e ok\nholdfast stage --end\n",
+    )
+    first = script.run("dash")
+    interrupted = script.type("show", script.runs[0], "--json")
+    (tmp_path / "ok").touch()
+    second = script.run("dash")
+
+    assert 137 == first.code and b'"interrupted"' in interrupted.out, first
+    assert 0 == second.code and "x\nx\n" == (tmp_path / "undone").read_text(), second
+    assert (tmp_path / "a").exists()
 
 
 def test_a_stop_is_lifted_by_resume_alone(tmp_path: Path) -> None:

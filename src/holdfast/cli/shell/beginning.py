@@ -11,13 +11,14 @@ from shlex import split
 
 import click
 
-from holdfast.app.shelling import OVER, Begun, NotToBegin, Wanted, choose, take_up
+from holdfast.app.shelling import OVER, Begun, Wanted, choose, take_up
 from holdfast.app.starting import Setting
 from holdfast.cli.options import Common, store_options
 from holdfast.cli.shell import code
-from holdfast.cli.shell.joining import ACCEPT, LIFE, RUN, Somebody, named_run, say
+from holdfast.cli.shell.joining import ACCEPT, LIFE, RUN, Signalled, Somebody, named_run, say
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.model.keys import check_label
+from holdfast.model.parties import Owner
 from holdfast.model.terms import ASKS, MODES
 from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
@@ -26,6 +27,7 @@ from holdfast.runtime.shell_owner import parent_of_this
 
 PARAM = "HOLDFAST_PARAM_"
 TRAPS_BYTES_MAX = 1024 * 1024
+EXIT_STORAGE = 74
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -132,18 +134,33 @@ def take(file: str, script: str, main: str) -> int:
         shell = parent_of_this(int(main))
         with open(file, encoding=sys.getfilesystemencoding(), errors="surrogateescape") as listed:
             before = code.trapped(listed.read(TRAPS_BYTES_MAX))
-        store = common.open(create=False)
-        try:
-            again = tuple(split(os.environ.get(code.AGAIN, "")))
-            take_up(_setting(common, store), run, life, shell, script, again)
-        finally:
-            store.close()
+        refused = _taken(common, run, life, shell, script)
+        if refused:
+            return refused
         with open(file, "w", encoding=sys.getfilesystemencoding(), errors="surrogateescape") as to:
             to.write(f"{code.trap(before)}\n")
     except OSError as error:
         say(f"{file}: {error.strerror}")
-        return NotToBegin("", 74).exit_code
+        return EXIT_STORAGE
+    except Signalled as signalled:
+        return signalled.end()
     except HoldfastError as error:
         say(str(error))
         return error.exit_code
     return 0
+
+
+def _taken(common: Common, run: str, life: int, shell: Owner, script: str) -> int:
+    """Take the run up, and end what its last life began to undo; return 0, or the exit code of
+    what keeps the script from going on."""
+    store = common.open(create=False)
+    try:
+        again = tuple(split(os.environ.get(code.AGAIN, "")))
+        journal = take_up(_setting(common, store), run, life, shell, script, again)
+        if not journal.state.ledger.begun:
+            return 0
+        from holdfast.cli.shell.ending import undo_first
+
+        return undo_first(journal)
+    finally:
+        store.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 from holdfast.cli.shell.joining import (
     ACCEPT,
@@ -19,7 +21,7 @@ from holdfast.cli.shell.joining import (
 from holdfast.engine.step import location_of
 from holdfast.errors import HoldfastError, Leaving, StepFailed
 from holdfast.flow.shell_calls import ShellCall
-from holdfast.flow.shell_life import end_shell
+from holdfast.flow.shell_life import end_shell, undo_what_failed
 from holdfast.model.facts import RunFailed
 from holdfast.runtime.blocking import Performer
 from holdfast.runtime.clock import SystemClock
@@ -40,19 +42,37 @@ def end(status: int, *, accepts_drift: bool) -> int:
     if epoch == 0:
         return status
     store = open_store()
-    person = Somebody(store, accepts_drift or bool(os.environ.get(ACCEPT)))
     try:
-        life = Life(Journal(store, run, epoch), SystemClock(), person, Performer)
-        life.listeners.append(Voice())
-        life.journal.refresh()
+        journal = Journal(store, run, epoch)
+        journal.refresh()
+        life = attended(journal, accepts_drift=accepts_drift)
         refuse_other_life(life, epoch)
         try:
             return _ended(ShellCall(life), status)
         finally:
             life.close()
     finally:
-        person.close()
         store.close()
+
+
+def undo_first(journal: Journal) -> int:
+    """Undo the stage that an earlier life began to undo, before its script goes on; return 0, or
+    the exit code of what keeps it from that."""
+    call = ShellCall(attended(journal, accepts_drift=False))
+
+    def undo() -> int:
+        undo_what_failed(call, "")
+        return 0
+
+    return _guarded(call, undo)
+
+
+def attended(journal: Journal, *, accepts_drift: bool) -> Life:
+    """Return a life of the shell's run, which somebody may be asked about."""
+    accepts = accepts_drift or bool(os.environ.get(ACCEPT))
+    life = Life(journal, SystemClock(), Somebody(journal.store, accepts), Performer)
+    life.listeners.append(Voice())
+    return life
 
 
 def _ended(call: ShellCall, status: int) -> int:
@@ -62,20 +82,35 @@ def _ended(call: ShellCall, status: int) -> int:
         return exit_code_of(state.open_holds) if is_parked else state.stopped.exit_code
     if state.is_finished or state.failed is not None:
         return status
-    ShellWatch(state.lives[-1].owner, lambda: _killed(life), EXIT_LOCKED).start()
+
+    def finish() -> int:
+        code = end_shell(call, status, time.sleep)
+        reason = "" if code == 0 else f"the script ended with exit status {code}"
+        tell_ending(life, life.journal.state.status, code, reason)
+        return code
+
+    return _guarded(call, finish)
+
+
+def _guarded(call: ShellCall, do: Callable[[], int]) -> int:
+    """Return what `do` returns, or the exit code of what went wrong, which is recorded and said."""
+    life = call.life
+    ShellWatch(call.state.lives[-1].owner, lambda: _killed(life), EXIT_LOCKED).start()
     LIVES.add(life)
     try:
         with Signals(life, life.tell):
-            code = end_shell(call, status, time.sleep)
-    except Leaving as leaving:
-        return left_by(call, leaving)
+            code = do()
+        if life.leaving is None:
+            return code
+        leaving = life.leaving
+    except Leaving as left:
+        leaving = left
     except HoldfastError as error:
         return _failed(life, error)
-    if life.leaving is not None:
-        return left_by(call, life.leaving)
-    reason = "" if code == 0 else f"the script ended with exit status {code}"
-    tell_ending(life, life.journal.state.status, code, reason)
-    return code
+    finally:
+        cast(Somebody, life.person).close()
+        LIVES.discard(life)
+    return left_by(call, leaving)
 
 
 def _killed(life: Life) -> bool:
