@@ -17,13 +17,14 @@ import sys
 from pathlib import Path
 
 from resuming import resume
+from scripting import scripting
 from starting import start_up
 from steps import fsyncs, on_disk, on_tmpfs
 from storing import many_runs
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "bench" / "figures.json"
-MEASURES = (on_disk, on_tmpfs, fsyncs, resume, start_up, many_runs)
+MEASURES = (on_disk, on_tmpfs, fsyncs, resume, start_up, scripting, many_runs)
 MARKS = ("<!-- figures -->", "<!-- /figures -->")
 
 

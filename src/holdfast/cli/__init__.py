@@ -38,7 +38,7 @@ def _shell(args: list[str]) -> int | None:
     gc.disable()
     from holdfast.cli.shell.calling import perform, perform_and_exit
 
-    if args[0] == "step":
+    if args[0] != "end":
         perform_and_exit(taken)
     return perform(taken)
 

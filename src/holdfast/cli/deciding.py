@@ -19,7 +19,7 @@ from holdfast.app.halting import stop_all
 from holdfast.app.meant import asked_about
 from holdfast.app.outputs import typed_output
 from holdfast.app.starting import resume, workflow_of
-from holdfast.app.stopping import end_owner
+from holdfast.app.stopping import end_owner, end_steps
 from holdfast.cli.ending import next_command
 from holdfast.cli.options import Common, store_options
 from holdfast.cli.running import Presence, live_through, presence_options, set_option
@@ -267,6 +267,7 @@ def stop(common: Common, run: str | None, is_all: bool, now: bool) -> None:
         asked, row = commands.stop(desk.store, run, desk.clock, desk.by, now=now)
         desk.tell(asked)
         if now and row.owner is not None:
+            end_steps(desk.store, row.id, time.sleep)
             click.echo(safe(end_owner(row.owner, time.sleep)))
 
 
@@ -278,6 +279,7 @@ def _stop_all(desk: Desk, now: bool) -> None:
         click.echo(safe(f"{halt.run}: {halt.error or halt.text}"), err=halt.error is not None)
     for halt in halts:
         if now and halt.owner is not None:
+            end_steps(desk.store, halt.run, time.sleep)
             click.echo(safe(f"{halt.run}: {end_owner(halt.owner, time.sleep)}"))
     if not halts:
         click.echo("no run is unfinished: nothing to stop")

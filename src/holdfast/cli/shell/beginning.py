@@ -133,12 +133,12 @@ def take(file: str, script: str, main: str) -> int:
         run, life = named_run()
         shell = parent_of_this(int(main))
         with open(file, encoding=sys.getfilesystemencoding(), errors="surrogateescape") as listed:
-            before = code.trapped(listed.read(TRAPS_BYTES_MAX))
+            traps = "\n".join(code.traps(listed.read(TRAPS_BYTES_MAX)))
         refused = _taken(common, run, life, shell, script)
         if refused:
             return refused
         with open(file, "w", encoding=sys.getfilesystemencoding(), errors="surrogateescape") as to:
-            to.write(f"{code.trap(before)}\n")
+            to.write(f"{traps}\n")
     except OSError as error:
         say(f"{file}: {error.strerror}")
         return EXIT_STORAGE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from shlex import quote, split
@@ -47,8 +48,38 @@ def taking(file: str) -> Iterator[str]:
     yield f"rm -f {own}"
 
 
-def trap(before: str) -> str:
-    """Return the code that sets the EXIT trap, with what was trapped before in it."""
+def traps(listing: str) -> Iterator[str]:
+    """Yield the lines that set the traps: what ends the run, with what was trapped before in it.
+
+    A shell that a signal ends runs the EXIT trap with the status of the last command, which is 0
+    as a rule (bash), or not at all: so what ends a shell is trapped, too, where nobody has. A
+    shell that a person types in is left to its person.
+    """
+    before = trapped(listing)
+    known = {name.removeprefix("SIG") for name in before}
+    yield _at_end(before.get("EXIT", before.get("0", "")))
+    yield from (_on(name) for name in _ALWAYS if name not in known)
+    yield "case $- in *i*) ;; *)"
+    yield from (_on(name) for name in _IN_SCRIPTS if name not in known)
+    yield "esac"
+
+
+def _on(name: str) -> str:
+    """Return the line in which a signal ends the shell; not every shell knows each by this name."""
+    code = SIGNALLED + signal.Signals[f"SIG{name}"].value
+    return f"{{ trap 'exit {code}' {name}; }} 2>/dev/null || :"
+
+
+SIGNALLED = 128
+_ALWAYS = ("HUP", "TERM")
+_IN_SCRIPTS = (
+    "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "SEGV", "SYS", "PIPE", "ALRM", "XCPU",
+    "XFSZ", "VTALRM", "USR1", "USR2",
+)  # fmt: skip
+"""Every signal after which bash runs the EXIT trap."""
+
+
+def _at_end(before: str) -> str:
     if before.startswith(MARK):
         return f"trap -- {quote(before)} EXIT"
     lines = [MARK]
@@ -60,23 +91,23 @@ def trap(before: str) -> str:
     return f"trap -- {quote(chr(10).join(lines))} EXIT"
 
 
-_ZSH = re.compile(r"(?m)^trap -- \$'((?:[^'\\]|\\.)*)' (?:EXIT|0)$")
+_ZSH = re.compile(r"(?m)^trap -- \$'((?:[^'\\]|\\.)*)' (\w+)$")
 """How zsh lists what holds a quote or a newline: on one line, with escapes."""
 _ESCAPE = re.compile(r"(?s)\\(.)")
 _MEANT = {"n": "\n", "t": "\t", "r": "\r", "e": "\x1b", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
-def trapped(listing: str) -> str:
-    """Return what `trap` lists for EXIT, or an empty text."""
-    if (zsh := _ZSH.search(listing)) is not None:
-        return _ESCAPE.sub(lambda match: _MEANT.get(match[1], match[1]), zsh[1])
+def trapped(listing: str) -> dict[str, str]:
+    """Return what `trap` lists, by the name of the signal; an empty text is one that is ignored."""
+    found = {
+        name: _ESCAPE.sub(lambda match: _MEANT.get(match[1], match[1]), text)
+        for text, name in _ZSH.findall(listing)
+    }
     try:
-        words = split(listing)
+        words = split(_ZSH.sub("", listing))
     except ValueError:
-        return ""
-    found = ""
-    for at, word in enumerate(words):
-        if word == "trap" and words[at + 1 : at + 2] == ["--"] and len(words) > at + 3:
-            if words[at + 3] in ("EXIT", "0"):
-                found = words[at + 2]
+        return found
+    for at in range(len(words) - 3):
+        if words[at : at + 2] == ["trap", "--"]:
+            found[words[at + 3]] = words[at + 2]
     return found

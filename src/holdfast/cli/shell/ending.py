@@ -18,6 +18,7 @@ from holdfast.cli.shell.joining import (
     refuse_other_life,
     tell_ending,
 )
+from holdfast.cli.shell.telling import tell_elsewhere
 from holdfast.engine.step import location_of
 from holdfast.errors import HoldfastError, Leaving, StepFailed
 from holdfast.flow.shell_calls import ShellCall
@@ -72,6 +73,7 @@ def attended(journal: Journal, *, accepts_drift: bool) -> Life:
     accepts = accepts_drift or bool(os.environ.get(ACCEPT))
     life = Life(journal, SystemClock(), Somebody(journal.store, accepts), Performer)
     life.listeners.append(Voice())
+    tell_elsewhere(journal)
     return life
 
 

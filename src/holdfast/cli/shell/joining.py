@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from holdfast.cli.shell.saying import say as say
+from holdfast.cli.shell.telling import tell_elsewhere
 from holdfast.errors import HoldfastError, Leaving, LostOwnership, UsageError
 from holdfast.flow.shell_calls import ShellCall
 from holdfast.model.facts import Fact, HoldAnswered
 from holdfast.model.making import dataclass, field, replace
-from holdfast.model.shown import safe
 from holdfast.model.state import HoldState, RunState
 from holdfast.ports.store import Output, Store
 from holdfast.runtime.blocking import Performer
@@ -43,12 +44,6 @@ class Signalled(Exception):
         signal.signal(self.number, signal.SIG_DFL)
         os.kill(os.getpid(), self.number)
         return SIGNALLED + self.number
-
-
-def say(text: str) -> None:
-    """Print one line on stderr, if anybody is left to read it."""
-    with suppress(OSError, ValueError):
-        print(f"holdfast: {safe(' '.join(text.split()))}", file=sys.stderr, flush=True)
 
 
 class Voice:
@@ -122,25 +117,23 @@ def joined(
     Raises what the call raises, when nothing of the run is left by that: UsageError, StoreError.
     """
     run, epoch = named_run()
+    # Not closed: see `perform_and_exit`; else it is at the interpreter's end.
     store = open_store()
+    journal = Journal(store, run, epoch)
+    state = journal.refresh()
+    if state.created is None or not state.created.shell:
+        raise UsageError(f"no run {run!r} of a shell script in {store.url}")
+    person = Somebody(store, accepts_drift or bool(os.environ.get(ACCEPT)))
+    life = Life(journal, SystemClock(), person, Performer)
+    life.listeners.append(Voice())
+    tell_elsewhere(journal)
+    call = ShellCall(life)
+    if epoch == 0:
+        return over(call)
     try:
-        journal = Journal(store, run, epoch)
-        state = journal.refresh()
-        if state.created is None or not state.created.shell:
-            raise UsageError(f"no run {run!r} of a shell script in {store.url}")
-        accepts = accepts_drift or bool(os.environ.get(ACCEPT))
-        person = Somebody(store, accepts)
-        life = Life(journal, SystemClock(), person, Performer)
-        life.listeners.append(Voice())
-        call = ShellCall(life)
-        if epoch == 0:
-            return over(call)
-        try:
-            return lived(call, do, epoch)
-        finally:
-            person.close()
+        return lived(call, do, epoch)
     finally:
-        store.close()
+        person.close()
 
 
 def lived(call: ShellCall, do: Callable[[ShellCall], int], epoch: int) -> int:
