@@ -203,3 +203,42 @@ def test_a_finished_run_only_replays(tmp_path: Path) -> None:
     assert b"a\n" == again.out and 2 == again.code, again
     assert not (tmp_path / "new").exists() and "x\n" == (tmp_path / "n").read_text()
     assert 1 == len(script.state("r").lives)
+
+
+def test_a_step_inside_a_step_is_refused(tmp_path: Path) -> None:
+    """It would be missing when the outer one is replayed; a script with a run of its own is not
+    inside, and each attempt finds the same token."""
+    (tmp_path / "inner.sh").write_text(
+        'eval "$(holdfast begin inner)"\nholdfast step x -- echo "$HOLDFAST_PARAM_k"\n'
+    )
+    script = Script(
+        tmp_path,
+        BEGIN + "holdfast step a -- holdfast step b -- true; echo $?\n"
+        "holdfast step c -- dash inner.sh\n"
+        "holdfast step d --retry 2 -- sh -c 'echo $HOLDFAST_TOKEN >>t; test $(wc -l <t) = 2'\n",
+    )
+    ran = script.run("dash", "-p", "k=v")
+    tokens = (tmp_path / "t").read_text().split()
+
+    assert 0 == ran.code and b"2\nv\n" == ran.out, ran
+    assert "inside step 'a'" in ran.err and 2 == len(script.runs)
+    assert 2 == len(tokens) and 1 == len(set(tokens))
+
+
+def test_secrets_of_the_target_are_not_recorded(tmp_path: Path) -> None:
+    """Its environment reaches the script; a secret's text is covered in the log, and refused on a
+    command line and in an output."""
+    (tmp_path / "holdfast.toml").write_text(
+        '[targets.prod]\nenv = { KEY = "@env:REAL_KEY", PLAIN = "p" }\n'
+    )
+    script = Script(
+        tmp_path,
+        BEGIN + "holdfast step plain -- sh -c 'echo $PLAIN; echo $KEY >&2'\n"
+        'holdfast step line -- echo "$KEY"; echo $?\n'
+        "holdfast step out -- sh -c 'echo $KEY'; echo $?\n",
+    )
+    ran = script.run("dash", "--target", "prod", REAL_KEY="hunter2-hunter2")
+    export = script.type("export", script.runs[0])
+
+    assert ran.out.startswith(b"p\n2\n") and ran.out.endswith(b"1\n"), ran
+    assert b"hunter2" not in export.out and b"[secret KEY]" in export.out

@@ -63,13 +63,14 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Begun:
     """The run that was chosen, the life in which the shell is to own it, and the variables that
-    its script finds: its parameters, and its target's environment."""
+    its script finds: its parameters, and its target's environment, `secrets` of it by name."""
 
     run: str
     life: int
     recorded: int
     params: Mapping[str, str]
     env: Mapping[str, str]
+    secrets: tuple[str, ...] = ()
 
 
 def choose(setting: Setting, wanted: Wanted) -> Begun:
@@ -142,13 +143,15 @@ def _begun(setting: Setting, row: RunRow, state: RunState) -> Begun:
         text = f"run {row.id} {stands(status_of(row))}: give another --id to begin a new one"
         raise NotToBegin(text, 0 if state.status == "rolled_back" else 1)
     params = {name: str(decode(value)) for name, value in state.params.items()}
+    given = setting.inventory.target(state.target).env
+    secrets = tuple(name for name, text in given.items() if is_reference(text))
     env = {
-        name: Secret.parse(text).reveal() if is_reference(text) else text
-        for name, text in setting.inventory.target(state.target).env.items()
+        name: Secret.parse(text).reveal() if name in secrets else text
+        for name, text in given.items()
     }
     done = sum(step.is_finished for step in state.steps.values())
     life = OVER if state.is_finished else row.epoch + 1
-    return Begun(row.id, life, done, params, env)
+    return Begun(row.id, life, done, params, env, secrets)
 
 
 # --- taking up --------------------------------------------------------------------------------

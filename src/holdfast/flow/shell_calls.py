@@ -43,6 +43,10 @@ from holdfast.runtime.passing import Passing, cannot_run, write_all
 from holdfast.runtime.shell_owner import is_beside
 
 STDOUT: Final = 1
+STEP: Final = "HOLDFAST_STEP"
+"""The variable that tells a command which step it is, so that it is none within a step."""
+TOKEN: Final = "HOLDFAST_TOKEN"
+"""The variable with one string for all attempts of a step, as `token()` in Python."""
 TIMED_OUT: Final = 124
 """The exit code of a command that took too long, as of `timeout`."""
 LINE_BYTES_MAX: Final = 64 * 1024
@@ -185,6 +189,7 @@ class ShellCall:
         Raises Leaving when the run leaves, UsageError.
         """
         key = self.key_of(asked.name)
+        self._refuse_secret(" ".join((*asked.commands.argv, undo_shown(asked.commands))), "it")
         self.reach(key)
         call = self.call(asked, key, self._body)
         try:
@@ -230,14 +235,25 @@ class ShellCall:
         self._out.clear()
         attempts = call.rules.retry.attempts
         log = Log(self.life, call.key, self.state.steps[call.key].attempts)
-        self.passing = Passing(commands.argv, self._keeper(log), attempts > 1)
+        inside = {STEP: call.key, TOKEN: token_of(self.life, call)}
+        self.passing = Passing(commands.argv, self._keeper(log), attempts > 1, inside)
         try:
             self.code = self.passing.run(self.life.groups_of(call.key))
         finally:
             log.end()
         if self.code:
             raise CommandExited(commands.argv, self.code)
-        return as_value(b"".join(self._out))
+        value = as_value(b"".join(self._out))
+        self._refuse_secret(str(value), "what it wrote")
+        return value
+
+    def _refuse_secret(self, text: str, what: str) -> None:
+        name = self.life.redactor.found_in(text)
+        if name is not None:
+            raise UsageError(
+                f"{what} holds the secret {name}, and secrets are never recorded: let the command "
+                "read it from its environment"
+            )
 
     def _keeper(self, log: Log) -> Callable[[str, bytes], None]:
         def keep(stream: str, chunk: bytes) -> None:
@@ -254,6 +270,13 @@ class ShellCall:
             return check_says(self.life, call.key, attempt, commands)
 
         return ask
+
+
+def token_of(life: Life, call: Call) -> str:
+    """Return one string for all attempts of the step."""
+    created = life.journal.state.created
+    at = created.at.isoformat() if created else ""
+    return digest([life.run, call.key, at])
 
 
 class Log:

@@ -13,7 +13,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from holdfast.errors import CommandFailed, UsageError
@@ -40,11 +40,13 @@ _RESET_SIGNALS: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 @dataclass(slots=True)
 class Passing:
     """One command on its way. `keep` gets what it writes; with `holds_back` its output is not
-    passed on, because another attempt may follow. `is_running` while it may still do something."""
+    passed on, because another attempt may follow. `env` is laid over our environment. It
+    `is_running` while it may still do something."""
 
     argv: Sequence[str]
     keep: Keep
     holds_back: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
     is_running: bool = False
     _pid: int = 0
     _closed: set[str] = field(default_factory=set)
@@ -56,7 +58,14 @@ class Passing:
         Raises CommandFailed when `group` was told to end before it began. Any exception in here
         first ends the command.
         """
-        return self._attend(self._start(), group)
+        try:
+            ends = self._start()
+        except OSError as error:
+            if error.errno != errno.E2BIG:
+                raise
+            _say(f"holdfast: {self.argv[0]}: {error.strerror}\n")
+            return NOT_EXECUTABLE
+        return self._attend(ends, group)
 
     def kill(self) -> None:
         """Kill the command and its group at once; from a thread, while it runs."""
@@ -69,7 +78,8 @@ class Passing:
     def _start(self) -> tuple[int, int, int]:
         """Start the command at its gate; return our ends of the gate and of its two outputs."""
         digit = _free_digit()
-        odd = [f"{k}={v}" for k, v in os.environ.items() if not (k.isascii() and k.isidentifier())]
+        env = {**os.environ, **self.env}
+        odd = [f"{k}={v}" for k, v in env.items() if not (k.isascii() and k.isidentifier())]
         # A shell drops variables whose names it cannot say, among them bash's exported functions.
         words = ["/usr/bin/env", "--", *odd, *self.argv] if odd else [*self.argv]
         pipes: list[int] = []
@@ -84,7 +94,7 @@ class Passing:
                 (os.POSIX_SPAWN_DUP2, gate, digit),
             ]
             self._pid = os.posix_spawn(
-                SHELL, [SHELL, "-c", _GATE.format(digit), "sh", *words], os.environ,
+                SHELL, [SHELL, "-c", _GATE.format(digit), "sh", *words], env,
                 file_actions=moves, setsid=True, setsigmask=(), setsigdef=_RESET_SIGNALS,
             )  # fmt: skip
         except BaseException:

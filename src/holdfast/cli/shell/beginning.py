@@ -15,8 +15,18 @@ from holdfast.app.shelling import OVER, Begun, Wanted, choose, take_up
 from holdfast.app.starting import Setting
 from holdfast.cli.options import Common, store_options
 from holdfast.cli.shell import code
-from holdfast.cli.shell.joining import ACCEPT, LIFE, RUN, Signalled, Somebody, named_run, say
+from holdfast.cli.shell.joining import (
+    ACCEPT,
+    LIFE,
+    RUN,
+    SECRETS,
+    Signalled,
+    Somebody,
+    named_run,
+    say,
+)
 from holdfast.errors import HoldfastError, UsageError
+from holdfast.flow.shell_calls import STEP
 from holdfast.model.keys import check_label
 from holdfast.model.parties import Owner
 from holdfast.model.terms import ASKS, MODES
@@ -102,6 +112,8 @@ def _lines(common: Common, begun: Begun, url: str, *, accepts_drift: bool) -> li
         RUN: begun.run,
         LIFE: str(begun.life),
         ACCEPT: "1" if accepts_drift else "",
+        STEP: "",
+        SECRETS: " ".join(begun.secrets),
         "HOLDFAST_STORE": url,
         **{PARAM + name: value for name, value in begun.params.items()},
         **begun.env,

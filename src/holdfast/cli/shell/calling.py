@@ -50,6 +50,10 @@ def perform(taken: Taken) -> int:
         return signalled.end()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except Exception as error:
+        from holdfast.cli.failing import unexpected
+
+        return unexpected(error, sys.argv[1:])
     return code
 
 

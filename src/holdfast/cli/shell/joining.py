@@ -11,7 +11,7 @@ from contextlib import suppress
 from holdfast.cli.shell.saying import say as say
 from holdfast.cli.shell.telling import tell_elsewhere
 from holdfast.errors import HoldfastError, Leaving, LostOwnership, UsageError
-from holdfast.flow.shell_calls import ShellCall
+from holdfast.flow.shell_calls import STEP, ShellCall
 from holdfast.model.facts import Fact, HoldAnswered
 from holdfast.model.making import dataclass, field, replace
 from holdfast.model.state import HoldState, RunState
@@ -27,7 +27,8 @@ from holdfast.runtime.signals import Signals
 from holdfast.wiring import open_store
 
 RUN, LIFE, ACCEPT = "HOLDFAST_RUN", "HOLDFAST_LIFE", "HOLDFAST_ACCEPT_DRIFT"
-OVER = "0"
+SECRETS = "HOLDFAST_SECRETS"
+"""The variable with the names of those that hold a secret of the target."""
 EXIT_LOCKED = 5
 SIGNALLED = 128
 
@@ -100,7 +101,11 @@ class Somebody:
 
 def named_run() -> tuple[str, int]:
     """Return the run and the life that the shell is in. Raises UsageError outside any."""
-    run, life = os.environ.get(RUN, ""), os.environ.get(LIFE, "")
+    run, life, step = (os.environ.get(name, "") for name in (RUN, LIFE, STEP))
+    if step:
+        raise UsageError(
+            f"this was called inside step {step!r}, where it is not recorded: call it in the script"
+        )
     if not run or not life.isdecimal():
         raise UsageError(
             'no run: begin one first in this script, with: eval "$(holdfast begin NAME)"'
@@ -126,6 +131,8 @@ def joined(
     person = Somebody(store, accepts_drift or bool(os.environ.get(ACCEPT)))
     life = Life(journal, SystemClock(), person, Performer)
     life.listeners.append(Voice())
+    for name in os.environ.get(SECRETS, "").split():
+        life.redact(name, os.environ.get(name, ""))
     tell_elsewhere(journal)
     call = ShellCall(life)
     if epoch == 0:
