@@ -237,3 +237,16 @@ def test_a_signal_to_a_step_ends_the_life_after_it(number: signal.Signals, tmp_p
     assert 128 + number == first.code, first
     assert not first.out.endswith(b"b\n") and "succeeded" == script.state().steps["a"].status
     assert 0 == second.code and (tmp_path / "b").exists(), second
+
+
+def test_a_target_has_one_run(tmp_path: Path) -> None:
+    """Another script is refused with 5 while a run has the target, and takes it with a reason."""
+    (tmp_path / "holdfast.toml").write_text("[targets.prod]\n")
+    script = Script(tmp_path, BEGIN + "exit 1\n")
+    script.run("dash", "--target", "prod")
+    script.edit('eval "$(holdfast begin other --target prod "$@")"\necho "in it"\n')
+    refused = script.run("dash")
+    taken = script.run("dash", "--steal", "-m", "it's needed")
+
+    assert 5 == refused.code and "--steal" in refused.err and b"" == refused.out, refused
+    assert 0 == taken.code and b"in it\n" == taken.out, taken

@@ -58,6 +58,7 @@ class Wanted:
     target: str | None = None
     mode: str = ""
     ask: str = ""
+    steal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def choose(setting: Setting, wanted: Wanted) -> Begun:
     if unfinished is not None:
         run, is_new = unfinished, False
     else:
-        run, is_new, _ = created(setting, fact, wanted.id, None)
+        run, is_new, _ = created(setting, fact, wanted.id, wanted.steal)
     journal = Journal(setting.store, run)
     state = journal.refresh()
     if not is_new and wanted.id is not None:
@@ -158,7 +159,14 @@ def _begun(setting: Setting, row: RunRow, state: RunState) -> Begun:
 
 
 def take_up(
-    setting: Setting, run: str, life: int, shell: Owner, script: str, again: tuple[str, ...] = ()
+    setting: Setting,
+    run: str,
+    life: int,
+    shell: Owner,
+    script: str,
+    *,
+    again: tuple[str, ...] = (),
+    steal: str | None = None,
 ) -> Journal:
     """Make this shell the owner of the run, in the very life that was chosen. `again` is how its
     script is run again, where what the shell was started with does not say that.
@@ -180,7 +188,7 @@ def take_up(
     def taken() -> Journal:
         return take(journal, claim, setting.clock, setting.tell)
 
-    on_target(store, setting.clock, setting.by, None, taken)
+    on_target(store, setting.clock, setting.by, steal, taken)
     if journal.epoch != life:
         raise RunLocked(f"run {run} was taken up by another process; nothing was changed")
     end_left(journal.state.walk.left)

@@ -25,7 +25,7 @@ def _shell(args: list[str]) -> int | None:
     line; return its exit code, or None where the command line is to read the words."""
     if not args or args[0] not in _SHELL:
         return None
-    if args[:2] == ["begin", "--take"] and len(args) == 5:
+    if args[:2] == ["begin", "--take"] and len(args) in (5, 6):
         from holdfast.cli.shell.beginning import take
 
         return take(*args[2:])

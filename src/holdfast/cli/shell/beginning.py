@@ -14,6 +14,7 @@ import click
 from holdfast.app.shelling import OVER, Begun, Wanted, choose, take_up
 from holdfast.app.starting import Setting
 from holdfast.cli.options import Common, store_options
+from holdfast.cli.running import steal_options
 from holdfast.cli.shell import code
 from holdfast.cli.shell.joining import (
     ACCEPT,
@@ -49,6 +50,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 @click.option("--ask", type=click.Choice(ASKS), help="How much one yes covers.")
 @click.option("-p", "pairs", metavar="NAME=VALUE", multiple=True, help="A parameter of the run.")
 @click.option("--accept-drift", "accepts_drift", is_flag=True, help="Accept an edited script.")
+@steal_options
 @store_options
 def begin(
     common: Common,
@@ -59,6 +61,7 @@ def begin(
     ask: str | None,
     pairs: Sequence[str],
     accepts_drift: bool,
+    steal: str | None,
 ) -> None:
     """Make the rest of a shell script a run, or go on with it: eval "$(holdfast begin NAME)".
 
@@ -68,13 +71,13 @@ def begin(
     """
     try:
         begun, url = _chosen(common, Wanted(
-            check_label(name), _params(pairs), id, target, mode or "", ask or ""
+            check_label(name), _params(pairs), id, target, mode or "", ask or "", steal
         ))  # fmt: skip
     except HoldfastError as error:
         say(str(error))
         click.echo(code.refusal(error.exit_code))
         click.get_current_context().exit(error.exit_code)
-    for line in _lines(common, begun, url, accepts_drift=accepts_drift):
+    for line in _lines(common, begun, url, accepts_drift=accepts_drift, steal=steal):
         click.echo(line)
 
 
@@ -107,7 +110,9 @@ def _params(pairs: Sequence[str]) -> dict[str, str]:
     return params
 
 
-def _lines(common: Common, begun: Begun, url: str, *, accepts_drift: bool) -> list[str]:
+def _lines(
+    common: Common, begun: Begun, url: str, *, accepts_drift: bool, steal: str | None
+) -> list[str]:
     variables = {
         RUN: begun.run,
         LIFE: str(begun.life),
@@ -130,15 +135,15 @@ def _lines(common: Common, begun: Begun, url: str, *, accepts_drift: bool) -> li
     os.close(handle)
     done = f": {begun.recorded} done already" if begun.recorded else ""
     say(f"run {begun.run}, life {begun.life}{done}")
-    return [*lines, *code.taking(os.path.abspath(file))]
+    return [*lines, *code.taking(os.path.abspath(file), steal)]
 
 
-def take(file: str, script: str, main: str) -> int:
+def take(file: str, script: str, main: str, steal: str | None = None) -> int:
     """Have the shell that started this process own the run, and write the trap that ends it.
 
     `file` has what `trap` lists; `main` is what the shell calls `$$`: itself, or the shell that it
-    is a subshell of. Return the exit code; what is refused is said. Never raises
-    for that.
+    is a subshell of; `steal` why its target is taken from another run. Return the exit code;
+    what is refused is said.
     """
     common = Common(None, os.environ.get("HOLDFAST_USER", ""), os.environ.get("HOLDFAST_CONFIG"))
     try:
@@ -146,7 +151,7 @@ def take(file: str, script: str, main: str) -> int:
         shell = parent_of_this(int(main))
         with open(file, encoding=sys.getfilesystemencoding(), errors="surrogateescape") as listed:
             traps = "\n".join(code.traps(listed.read(TRAPS_BYTES_MAX)))
-        refused = _taken(common, run, life, shell, script)
+        refused = _taken(common, run, life, shell, script, steal)
         if refused:
             return refused
         with open(file, "w", encoding=sys.getfilesystemencoding(), errors="surrogateescape") as to:
@@ -162,13 +167,17 @@ def take(file: str, script: str, main: str) -> int:
     return 0
 
 
-def _taken(common: Common, run: str, life: int, shell: Owner, script: str) -> int:
+def _taken(
+    common: Common, run: str, life: int, shell: Owner, script: str, steal: str | None
+) -> int:
     """Take the run up, and end what its last life began to undo; return 0, or the exit code of
     what keeps the script from going on."""
     store = common.open(create=False)
     try:
         again = tuple(split(os.environ.get(code.AGAIN, "")))
-        journal = take_up(_setting(common, store), run, life, shell, script, again)
+        journal = take_up(
+            _setting(common, store), run, life, shell, script, again=again, steal=steal
+        )
         if not journal.state.ledger.begun:
             return 0
         from holdfast.cli.shell.ending import undo_first

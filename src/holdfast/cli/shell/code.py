@@ -35,15 +35,15 @@ def exports(variables: Mapping[str, str]) -> Iterator[str]:
         yield f"export {name}={quote(value)}"
 
 
-def taking(file: str) -> Iterator[str]:
+def taking(file: str, steal: str | None = None) -> Iterator[str]:
     """Yield the lines in which the shell takes the run up, and sets the trap that ends it.
 
     The traps that are set are written to `file`, which can only be done by the shell itself; it
-    comes back with the trap that keeps them.
+    comes back with the trap that keeps them. `steal` is why the target is taken from another run.
     """
-    own = quote(file)
+    own, reason = quote(file), "" if steal is None else f" {quote(steal)}"
     yield f"trap >|{own}"
-    yield f'{called()} begin --take {own} "$0" "$$" || exit "$?"'
+    yield f'{called()} begin --take {own} "$0" "$$"{reason} || exit "$?"'
     yield f". {own}"
     yield f"rm -f {own}"
 
