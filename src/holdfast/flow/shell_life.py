@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from holdfast.engine import drift
 from holdfast.engine.giving_back import undo_stage
 from holdfast.engine.spec import Call, Rules
 from holdfast.engine.trace import Trace
 from holdfast.flow.giving_back import ways_of
-from holdfast.flow.inside import sh
+from holdfast.flow.inside import sh, target_env
 from holdfast.flow.shell_calls import ShellCall
 from holdfast.flow.shell_stages import end_stage
 from holdfast.flow.shell_words import check_says, undo_shown
@@ -27,6 +27,7 @@ from holdfast.model.keys import LABEL_CHARS_MAX
 from holdfast.model.state import RunState, StepState
 from holdfast.model.undoing import is_giving_back
 from holdfast.runtime.context import Frame
+from holdfast.runtime.driving import drive
 from holdfast.runtime.life import Life
 from holdfast.runtime.ownership import liveness
 from holdfast.runtime.replay import walk_over
@@ -86,7 +87,8 @@ def _met(life: Life, root: Trace, seen: StepState, commands: Commands) -> Met:
     step = StepFunction(_nothing, rules, options)
 
     def ask(call: Call) -> object:
-        return check_says(life, call.key, max(1, seen.attempts), commands)
+        env = target_env(life)
+        return check_says(life, call.key, max(1, seen.attempts), commands, env)
 
     call = Call(
         seen.key,
@@ -133,9 +135,8 @@ def end_shell(call: ShellCall, status: int, wait: Callable[[float], object]) -> 
         _await_steps(life, wait)
         for _ in list(state.walk.stages):
             end_stage(call)
-        call.drive(_at_end(call.trace()))
-        workflow = ShellWorkflow("")
-        workflow.perform(life, succeed(None))
+        drive(drift.at_end(call.trace()), life.performer())
+        drive(succeed(None), life.performer())
         return 0
     failures = tuple(
         step.key
@@ -163,11 +164,6 @@ def restored_after(state: RunState, failures: tuple[str, ...]) -> tuple[str, ...
     return tuple(
         step.key for step in state.steps.values() if step.settles and step.started_seq > last
     )
-
-
-def _at_end(trace: Trace) -> Any:
-    yield from drift.at_end(trace)
-    return None
 
 
 def _await_steps(life: Life, wait: Callable[[float], object]) -> None:
@@ -200,6 +196,6 @@ def undo_what_failed(call: ShellCall, why: str) -> bool:
         return False
     life.met.clear()
     meet(life, Trace(state, is_replay=True))
-    ShellWorkflow("").perform(life, undo_stage(scope, ways_of(life), why))
+    drive(undo_stage(scope, ways_of(life), why), life.performer())
     life.met.clear()
     return not state.ledger.dues()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from shlex import quote
 from shlex import split as split_words
 from typing import Final
@@ -89,14 +90,20 @@ def settled_by(argv: tuple[str, ...], state: RunState) -> tuple[str, ...]:
     )
 
 
-def check_says(life: Life, key: str, attempt: int, commands: Commands) -> Check:
+def check_says(
+    life: Life,
+    key: str,
+    attempt: int,
+    commands: Commands,
+    env: Mapping[str, str] | None = None,
+) -> Check:
     """Return what a check's command says: 0 done, 1 absent, and anything else nothing."""
 
     def sink(stream: str, text: str) -> None:
         life.write_output(key, attempt, stream, text)
 
     done = run_program(
-        [SHELL, "-c", commands.check], cwd=commands.cwd or None, check=False, sink=sink,
+        [SHELL, "-c", commands.check], env=env, cwd=commands.cwd or None, check=False, sink=sink,
         group=life.groups_of(f"{key}#check"),
     )  # fmt: skip
     return {0: Check.DONE, _ABSENT: Check.ABSENT}.get(done.code, Check.UNKNOWN)

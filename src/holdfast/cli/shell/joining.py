@@ -7,13 +7,14 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from holdfast.cli.shell.saying import say as say
 from holdfast.cli.shell.telling import tell_elsewhere
 from holdfast.errors import HoldfastError, Leaving, LostOwnership, UsageError
 from holdfast.flow.shell_calls import STEP, ShellCall
 from holdfast.model.facts import Fact, HoldAnswered
-from holdfast.model.making import dataclass, field, replace
+from holdfast.model.making import dataclass, replace
 from holdfast.model.state import HoldState, RunState
 from holdfast.ports.store import Output, Store
 from holdfast.runtime.blocking import Performer
@@ -25,6 +26,9 @@ from holdfast.runtime.resting import exit_code_of
 from holdfast.runtime.shell_owner import ShellWatch
 from holdfast.runtime.signals import Signals
 from holdfast.wiring import open_store
+
+if TYPE_CHECKING:
+    from holdfast.cli.prompt import Attendant
 
 RUN, LIFE, ACCEPT = "HOLDFAST_RUN", "HOLDFAST_LIFE", "HOLDFAST_ACCEPT_DRIFT"
 SECRETS = "HOLDFAST_SECRETS"
@@ -70,8 +74,7 @@ class Somebody:
 
     store: Store
     accepts_drift: bool
-    _attendant: object = None
-    _told: list[str] = field(default_factory=list)
+    _attendant: Attendant | None = None
 
     def attend(self, run: str, state: RunState, holds: Sequence[HoldState]) -> HoldAnswered | None:
         """Answer, or wait for an answer. Raises Leaving to park the run."""
@@ -84,19 +87,17 @@ class Somebody:
                     comment="--accept-drift",
                 )  # fmt: skip
         from holdfast.cli.live import progress_on
-        from holdfast.cli.prompt import Ask, Attendant, is_interactive, person_for
+        from holdfast.cli.prompt import Ask, is_interactive, person_for
 
         if self._attendant is None:
-            progress = progress_on(sys.stderr, plain=True)
-            ask = Ask(self.store, clock, by, progress)
+            ask = Ask(self.store, clock, by, progress_on(sys.stderr, plain=True))
             self._attendant = person_for(ask, prompts=is_interactive(), wait=False)
-        attendant: Attendant = self._attendant  # type: ignore[assignment]
-        return attendant.attend(run, state, holds)
+        return self._attendant.attend(run, state, holds)
 
     def close(self) -> None:
         """Leave the keyboard as it was found."""
         if self._attendant is not None:
-            self._attendant.close()  # type: ignore[attr-defined]
+            self._attendant.close()
 
 
 def named_run() -> tuple[str, int]:
