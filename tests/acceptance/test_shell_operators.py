@@ -239,6 +239,21 @@ def test_a_signal_to_a_step_ends_the_life_after_it(number: signal.Signals, tmp_p
     assert 0 == second.code and (tmp_path / "b").exists(), second
 
 
+def test_a_step_whose_process_is_killed(tmp_path: Path) -> None:
+    """The shell lives on: the same name is the next attempt, and what it leaves has failed."""
+    text = "holdfast step {} -- sh -c 'test -e ok || kill -9 $PPID; test -e ok'; echo $?\n"
+    script = Script(
+        tmp_path,
+        BEGIN + text.format("again") + text.format("left") + "touch ok\n" + text.format("again"),
+    )
+    ran = script.run("dash")
+    steps = script.state().steps
+
+    assert b"137\n137\n0\n" == ran.out and 0 == ran.code, ran
+    assert ("succeeded", 2) == (steps["again"].status, steps["again"].attempts)
+    assert ("failed", "Interrupted") == (steps["left"].status, steps["left"].error_type)
+
+
 def test_a_target_has_one_run(tmp_path: Path) -> None:
     """Another script is refused with 5 while a run has the target, and takes it with a reason."""
     (tmp_path / "holdfast.toml").write_text("[targets.prod]\n")

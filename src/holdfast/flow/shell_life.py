@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from holdfast.engine import drift
+from holdfast.engine.effects import record
 from holdfast.engine.giving_back import undo_stage
 from holdfast.engine.spec import Call, Rules
 from holdfast.engine.trace import Trace
@@ -22,7 +23,7 @@ from holdfast.flow.shell_stages import end_stage
 from holdfast.flow.shell_words import check_says, undo_shown
 from holdfast.flow.steps import Met, Options, StepFunction
 from holdfast.flow.workflows import Workflow, succeed
-from holdfast.model.facts import Commands, RunFailed, RunStopped
+from holdfast.model.facts import AttemptFailed, Commands, RunFailed, RunStopped
 from holdfast.model.keys import LABEL_CHARS_MAX
 from holdfast.model.state import RunState, StepState
 from holdfast.model.undoing import is_giving_back
@@ -133,6 +134,8 @@ def end_shell(call: ShellCall, status: int, wait: Callable[[float], object]) -> 
     life, state = call.life, call.state
     if status == 0:
         _await_steps(life, wait)
+    _end_interrupted(life)
+    if status == 0:
         for _ in list(state.walk.stages):
             end_stage(call)
         drive(drift.at_end(call.trace()), life.performer())
@@ -180,6 +183,20 @@ def _await_steps(life: Life, wait: Callable[[float], object]) -> None:
             told = True
         life.raise_if_due()
         wait(LOOK_EVERY_S)
+
+
+def _end_interrupted(life: Life) -> None:
+    """Record of steps whose process was killed, and which the script did not call again, that they
+    have no result. One that runs at most once is in doubt instead, and holds."""
+    state = life.journal.state
+    for step in list(state.steps.values()):
+        is_ours = step.status == "running" and step.key in state.walk.reached
+        if is_ours and not step.once and not _is_at_work(state, step):
+            at, why = life.clock.now(), "its process ended without a result"
+            drive(
+                record(AttemptFailed(at, step.key, step.attempts, "Interrupted", why)),
+                life.performer(),
+            )
 
 
 def _is_at_work(state: RunState, step: StepState) -> bool:
