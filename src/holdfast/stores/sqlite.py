@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holdfast.errors import LostOwnership, StoreError, UsageError
 from holdfast.model.facts import Fact, LifeStarted, Rewound, RunCreated, Spilled
@@ -32,12 +33,28 @@ from holdfast.stores.sqlite_debts import select_debts
 from holdfast.stores.sqlite_opening import check_place, open_database
 from holdfast.stores.sqlite_rows import Head
 
+if TYPE_CHECKING:
+    from holdfast.stores import sqlite_health
+
 HEADS_MAX = 4096
 """How many journals' ends are remembered; beyond, they are looked up again."""
 
 
 class SqliteStore:
     """Journals in one SQLite database. Threads may share it; forked children may not."""
+
+    # Imported when they are asked for: the step of a shell script has to begin at once.
+    @staticmethod
+    def inspect(path: Path) -> sqlite_health.Health:
+        from holdfast.stores import sqlite_health
+
+        return sqlite_health.inspect(path)
+
+    @staticmethod
+    def clear_suspect(path: Path) -> None:
+        from holdfast.stores import sqlite_health
+
+        sqlite_health.clear_suspect(path)
 
     def __init__(
         self,
