@@ -159,7 +159,9 @@ def _shown(name: str, value: Any) -> str:
         if issubclass(value, BaseException):
             return f"class {name}({value.__bases__[0].__name__})"
         if dataclasses.is_dataclass(value):
-            return _signature(f"class {name}", value.__init__)
+            # A class of ours writes its `__init__` when its first object is made.
+            made = value if "__signature__" in vars(value) else value.__init__
+            return _signature(f"class {name}", made)
         return "\n".join(f"{name}.{member.name}" for member in value)
     overloads = get_overloads(value)
     return _signature(name, overloads[-1] if overloads else value)
