@@ -18,7 +18,7 @@ from holdfast.app.views import RunView, look, view_of
 from holdfast.cli.ending import ending
 from holdfast.cli.failing import guarded, say
 from holdfast.cli.live import Progress, progress_on
-from holdfast.cli.options import Common, store_options
+from holdfast.cli.options import Common, steal_options, store_options
 from holdfast.cli.paper import paper
 from holdfast.cli.prompt import Ask, is_interactive, person_for
 from holdfast.cli.shell.running import Given, run_script, shell_of
@@ -113,28 +113,6 @@ set_option = click.option(
 def _starting_options(function: Callable[..., Any]) -> Callable[..., Any]:
     id = click.option("--id", metavar="ID", help="The run's id; the same again goes on with it.")
     return parameter_options(id(steal_options(function)))
-
-
-def steal_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--steal` and its reason, passed as one `steal`: None, or the reason."""
-    import functools
-
-    @functools.wraps(function)
-    def gathered(*args: Any, steals: bool, comment: str, **rest: Any) -> None:
-        if comment and not steals:
-            raise click.UsageError("-m gives the reason of --steal")
-        if steals and not comment.strip():
-            raise click.UsageError("--steal needs a reason: add -m REASON")
-        function(*args, steal=comment if steals else None, **rest)
-
-    for option in (
-        click.option("-m", "comment", metavar="TEXT", default="", help="The reason of --steal."),
-        click.option(
-            "--steal", "steals", is_flag=True, help="Take the target from a run nobody works on."
-        ),
-    ):
-        gathered = option(gathered)
-    return gathered
 
 
 class _Script(click.Command):

@@ -13,8 +13,7 @@ import click
 
 from holdfast.app.shelling import OVER, Begun, Wanted, choose, take_up
 from holdfast.app.starting import Setting
-from holdfast.cli.options import Common, store_options
-from holdfast.cli.running import steal_options
+from holdfast.cli.options import Common, steal_options, store_options
 from holdfast.cli.shell import code
 from holdfast.cli.shell.joining import (
     ACCEPT,
