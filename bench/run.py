@@ -16,6 +16,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
+from batching import items_per_second, memory, resuming_many
 from resuming import resume
 from scripting import scripting
 from starting import start_up
@@ -24,7 +25,10 @@ from storing import many_runs
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "bench" / "figures.json"
-MEASURES = (on_disk, on_tmpfs, fsyncs, resume, start_up, scripting, many_runs)
+MEASURES = (
+    on_disk, on_tmpfs, fsyncs, items_per_second, memory, resume, resuming_many, start_up, scripting,
+    many_runs,
+)  # fmt: skip
 MARKS = ("<!-- figures -->", "<!-- /figures -->")
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from enum import Enum
 from importlib import import_module
 from typing import Any, get_overloads
 
@@ -103,11 +104,15 @@ GROUPS = {
     "Inside a step": (
         "sh", "Done", "save", "saved", "progress", "attempt", "token", "secret", "Secret",
     ),
+    "Items": (
+        "each", "Batch", "current_item", "CurrentItem", "lines", "csv_rows", "jsonl", "directory",
+        "query", "paged", "JsonLines", "Csv", "Budget", "Rate",
+    ),
     "Recorded values": ("register",),
     "Errors": (
         "HoldfastError", "UsageError", "DuplicateLabel", "StepFailed", "Rejected",
-        "ParallelFailed", "PastNoReturn", "NotDone", "CommandFailed", "RunLocked", "LostOwnership",
-        "StoreError", "StoreCorrupt", "ConfigError", "Leaving",
+        "ParallelFailed", "PastNoReturn", "NotDone", "CommandFailed", "RateLimited", "RunLocked",
+        "LostOwnership", "StoreError", "StoreCorrupt", "ConfigError", "Leaving",
     ),
 }  # fmt: skip
 """Every name of `holdfast.__all__` but the version, in the order of a reader's needs."""
@@ -162,7 +167,9 @@ def _shown(name: str, value: Any) -> str:
             # A class of ours writes its `__init__` when its first object is made.
             made = value if "__signature__" in vars(value) else value.__init__
             return _signature(f"class {name}", made)
-        return "\n".join(f"{name}.{member.name}" for member in value)
+        if issubclass(value, Enum):
+            return "\n".join(f"{name}.{member.name}" for member in value)
+        return _signature(f"class {name}", value.__init__)
     overloads = get_overloads(value)
     return _signature(name, overloads[-1] if overloads else value)
 
@@ -252,6 +259,7 @@ SECTIONS = {
         "StepStarted", "StepSucceeded", "StepFoundDone", "AttemptFailed", "StepDoubted",
         "StepRearmed", "StepSkipped", "StepRenamed", "CursorSaved", "StepLeft", "TimerSet",
     ),
+    "Batches": ("ItemsRearmed", "ItemDecided", "BudgetGranted"),
     "Scopes": ("ScopeEntered", "ScopeClosed", "DriftAccepted"),
     "Shell scripts": ("PlaceReached", "Commands"),
     "Holds": ("HoldOpened", "HoldAnswered", "HoldVoided", "HoldExpired"),

@@ -36,7 +36,13 @@ def cordon(node):
     sh("touch", FLEET / f"{node}.cordoned")
 
 
-@step("set {node} to {version}", undo=put, timeout="1m")
+@step("set {node} back", timeout="1m")
+def set_back(node, result):
+    """A step: killed in the middle, it may run again. A plain function would be asked about."""
+    put(node, result)
+
+
+@step("set {node} to {version}", undo=set_back, timeout="1m")
 def set_version(node, version):
     before = saved(version_of(node))
     save(before)  # a crash in the middle must not forget it

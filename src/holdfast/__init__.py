@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         NotDone,
         ParallelFailed,
         PastNoReturn,
+        RateLimited,
         Rejected,
         RunLocked,
         StepFailed,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
+    from holdfast.flow.batches import Batch, each
     from holdfast.flow.decorator import step
     from holdfast.flow.inside import (
         Here,
@@ -65,18 +67,24 @@ if TYPE_CHECKING:
         window,
     )
     from holdfast.flow.workflows import workflow
+    from holdfast.model.budget import Budget
+    from holdfast.model.rate import Rate
     from holdfast.model.retry import Retry
     from holdfast.model.types import register
+    from holdfast.outputs import Csv, JsonLines
+    from holdfast.runtime.batches.work import CurrentItem, current_item
     from holdfast.runtime.processes import Done
     from holdfast.script import main, run
+    from holdfast.sources import csv_rows, directory, jsonl, lines, paged, query
 
 _HOMES = {
     "engine.spec": ("Check",),
     "errors": (
         "CommandFailed", "ConfigError", "DuplicateLabel", "HoldfastError", "Leaving",
-        "LostOwnership", "NotDone", "ParallelFailed", "PastNoReturn", "Rejected", "RunLocked",
-        "StepFailed", "StoreCorrupt", "StoreError", "UsageError",
+        "LostOwnership", "NotDone", "ParallelFailed", "PastNoReturn", "RateLimited", "Rejected",
+        "RunLocked", "StepFailed", "StoreCorrupt", "StoreError", "UsageError",
     ),
+    "flow.batches": ("Batch", "each"),
     "flow.inside": (
         "Here", "attempt", "here", "progress", "save", "saved", "secret", "sh", "token",
     ),
@@ -88,22 +96,29 @@ _HOMES = {
     "flow.questions": ("ask", "confirm"),
     "flow.verbs": ("do", "require", "sleep", "sleep_until", "wait_for", "window"),
     "flow.workflows": ("workflow",),
+    "model.budget": ("Budget",),
+    "model.rate": ("Rate",),
     "model.retry": ("Retry",),
     "model.types": ("register",),
+    "outputs": ("Csv", "JsonLines"),
+    "runtime.batches.work": ("CurrentItem", "current_item"),
     "runtime.processes": ("Done",),
     "script": ("main", "run"),
+    "sources": ("csv_rows", "directory", "jsonl", "lines", "paged", "query"),
 }  # fmt: skip
 """Where each public name lives: it is loaded when first used, to keep start-up short."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Check", "CommandFailed", "ConfigError", "Done", "DuplicateLabel", "Here", "HoldfastError",
-    "Leaving", "LostOwnership", "NotDone", "Outcome", "ParallelFailed", "PastNoReturn",
-    "Rejected", "Retry", "RunLocked", "Secret", "StepFailed", "StoreCorrupt", "StoreError",
-    "UsageError", "__version__", "ask", "attempt", "confirm", "do", "flight", "here", "main",
-    "no_return", "parallel", "postflight", "preflight", "progress", "register", "require", "run",
-    "save", "saved", "secret", "sh", "sleep", "sleep_until", "stage", "step", "token",
-    "wait_for", "window", "workflow",
+    "Batch", "Budget", "Check", "CommandFailed", "ConfigError", "Csv", "CurrentItem", "Done",
+    "DuplicateLabel", "Here", "HoldfastError", "JsonLines", "Leaving", "LostOwnership",
+    "NotDone", "Outcome", "ParallelFailed", "PastNoReturn", "Rate", "RateLimited", "Rejected",
+    "Retry", "RunLocked", "Secret", "StepFailed", "StoreCorrupt", "StoreError", "UsageError",
+    "__version__", "ask", "attempt", "confirm", "csv_rows", "current_item", "directory", "do",
+    "each", "flight", "here", "jsonl", "lines", "main", "no_return", "paged", "parallel",
+    "postflight", "preflight", "progress", "query", "register", "require", "run", "save",
+    "saved", "secret", "sh", "sleep", "sleep_until", "stage", "step", "token", "wait_for",
+    "window", "workflow",
 ]  # fmt: skip
 
 

@@ -7,15 +7,18 @@ program that its blocking namesake drives.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from holdfast.engine import waiting
+from holdfast.engine.batch import batch
 from holdfast.engine.effects import Program
 from holdfast.engine.scope import side_by_side
 from holdfast.engine.spec import Rules
+from holdfast.errors import StepFailed
 from holdfast.flow import questions, verbs
 from holdfast.flow.awaited import (
     AsyncStage,
@@ -26,21 +29,29 @@ from holdfast.flow.awaited import (
     prepare_async,
     recorded,
 )
+from holdfast.flow.batches import Batch, batch_call, batch_of, batch_rules
 from holdfast.flow.decorator import make_rules
 from holdfast.flow.inside import attempt, here, progress, save, saved, secret, token
 from holdfast.flow.inside import sh as blocking_sh
+from holdfast.flow.noting import note_failure
 from holdfast.flow.point import point_program
 from holdfast.flow.questions import Answered, Asking
 from holdfast.flow.scopes import OnFailure, branches_of, joined, limit_of
 from holdfast.flow.steps import Duration, Options, value_of
+from holdfast.model.budget import Budget
 from holdfast.model.hold_facts import OnExpiry
+from holdfast.model.rate import Rate
+from holdfast.model.retry import Retry
 from holdfast.model.types import NO_TYPES, Types
+from holdfast.ports.outputs import OutputFile
 from holdfast.runtime.aio import AsyncPerformer, drive
+from holdfast.runtime.batches.rules import Order
 from holdfast.runtime.context import Frame
 from holdfast.runtime.processes import Done
 
 __all__ = [
-    "ask", "attempt", "confirm", "do", "flight", "here", "no_return", "parallel", "postflight",
+    "ask", "attempt", "confirm", "do", "each", "flight", "here", "no_return", "parallel",
+    "postflight",
     "preflight", "progress", "require", "save", "saved", "secret", "sh", "sleep", "sleep_until",
     "stage", "step", "token", "wait_for", "window", "workflow",
 ]  # fmt: skip
@@ -191,6 +202,46 @@ async def sh(
 ) -> Done:
     """Run a program and return its output; see `holdfast.sh`."""
     return await asyncio.to_thread(blocking_sh, *argv, input=input, env=env, cwd=cwd, check=check)
+
+
+async def each(
+    items: Iterable[Any],
+    fn: Callable[[Any], Any],
+    *,
+    name: str | None = None,
+    key: Callable[[Any], str | int] | Literal["position"] | None = None,
+    fingerprint: Callable[[Any], Any] | None = None,
+    at_once: int | None = None,
+    executor: Executor | Callable[[], Executor] | None = None,
+    chunk: int = 1,
+    retry: Retry | int | None = None,
+    timeout: Duration | None = None,
+    order: Order = "any",
+    budget: Budget | int | str | None = None,
+    rate: Rate | str | None = None,
+    ledger: str | None = None,
+    out: OutputFile | None = None,
+    keep: bool = False,
+    time_budget: Duration | None = None,
+    stop_after: int | None = None,
+    once: bool = False,
+    sync: Literal["item"] | None = None,
+) -> Batch:
+    """Run `fn(item)`, async or plain, for every item; see `holdfast.each`. An async function runs
+    on this loop, at most `at_once` items at a time."""
+    frame = place("each")
+    rules = batch_rules(
+        fn, key=key, fingerprint=fingerprint, at_once=at_once, executor=executor, chunk=chunk,
+        retry=retry, timeout=timeout, order=order, budget=budget, rate=rate, ledger=ledger,
+        out=out, keep=keep, time_budget=time_budget, stop_after=stop_after, once=once, sync=sync,
+    )  # fmt: skip
+    call = batch_call(frame, fn, name, rules, items, asyncio.get_running_loop())
+    try:
+        recorded = await drive(batch(call), AsyncPerformer(frame.life))
+    except StepFailed as failure:
+        note_failure(frame, failure)
+        raise
+    return batch_of(frame, call, recorded, rules.types)
 
 
 async def parallel(*calls: Any, at_once: int | None = None) -> list[Any]:

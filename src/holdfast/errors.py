@@ -10,6 +10,7 @@ HoldfastError
 ├── InDoubt                 a step must be decided first: did it take effect?     exit 6
 ├── NotDone                 raised by a step's body: it had no effect             exit 1
 ├── CommandFailed           a program run by `sh` ended with a failure            exit 1
+├── RateLimited             raised by an item's function: too fast, try later     exit 1
 ├── RunLocked               another process or run holds what this one needs      exit 5
 │   ├── LostOwnership       another process took this run over                    exit 5
 │   └── TargetLocked        another run holds the target                          exit 5
@@ -22,6 +23,7 @@ Leaving (BaseException)     the run leaves this process; never caught by `except
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 
 class HoldfastError(Exception):
@@ -107,6 +109,20 @@ class CommandFailed(HoldfastError):
         end = f"signal {-code}" if code < 0 else f"exit {code}"
         super().__init__(f"{' '.join(argv)}: {end}" + (f"\n{tail}" if tail else ""))
         self.argv, self.code, self.tail = tuple(argv), code, tail
+
+
+class RateLimited(HoldfastError):
+    """Raise this in an item's function when the other side says: too fast.
+
+    The item is tried again and no attempt is counted; no worker of the batch begins an item before
+    `retry_after` has passed: a duration, a moment with its time zone, or the text of the header
+    Retry-After as it came. None leaves the wait to the batch.
+    """
+
+    def __init__(self, retry_after: str | int | float | timedelta | datetime | None = None) -> None:
+        when = "" if retry_after is None else f"; retry after {retry_after}"
+        super().__init__(f"rate limited{when}")
+        self.retry_after = retry_after
 
 
 class RunLocked(HoldfastError):

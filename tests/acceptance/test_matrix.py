@@ -22,7 +22,7 @@ from holdfast.stores.sqlite import SqliteStore
 SCRIPT = """
 import os, signal, time
 from pathlib import Path
-from holdfast import ask, confirm, sleep, step, workflow
+from holdfast import ask, confirm, each, sleep, step, workflow
 
 HERE = Path(__file__).parent
 
@@ -48,6 +48,14 @@ def crash():
         (HERE / "crashed").touch()
         os.kill(os.getpid(), signal.SIGKILL)
 
+def cut():
+    if not (HERE / "crashed").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@step("change", undo=cut)
+def change():
+    pass
+
 @step("fix")
 def fix():
     raise ValueError("not fixed")
@@ -57,15 +65,25 @@ def linger():
     print("lingering", flush=True)
     time.sleep(60)
 
+def fetch(number):
+    if number == 2: raise ValueError("id 2 is bad")
+
+def pay(number):
+    if number == 2: raise OSError("the line broke")
+
 @workflow
 def work(how: str):
     first()
+    if how == "batch": each([1, 2, 3], fetch)
+    if how == "budget": each([1, 2, 3], fetch, budget=0)
+    if how == "once": each([1, 2, 3], pay, once=True)
     if how == "owe": lock()
     if how == "confirm": confirm("really?")
     if how == "ask": return ask("how many?", int)
     if how == "doubt": page()
     if how == "crash": crash()
-    if how == "fail": fix()
+    if how == "back": change()
+    if how in ("fail", "back"): fix()
     if how == "linger": linger()
     if how == "sleep": sleep("1h")
     return "done"
@@ -83,12 +101,15 @@ WORDS: dict[str, tuple[str, ...]] = {
     "log": ("log", "r"),
     "watch": ("watch", "r"),
     "why": ("why", "r"),
+    "why ITEM": ("why", "r", "2"),
+    "failures": ("failures", "r"),
     "export": ("export", "r", "--md"),
     "approve": ("approve", "r"),
     "reject": ("reject", "r", "-m", "no"),
     "answer": ("answer", "r", "3"),
     "done": ("done", "r", "{step}", "-m", "by hand"),
     "retry": ("retry", "r", "{step}"),
+    "retry --failed": ("retry", "r", "--failed"),
     "skip": ("skip", "r", "{step}", "-m", "not needed"),
     "rewind": ("rewind", "r", "--to", "first", "-m", "again"),
     "rollback": ("rollback", "r"),
@@ -159,6 +180,10 @@ RESTING: dict[str, tuple[str, str, Make]] = {
     "cancelled": ("fail", "fix", after("fail", CANCEL)),
     "on_hold debt": ("owe", "lock", after("owe")),
     "rolled_back": ("fail", "fix", after("fail", ("rollback", "r"))),
+    "in_doubt undo": ("back", "change#undo", after("back", ("rollback", "r"), ("resume", "r"))),
+    "failed batch": ("batch", "2", after("batch")),
+    "on_hold budget": ("budget", "2", after("budget")),
+    "in_doubt item": ("once", "2", after("once")),
 }
 """By status: the run's parameter, the step that it rests in, and how it comes there."""
 
@@ -170,6 +195,7 @@ ALWAYS = dict.fromkeys(
         "log",
         "watch",
         "why",
+        "failures",
         "export",
         "verify",
         "stop",
@@ -179,7 +205,7 @@ ALWAYS = dict.fromkeys(
         "resume --due",
     ),
     0,
-) | {"settle": 2, "rewind": 0}
+) | {"settle": 2, "rewind": 0, "why ITEM": 2, "retry --failed": 2}
 NOTHING_ASKED = {"approve": 2, "reject": 2, "answer": 2}
 NO_SUCH_STEP = {"done": 2, "retry": 2, "skip": 2}
 NOTHING_LEFT = dict.fromkeys(
@@ -206,6 +232,14 @@ CODES: dict[str, dict[str, int]] = {
     "on_hold debt": {"run": 3, "resume": 3, **NOTHING_ASKED, "reject": 0, **NO_SUCH_STEP,
                      "cancel": 2, "settle": 0},
     "rolled_back": {"run": 0, "resume": 0, **NOTHING_ASKED, **NOTHING_LEFT},
+    "in_doubt undo": {"run": 6, "resume": 6, **NOTHING_ASKED, "done": 0, "retry": 0, "skip": 2,
+                      "rollback": 6, "rewind": 2},
+    "failed batch": {"run": 1, "resume": 1, **NOTHING_ASKED, "done": 0, "retry": 1, "skip": 0,
+                     "why ITEM": 0, "retry --failed": 1},
+    "on_hold budget": {"run": 4, "resume": 4, "approve": 0, "reject": 0, "answer": 2, "done": 0,
+                       "retry": 4, "skip": 0, "why ITEM": 0, "retry --failed": 4},
+    "in_doubt item": {"run": 6, "resume": 6, **NOTHING_ASKED, "done": 0, "retry": 6, "skip": 0,
+                      "why ITEM": 0, "rollback": 6, "rewind": 6},
     "running": {"run": 5, "resume": 5, **NOTHING_ASKED, "done": 5, "retry": 5, "skip": 5,
                 "rollback": 5, "rewind": 5},
 }  # fmt: skip
@@ -214,7 +248,8 @@ CODES: dict[str, dict[str, int]] = {
 IF_DUE = {
     "queued": 75, "on_hold confirm": 3, "on_hold question": 3, "on_hold drift": 3, "in_doubt": 3,
     "interrupted": 3, "failed": 1, "stopped": 3, "paused": 1, "waiting": 75, "succeeded": 0,
-    "cancelled": 1, "running": 5, "on_hold debt": 3, "rolled_back": 0,
+    "cancelled": 1, "running": 5, "on_hold debt": 3, "rolled_back": 0, "in_doubt undo": 6,
+    "failed batch": 1, "on_hold budget": 4, "in_doubt item": 6,
 }  # fmt: skip
 """What `resume RUN --due` ends with: none of these runs goes on without a person now."""
 WAITS = {

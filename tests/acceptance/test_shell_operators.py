@@ -109,24 +109,53 @@ def test_a_stage_that_undoes_itself(tmp_path: Path) -> None:
     assert 0 == second.code and "x\n" == (tmp_path / "undone").read_text(), second
 
 
-def test_an_undo_that_was_killed_is_ended_first(tmp_path: Path) -> None:
-    """What a life began to undo is undone before the script goes on, and then runs again whole."""
-    script = Script(
-        tmp_path,
+@pytest.mark.parametrize("answer", ["done", "retry"])
+def test_an_undo_that_was_killed_is_asked_about(answer: str, tmp_path: Path) -> None:
+    """Nobody promised that a command given with --undo may run twice: the script goes on when a
+    person has said what became of it, and the stage runs again whole."""
+    script = killed_in_undo(tmp_path, "")
+    first = script.run("dash")
+    run = script.runs[0]
+    interrupted = script.type("show", run, "--json")
+    (tmp_path / "ok").touch()
+    second = script.run("dash")
+    asked = (tmp_path / "undone").read_text()
+    if answer == "done":
+        (tmp_path / "a").unlink()
+    comment = ("-m", "I removed it") if answer == "done" else ()
+    answered = script.type(answer, run, "pre/a#undo", *comment)
+    third = script.run("dash")
+
+    assert 137 == first.code and b'"interrupted"' in interrupted.out, first
+    assert 6 == second.code and "pre/a#undo" in second.err and "x\n" == asked, second
+    assert 0 == answered.code, answered
+    assert 0 == third.code and (tmp_path / "a").exists(), third
+    assert "x\n" * (1 if answer == "done" else 2) == (tmp_path / "undone").read_text()
+
+
+def test_a_check_knows_what_a_killed_undo_did(tmp_path: Path) -> None:
+    """What a life began to undo is undone before the script goes on, unasked where the check of
+    the step says that it still stands, and then runs again whole."""
+    script = killed_in_undo(tmp_path, "--check 'test -e a'")
+    first = script.run("dash")
+    (tmp_path / "ok").touch()
+    second = script.run("dash")
+
+    assert 137 == first.code, first
+    assert 0 == second.code and "x\nx\n" == (tmp_path / "undone").read_text(), second
+    assert (tmp_path / "a").exists()
+
+
+def killed_in_undo(folder: Path, check: str) -> Script:
+    """Return a script whose first life is killed in the undo of its stage, before that did it."""
+    return Script(
+        folder,
         "set -e\n" + BEGIN + "holdfast stage pre --on-failure undo\n"
-        "holdfast step a --undo "
+        f"holdfast step a {check} --undo "
         "'echo x >>undone; test -e ok || { kill -9 $PPID; tail -f undone; }; rm a' -- "
         "sh -c 'test ! -e a; touch a'\n"
         "holdfast step b -- test -e ok\nholdfast stage --end\n",
     )
-    first = script.run("dash")
-    interrupted = script.type("show", script.runs[0], "--json")
-    (tmp_path / "ok").touch()
-    second = script.run("dash")
-
-    assert 137 == first.code and b'"interrupted"' in interrupted.out, first
-    assert 0 == second.code and "x\nx\n" == (tmp_path / "undone").read_text(), second
-    assert (tmp_path / "a").exists()
 
 
 def test_a_stop_is_lifted_by_resume_alone(tmp_path: Path) -> None:

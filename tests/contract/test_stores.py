@@ -37,3 +37,7 @@ class TestSqlite(StoreSuite):
         path = place / "journal.db.spill" / spilled.digest[:2] / spilled.digest
         path.write_bytes(path.read_bytes().replace(b"x", b"y", 1))
         return True
+
+    def spilled(self, place: Path) -> list[Spilled]:
+        files = [path for path in (place / "journal.db.spill").rglob("*") if path.is_file()]
+        return [Spilled(path.name, path.stat().st_size) for path in files]

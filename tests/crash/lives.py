@@ -186,7 +186,7 @@ class Site:
         """Decide each step in doubt by what really happened; return their keys."""
         happened = self.counted()
         state, clock, by = self.state(run), SystemClock(), this_person()
-        keys = [step.key for step in state.in_doubt() if step.once]
+        keys = [step.key for step in state.in_doubt() if step.leaves_doubt]
         with closing(SqliteStore(self.store)) as store:
             for key in keys:
                 if happened[key]:

@@ -126,7 +126,7 @@ def test_a_file_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
     assert before == path.read_bytes()
 
 
-@pytest.mark.parametrize("end", ["", ".lock", ".spill", ".output", "-wal"])
+@pytest.mark.parametrize("end", ["", ".lock", ".spill", ".output", ".batches", "-wal"])
 def test_links_are_not_followed(tmp_path: Path, end: str) -> None:
     """Whoever can put a link beside the store does not choose where it writes."""
     (tmp_path / "elsewhere").mkdir()

@@ -24,16 +24,19 @@ from holdfast.testing.crash import TESTER, live_once
 
 WORLD: dict[str, object] = {}
 BODIES: Counter[str] = Counter()
+ASKED: Counter[str] = Counter()
+"""How often a person was asked whether a step had taken effect."""
 LIVES_MAX = 30
 
 
 def forget() -> None:
     WORLD.clear()
     BODIES.clear()
+    ASKED.clear()
 
 
 def unmake(name: str, result: str) -> None:
-    """Undo `make`; a second time is harmless, as the undo of an at-least-once step must be."""
+    """Undo `make`: a plain function, so a person is asked before it would run a second time."""
     assert result == f"made {name}"
     BODIES[f"undo {name}"] += 1
     WORLD.pop(name, None)
@@ -83,7 +86,10 @@ def put(name: str) -> None:
     WORLD[name] = "put"
 
 
+@step("remove the copies")
 def uncopy() -> None:
+    """Undo `copy`. As a step of its own it says that a second time is harmless."""
+    BODIES["repeatable"] += 1
     for number in range(saved(0)):
         WORLD.pop(f"copy {number}", None)
 
@@ -146,6 +152,8 @@ def decide(store: MemoryStore) -> None:
         if hold.opened.kind != "in_doubt":
             continue
         key = hold.opened.key
+        ASKED[key] += 1
+        assert not key.endswith((OWED, "copy#undo")), "what may be repeated was asked about"
         label = key.rpartition("/")[2].removesuffix(UNDO).removesuffix(OWED)
         name = label.partition(" ")[2] or label
         is_there = name in WORLD or (label == "copy" and "copy 0" in WORLD)

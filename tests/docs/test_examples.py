@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.acceptance import papers
 from tests.acceptance.services import serving
 from tests.acceptance.shell import Shell
 
@@ -39,6 +40,9 @@ def parameters(shell: Shell, example: Path) -> Iterator[list[str]]:
         if example.name == "saga.py":
             for name in ("flights", "hotels", "cars"):
                 words += ["-p", f"{name}={open_.enter_context(serving()).url}"]
+        if example.name == "papers.py":
+            api = open_.enter_context(papers.serving(count=40, poison=-1))
+            words += ["-p", f"api={api.url}"]
         yield words
 
 

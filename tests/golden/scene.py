@@ -14,6 +14,8 @@ from holdfast.model.facts import (
     Fact,
     Who,
 )
+from holdfast.model.state import RunState
+from holdfast.ports.store import RunRow
 from holdfast.runtime.journal import Journal
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.clock import JumpClock
@@ -53,6 +55,12 @@ class Scene:
     def rollback(self, workflow: Workflow[..., Any], **options: Any) -> Outcome:
         self.workflow = workflow
         return rollback(Setting(self.store, self.clock, Away(), BEN), RUN, workflow, **options)
+
+    def look(self) -> tuple[RunRow, RunState]:
+        """Return the run as it stands, for a verb that decides about it."""
+        row = self.store.row(RUN)
+        assert row is not None
+        return row, Journal(self.store, RUN).refresh()
 
     def add(self, *facts: Fact) -> None:
         """Append what no verb here leads to."""

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from tests.golden.scene import ADA, AT, BEN, RUN, Scene
 
-from holdfast.app import commands, holds, rewinding
+from holdfast.app import commands, holds, item_verbs, rewinding
+from holdfast.app.items import item_named
+from holdfast.flow.batches import each
 from holdfast.flow.decorator import step
 from holdfast.flow.point import no_return
 from holdfast.flow.questions import confirm
@@ -176,4 +178,45 @@ def rechecked(scene: Scene) -> None:
     scene.resume(main)
     scene.resume(main, accept_drift=True)
     holds.answer(scene.store, RUN, scene.clock, BEN, "approve")
+    scene.resume(main)
+
+
+def batched(scene: Scene) -> None:
+    """A batch whose budget is granted anew, dead letters that are decided, and one in doubt."""
+    lives: list[int] = []
+
+    def fetch(number: int) -> None:
+        if number % 3 == 0 and len(lives) < 4:
+            raise ValueError(f"id {number} is bad")
+
+    def pay(number: int) -> None:
+        if number == 1 and len(lives) == 4:
+            raise OSError("the line broke")
+
+    @workflow(name="batched")
+    def main() -> str:
+        lives.append(1)
+        each(range(10), fetch, budget=0)
+        each(range(3), pay, once=True)
+        return "batched"
+
+    def decide(item: str, batch: str) -> None:
+        row, state = scene.look()
+        found = item_named(scene.store, RUN, state, f"{batch}/{item}")
+        assert found is not None
+        item_verbs.decide_item(scene.store, row, scene.clock, ADA, found, "done", "by hand")
+
+    scene.start(main)
+    holds.answer(scene.store, RUN, scene.clock, BEN, "approve")
+    scene.resume(main)
+    holds.answer(scene.store, RUN, scene.clock, BEN, "reject", comment="look first")
+    decide("0", "fetch")
+    row, _ = scene.look()
+    item_verbs.retry_failed(
+        scene.store, row, scene.clock, BEN, None, where="bad", limit=2, reason="fixed"
+    )
+    scene.resume(main)
+    holds.answer(scene.store, RUN, scene.clock, BEN, "approve")
+    scene.resume(main)
+    decide("1", "pay")
     scene.resume(main)

@@ -12,8 +12,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.golden.halfway import halfway
 from tests.golden.scene import ADA, AT, BEN, FOLDER, ROOT, RUN, Scene
-from tests.golden.scenes import borrowed, earned, guarded, rechecked, rewound, rolled, waited
+from tests.golden.scenes import (
+    batched,
+    borrowed,
+    earned,
+    guarded,
+    rechecked,
+    rewound,
+    rolled,
+    waited,
+)
 from tests.golden.shell_scene import shell
 
 from holdfast.app import commands, holds
@@ -185,6 +195,8 @@ RUNS: dict[str, Callable[[Scene], None]] = {
         waited,
         rewound,
         rechecked,
+        halfway,
+        batched,
         shell,
     )
 }

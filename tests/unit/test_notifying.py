@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 from tests.unit.runs import Runs, Says
 
-from holdfast import confirm, do, progress, workflow
+from holdfast import confirm, do, each, progress, workflow
 from holdfast.app.notifying import Telling
 from holdfast.errors import StoreError
 from holdfast.model.facts import HoldOpened, RunSucceeded
@@ -133,6 +133,28 @@ def test_nobody_is_told_of_a_run_that_is_reported(runs, kept):
     runs.start(asks)
 
     assert before == kept.ids
+
+
+def test_a_batch_is_told_of_with_its_commands(runs, kept):
+    """An item in doubt by the words that decide it, failed items by where they are listed."""
+
+    def pay(number):
+        raise OSError("the line broke")
+
+    @workflow
+    def once():
+        each([7], pay, once=True)
+
+    @workflow
+    def fails():
+        each([7], pay)
+
+    runs.start(once, id="once")
+    runs.start(fails, id="fails")
+
+    doubt, failure = ([way.command for way in notice.next] for notice in kept.notices)
+    assert "holdfast --store s.db done once pay/7 -m REASON" == doubt[0]
+    assert "holdfast --store s.db failures fails" in failure
 
 
 def test_a_silent_step_is_told(runs):

@@ -67,11 +67,13 @@ def test_everything_else_is_left_to_click(args: list[str]) -> None:
 
 
 def test_a_step_begins_without_the_command_line() -> None:
-    """Neither click nor what walks scripts in Python is loaded for it."""
+    """Neither click nor what walks scripts in Python or does batches is loaded for it."""
     ask = (
         "import sys; import holdfast.cli.shell.calling, holdfast.stores.sqlite; "
         "print(sorted({'click', 'rich', 'inspect', 'ast', 'dataclasses', 'asyncio', 'logging', "
-        "'subprocess', 'holdfast.flow.steps', 'holdfast.app.starting'} & set(sys.modules)))"
+        "'subprocess', 'holdfast.flow.steps', 'holdfast.app.starting', "
+        "'holdfast.stores.sqlite_batches', 'holdfast.model.batches', 'holdfast.ports.batches'} "
+        "& set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
 

@@ -173,7 +173,7 @@ def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) 
         status = state.steps[key].status
         if state.steps[key].is_finished:
             raise UsageError(f"step {key} {stands(status)} already")
-        if status == "in_doubt" or (status == "running" and state.steps[key].once):
+        if status == "in_doubt" or (status == "running" and state.steps[key].leaves_doubt):
             raise UsageError(
                 f"step {key} is in doubt: say `done` (it took effect) or `retry` (run it again)"
             )
@@ -188,13 +188,18 @@ def undecided(state: RunState) -> str:
 
     Raises UsageError when there is none, or more than one.
     """
-    keys = [step.key for step in state.in_doubt() if step.once or step.status == "in_doubt"]
+    keys = [s.key for s in state.in_doubt() if s.leaves_doubt or s.status == "in_doubt"]
+    keys += [
+        hold.opened.key
+        for hold in state.open_holds
+        if hold.opened.kind == "in_doubt" and hold.opened.key not in state.steps
+    ]
     if not keys and state.failed is not None:
         keys = [key for key in state.failed.failures if key in state.steps]
     if not keys:
         raise UsageError("no step is in doubt or failed; name the one to run again")
     if len(keys) > 1:
-        raise UsageError(f"several steps need a decision: {', '.join(keys)}; name one")
+        raise UsageError(f"several steps need a decision: {named(keys)}; name one")
     return keys[0]
 
 

@@ -13,6 +13,8 @@ from holdfast.model.facts import (
     DriftAccepted,
     Fact,
     HoldAnswered,
+    ItemDecided,
+    ItemsRearmed,
     LifeStarted,
     LockStolen,
     ParameterSet,
@@ -29,6 +31,8 @@ from holdfast.model.state import RunState
 from holdfast.ports.store import Store
 
 _PERSONAL: Final = (
+    ItemsRearmed,
+    ItemDecided,
     RunCreated,
     LifeStarted,
     HoldAnswered,

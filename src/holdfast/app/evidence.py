@@ -19,7 +19,7 @@ PLAN_SHOWN_MAX: Final = 40
 
 def evidence_of(opened: HoldOpened) -> tuple[Field, ...]:
     """Return what a person should see beside the question; the text is as it was recorded."""
-    fields = (*_fields(opened), *_rules(opened))
+    fields = (*(_of_batch(opened) or _fields(opened)), *_rules(opened))
     return tuple((name, text) for name, text in fields if text)
 
 
@@ -60,6 +60,20 @@ def _fields(opened: HoldOpened) -> Iterator[Field]:
         case _:
             for name in seen:
                 yield name, _text(seen, name)
+
+
+def _of_batch(opened: HoldOpened) -> list[Field]:
+    """Return what a batch asks with: how far it is, or what is known of an item in doubt."""
+    seen = opened.evidence
+    if opened.kind == "budget":
+        of = "" if seen.get("total") is None else f" of {_text(seen, 'total')}"
+        bad = [name for name in ("failed", "quarantined", "skipped") if seen.get(name)]
+        counts = [f"{_text(seen, name)} {name}" for name in bad]
+        return [("so far", ", ".join([f"{_text(seen, 'done')}{of} done", *counts]))]
+    if opened.kind == "in_doubt" and "item" in seen:
+        began = f"attempt {_text(seen, 'attempt')}, {_text(seen, 'started_at')}"
+        return [("began", began), ("then", _text(seen, "why"))]
+    return []
 
 
 def _plan(seen: dict[str, Json]) -> Iterator[Field]:

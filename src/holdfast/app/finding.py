@@ -44,7 +44,7 @@ def find_hold(state: RunState, run: str, id: str | None) -> HoldState:
     answered = [hold for hold in state.holds.values() if hold.answers]
     if answered:
         return answered[-1]
-    doubtful = [step.key for step in state.in_doubt() if step.once]
+    doubtful = [step.key for step in state.in_doubt() if step.leaves_doubt]
     if doubtful:
         raise UsageError(
             f"step {doubtful[0]} of run {run} is in doubt: say `done` (it took effect) or `retry` "

@@ -167,7 +167,7 @@ def _failing(state: RunState, no: HoldAnswered, opened: HoldOpened) -> tuple[Fac
     about = opened.covers[0] if opened.covers else opened.key
     scope = "" if state.ledger.rolling else state.undone_with(about)
     undoing = (UndoBegun(no.at, scope, message),) if scope else ()
-    if opened.kind not in ("confirm", "question") or opened.covers:
+    if opened.kind not in ("confirm", "question", "budget") or opened.covers:
         return (*undoing, RunFailed(no.at, "Rejected", message))
     name = str(opened.evidence.get("name", ""))
     failed = AttemptFailed(no.at, opened.key, 0, "Rejected", message, name=name)

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from holdfast.app.reasons import Next, doubt_ways, hold_ways
+from holdfast.app.next_ways import Next, is_about_item, item_ways
+from holdfast.app.reasons import doubt_ways, hold_ways
 from holdfast.errors import StoreError
 from holdfast.model.facts import (
     AttemptFailed,
@@ -163,7 +164,8 @@ def _ways_after(run: str, state: RunState, fact: Fact) -> Iterator[Next]:
     """Yield what to type after a fact that is told."""
     match fact:
         case HoldOpened(kind="in_doubt"):
-            yield from doubt_ways(run, fact.key)
+            ways = item_ways(run, fact) if is_about_item(fact) else doubt_ways(run, fact.key)
+            yield from ways
             yield Next(("resume", run), "go on, once that is decided")
         case HoldOpened():
             # By the time this is read other holds may be open: the id is always given.
@@ -172,6 +174,8 @@ def _ways_after(run: str, state: RunState, fact: Fact) -> Iterator[Next]:
                 yield Next(("resume", run), "go on, once it is answered and no process waits")
         case RunFailed():
             yield Next(("why", run), "what failed, and every way on")
+            if any(key in state.batches for key in fact.failures):
+                yield Next(("failures", run), "which items failed, by error")
             yield Next(("resume", run), "retry what failed, and go on")
         case _:
             yield Next(("show", run), "what was done")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from io import StringIO
 from typing import Any, Literal
 
+from holdfast.app.planning_store import Later
 from holdfast.engine.spec import Ahead
 from holdfast.engine.step import location_of
 from holdfast.engine.trace import Trace
@@ -33,10 +34,10 @@ from holdfast.model.inventory import NO_INVENTORY, Inventory
 from holdfast.model.json import Json
 from holdfast.model.state import RunState
 from holdfast.model.terms import AUTO, Terms
-from holdfast.model.trials import Trial
 from holdfast.model.unknown import DependsOnUnknown
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
+from holdfast.runtime.batches.surveying import Survey
 from holdfast.runtime.context import FRAME, LIVES, Frame
 from holdfast.runtime.dry import DryJournal, DryLife
 
@@ -45,7 +46,8 @@ Will = Literal["run", "ask and run", "read", "wait", "hold", "already so", "ente
 
 @dataclass(slots=True)
 class Planned:
-    """One line of a plan: what is reached, and what will happen there."""
+    """One line of a plan: what is reached, and what will happen there. `items` is what a batch
+    would find in its source."""
 
     key: str
     will: Will
@@ -55,6 +57,7 @@ class Planned:
     marks: tuple[str, ...] = ()
     says: str = ""
     code: str = ""
+    items: Survey | None = None
 
 
 @dataclass(slots=True)
@@ -95,6 +98,7 @@ class Plan:
                     "location": line.location,
                     "marks": list(line.marks),
                     "says": line.says,
+                    "items": None if line.items is None else asdict(line.items),
                 }
                 for line in self.steps
             ],
@@ -115,9 +119,11 @@ def plan(
     terms: Terms = AUTO,
     unanswered: bool = False,
     inventory: Inventory = NO_INVENTORY,
+    ledgers: Callable[[], Store | None] = lambda: None,
 ) -> Plan:
     """Walk `workflow` and return what it would do on `terms`; with `run`, what is left of it.
 
+    `ledgers` gives the store of what batches know, for a plan of no run, when a batch asks for it.
     With `unanswered` it is as if nobody had answered any hold of the run yet.
     Nothing is written, and no step is called but those with `reads=True` and checks. The code
     between the steps does run, as it does at every resume. Raises UsageError for wrong
@@ -125,7 +131,7 @@ def plan(
     """
     checked = workflow.parameters.check(params)
     recorded: dict[str, Json] = {name: encode(value) for name, value in checked.items()}
-    journal = _journal(store, run)
+    journal = _journal(store or Later(ledgers), run)
     if journal.state.created is None:
         created = RunCreated(
             clock.now(), workflow.name, workflow.file, recorded, digest(recorded), Who("", ""),
@@ -141,6 +147,8 @@ def plan(
     life = DryLife(journal, clock)
     life.params, life.inventory = checked, inventory
     _walk(workflow, checked, life, found)
+    for line in found.steps:
+        line.items = life.surveys.get(line.key)
     return found
 
 
@@ -174,21 +182,12 @@ def steps_ahead(
     return ahead
 
 
-def _journal(store: Store | None, run: str | None) -> DryJournal:
-    if store is None or run is None:
-        return DryJournal(store or _NoStore(), "plan", 0)  # type: ignore[arg-type]
+def _journal(store: Store | Later, run: str | None) -> DryJournal:
+    if isinstance(store, Later) or run is None:
+        return DryJournal(store, "plan", 0)  # type: ignore[arg-type]
     journal = DryJournal(store, run, 0)
     journal.refresh()
     return journal
-
-
-class _NoStore:
-    """Stands where a plan of a new run has no store to read from."""
-
-    url = ""
-
-    def trials(self, workflow: str, step: str, limit: int) -> tuple[Trial, ...]:
-        return ()
 
 
 def _walk(

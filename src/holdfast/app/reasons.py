@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from holdfast.app import next_ways
 from holdfast.app.answering import choice_text, choices_of
 from holdfast.app.backward import owed_labels, undo_count, way_back
 from holdfast.app.evidence import Field, changed_key, evidence_of, world_of
+from holdfast.app.next_ways import Next
 from holdfast.app.shell_ways import with_script
 from holdfast.app.views import (
     VERSION,
@@ -25,25 +26,12 @@ from holdfast.model.facts import HoldOpened, Owner
 from holdfast.model.json import Json
 from holdfast.model.state import HoldState
 from holdfast.model.status import RunStatus
-from holdfast.model.undoing import is_giving_back
+from holdfast.model.undoing import is_giving_back, why_not_again
 from holdfast.ports.store import Store
 
 REASONS_MAX = 20
 SUMMED_MAX = 2
 GONE_WAYS_MAX = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Next:
-    """A command that goes on, as its arguments, and what it does."""
-
-    argv: tuple[str, ...]
-    does: str
-    typed: str = ""
-
-    def line(self, *options: str) -> str:
-        """Return what to type; `options` stand after the program's name."""
-        return self.typed or shlex.join(("holdfast", *options, *self.argv))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +115,7 @@ def _reasons(view: RunView) -> Iterator[Reason]:
     if view.status == "interrupted":
         yield _interruption(view)
     yield from (reason for step in view.steps if (reason := _doubt(step)))
+    yield from (Reason("in_doubt", *told) for told in next_ways.item_doubts(view.state))
     asked = (hold for hold in view.state.open_holds if hold.opened.kind != "in_doubt")
     yield from (_hold(hold) for hold in asked)
     if view.status == "failed":
@@ -162,10 +151,11 @@ def _doubt(step: StepView) -> Reason | None:
     where = f" in {process_named(owner)}" if owner else ""
     began = f"attempt {step.attempts} began{where}"
     if step.status != "in_doubt":
-        text = f"step {step.key!r} was interrupted: {began}, without an end; it runs again"
+        what = "its items that are not done go on" if step.is_batch else "it runs again"
+        text = f"step {step.key!r} was interrupted: {began}, without an end; {what}"
         return Reason("interrupted_step", text, step.key, step.started_at, owner=owner)
     why = step.error or "no result was recorded"
-    text = f"step {step.key!r} is in doubt: {began}; {why}. It runs at most once"
+    text = f"step {step.key!r} is in doubt: {began}; {why}. {why_not_again(step.key)}"
     return Reason("in_doubt", text, step.key, step.started_at, step.location, owner)
 
 
@@ -189,7 +179,8 @@ def _failures(view: RunView) -> Iterator[Reason]:
     known = [steps[key] for key in failed.failures if key in steps]
     for step in known:
         times = "1 attempt" if step.attempts == 1 else f"{step.attempts} attempts"
-        text = f"step {step.key!r} failed after {times}: {step.error}"
+        after = "" if step.is_batch else f" after {times}"
+        text = f"step {step.key!r} failed{after}: {step.error.removeprefix('ItemsFailed: ')}"
         yield Reason("failure", text, step.key, step.ended_at, step.location)
     if not known:
         text = f"the workflow failed: {failed.type}: {failed.message}"
@@ -244,11 +235,13 @@ def _ways(view: RunView) -> Iterator[Next]:
     """Yield the commands that go on, the usual one first."""
     run = view.id
     if view.state.is_finished:
+        yield from next_ways.left_behind(run, view.batches.values())
         yield Next(("log", run), "what happened")
         yield Next(("export", run, "--md"), "the whole record, to read")
         return
-    for hold in view.state.open_holds:
+    for hold in next_ways.shown_holds(view.state.open_holds):
         yield from hold_ways(run, hold, is_only=len(view.state.open_holds) == 1)
+    yield from next_ways.more_ways(run, view.state.open_holds)
     for step in view.steps:
         if step.status == "in_doubt":
             yield from _doubt_ways(view, step)
@@ -275,7 +268,9 @@ def hold_ways(run: str, hold: HoldState, *, is_only: bool) -> Iterator[Next]:
                 yield Next(("answer", run, *which, *guard, text), "take the default")
             yield Next(("answer", run, *which, "VALUE"), _wanted(opened))
         case "in_doubt":
-            return
+            yield from next_ways.item_ways(run, opened)
+        case "budget":
+            yield from next_ways.budget_ways(run, which)
         case "drift":
             world = world_of(opened)
             if world:
@@ -325,8 +320,8 @@ def _doubt_ways(view: RunView, step: StepView) -> Iterator[Next]:
 
 def doubt_ways(run: str, key: str, again: str = "run it again") -> Iterator[Next]:
     """Yield the commands that decide a step in doubt."""
-    does = "it took effect: record it as done; --output JSON is its result"
-    yield Next(("done", run, key, "-m", "REASON"), does)
+    output = "" if is_giving_back(key) else "; --output JSON is its result"
+    yield Next(("done", run, key, "-m", "REASON"), f"it took effect: record it as done{output}")
     yield Next(("retry", run, key), f"it did not: {again}")
 
 
@@ -354,6 +349,8 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
         yield Next(("resume", "--due"), "every run whose time has come goes on: for cron")
     if failed is not None and not failed.is_undone:
         for key in failed.failures[:1]:
+            if key in view.state.batches:
+                yield from next_ways.dead_letter_ways(run, key, view.state)
             yield Next(("log", run, key), "what the failed step wrote")
             yield Next(("done", run, key, "-m", "REASON"), "it was done by hand: do not repeat it")
             yield Next(("skip", run, key, "-m", "REASON"), "go on without it")

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from holdfast.app.decisions import decisions
+from holdfast.app.failures import groups_of
 from holdfast.app.reasons import Why, why_of
 from holdfast.app.sentences import sentence
 from holdfast.app.timeline import fact_event, subject_of
@@ -37,6 +38,7 @@ def export_markdown(store: Store, run: str) -> str:
         *_header(view, why_of(view)),
         *_parameters(view),
         *_steps(store, view),
+        *_batches(store, view),
         *_failures(view),
         *_holds(view),
         *_decisions(store, view),
@@ -134,6 +136,26 @@ def _result(step: StepView) -> str:
     if step.error:
         return _cell(step.error.partition("\n")[0])
     return "" if step.result is None else _value(step.result)
+
+
+def _batches(store: Store, view: RunView) -> Iterator[str]:
+    """What became of the items, and the dead letters by kind of error."""
+    if not view.batches:
+        return
+    yield "## Batches"
+    yield ""
+    columns = ("total", "done", "already", "failed", "quarantined", "uncertain", "skipped", "gone")
+    counts = [[getattr(one.row, name) for name in columns] for one in view.batches.values()]
+    rows = [
+        (_cell(key), *("" if number is None else f"{number:,}" for number in numbers))
+        for key, numbers in zip(view.batches, counts, strict=True)
+    ]
+    yield from _table(("batch", *columns), rows)
+    batches = {key: batch.decided for key, batch in view.batches.items()}
+    groups = groups_of(store, view.id, batches)
+    if groups:
+        found = [(_cell(g.batch), f"{g.count:,}", _cell(g.error), _cell(g.named())) for g in groups]
+        yield from _table(("batch", "failed", "error", "items"), found)
 
 
 def _failures(view: RunView) -> Iterator[str]:

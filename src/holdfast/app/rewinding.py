@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from holdfast.app.commands import TRIES_MAX, Done
 from holdfast.app.finding import SHOWN_MAX, find_run
+from holdfast.app.items_in_doubt import refuse_items_in_doubt
 from holdfast.app.meant import named
 from holdfast.app.wording import stands
 from holdfast.errors import InDoubt, PastNoReturn, RunLocked, UsageError
@@ -66,6 +67,7 @@ def rewind(
         row = store.row(row.id) or row
         state = journal.refresh()
         way = _way(row, state, to, clock, lease_s)
+        refuse_items_in_doubt(store, row.id, state, [step.key for step in way.steps])
         if way.once and not reason.strip():
             raise UsageError(
                 f"these run at most once, and would run again: {named(way.once)}; "
@@ -104,7 +106,7 @@ def _way(row: RunRow, state: RunState, to: str, clock: Clock, lease_s: float) ->
     steps = steps_in(state, keys)
     for step in steps:
         # Nobody owns the run: a process that was in the step is gone, also in the last life.
-        if step.status == "in_doubt" or (step.once and step.status == "running"):
+        if step.status == "in_doubt" or (step.leaves_doubt and step.status == "running"):
             raise InDoubt(
                 f"step {step.key} is in doubt, and must not run again before somebody says what "
                 f"became of it: holdfast done {row.id} {step.key!r} -m REASON, or holdfast retry"

@@ -132,6 +132,26 @@ def _settled(e: Event) -> str:
     return f"{e['key']} owes nothing more: {how}{again}"
 
 
+def _items_rearmed(e: Event) -> str:
+    items, limit = e["items"], e["limit"]
+    if isinstance(items, list) and items:
+        what = f"item {items[0]}" if len(items) == 1 else f"{len(items)} items"
+    else:
+        first = "every item" if limit is None else f"the first {limit} items"
+        what = f"{first} that failed{_after(e['where'], ' with ')}"
+    return f"{e['key']}: {what} to be tried again: {_who(e['by'])}{_after(e['reason'])}"
+
+
+def _item_decided(e: Event) -> str:
+    how = "is done, says" if e["outcome"] == "done" else "skipped by"
+    return f"{e['key']}: item {e['item']} {how} {_who(e['by'])}{_after(e['reason'])}"
+
+
+def _budget_granted(e: Event) -> str:
+    count = "1 failed item counts" if e["failed"] == 1 else f"{e['failed']} failed items count"
+    return f"{e['key']}: {_who(e['by'])} granted the budget anew: {count} no more"
+
+
 def _ends(e: Event) -> str:
     return "the end of " if e["place"] == "end" else ""
 
@@ -201,6 +221,9 @@ _SENTENCES: Final[dict[str, tuple[str, Callable[[Event], str]]]] = {
     "Rewound": ("waiting", _rewound),
     "ParameterSet": ("", _parameters),
     "Rechecked": ("", _rechecked),
+    "ItemsRearmed": ("waiting", _items_rearmed),
+    "ItemDecided": ("", _item_decided),
+    "BudgetGranted": ("", _budget_granted),
     "PlaceReached": ("", lambda e: f"the script came to {_ends(e)}{e['key']}"),
     "HoldVoided": ("", lambda e: f"{e['id']} is void: {e['why']}"),
 }

@@ -13,6 +13,7 @@ from holdfast.app.due import judged
 from holdfast.app.finding import find_run
 from holdfast.app.given import given_by, set_parameters
 from holdfast.app.going_back import rollback_of, settling_of
+from holdfast.app.items_in_doubt import refuse_items_in_doubt
 from holdfast.app.loading import load_workflow
 from holdfast.app.planning import steps_ahead
 from holdfast.app.shell_runs import shell_workflow
@@ -186,12 +187,14 @@ def rollback(
 
     With `to`, a step or scope, only from there on: the run can be resumed and does that again.
     Raises UsageError for a run that is over, PastNoReturn for one past its point of no return,
-    both before anything is recorded; RunLocked while another process owns it.
+    both before anything is recorded, and InDoubt over an item that may have taken effect;
+    RunLocked while another process owns it.
     """
     _check("mode", mode, MODES)
     row = find_run(setting.store, run)
     journal = Journal(setting.store, row.id)
-    errand = rollback_of(journal.refresh(), row.id, setting.by, to)
+    refuse_items_in_doubt(setting.store, row.id, journal.refresh())
+    errand = rollback_of(journal.state, row.id, setting.by, to)
     workflow = workflow_of(row, file, journal.state)
     return _live(setting, workflow, journal, resumed=True, mode=mode or "", errand=errand)
 

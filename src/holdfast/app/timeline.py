@@ -9,9 +9,19 @@ from heapq import merge
 from typing import TypeAlias
 
 from holdfast.app.finding import find_run
+from holdfast.app.items import Item, item_named
 from holdfast.app.views import time_json
 from holdfast.errors import UsageError
-from holdfast.model.facts import Fact, HoldAnswered, HoldVoided, Spilled, StepRenamed
+from holdfast.model.batching import item_key
+from holdfast.model.facts import (
+    Fact,
+    HoldAnswered,
+    HoldVoided,
+    ItemDecided,
+    ItemsRearmed,
+    Spilled,
+    StepRenamed,
+)
 from holdfast.model.json import Json
 from holdfast.model.keys import escape, find
 from holdfast.model.state import RunState
@@ -45,6 +55,7 @@ class Timeline:
         self._outputs_after = 0
         self._scope = ""
         self._keys: frozenset[str] | None = None
+        self._item: Item | None = None
         for stored in store.read(self.run):
             self._fold(stored)
         if step is not None:
@@ -71,10 +82,16 @@ class Timeline:
         names = dict.fromkeys([*self._state.steps, *(s.key for s in self._state.superseded)])
         found = find(list(names), step)
         if not found:
+            item = item_named(self.store, self.run, self._state, step)
+            if item is not None and item.known != "unknown":
+                self._keys, self._item = frozenset((item_key(item.batch, item.key),)), item
+                return
             known = ", ".join(list(names)[-5:]) or "none yet"
-            raise UsageError(f"no step {step!r} in run {self.run}; it has {known}")
+            or_item = " or item" if self._state.batches else ""
+            raise UsageError(f"no step{or_item} {step!r} in run {self.run}; it has {known}")
         self._keys = frozenset(found) | self._cuts.older_names(found)
-        self._scope = _scope_meant(found[0], step)
+        is_batch = len(found) == 1 and found[0] in self._state.batches
+        self._scope = found[0] if is_batch else _scope_meant(found[0], step)
 
     def _facts(self) -> Iterator[Event]:
         after, self._told = self._told, self._state.seq
@@ -82,7 +99,8 @@ class Timeline:
             if stored.seq > self._told:
                 return
             key = subject_of(stored.fact, self._state)
-            if self._is_wanted(key) and (self._all or self._cuts.keeps_fact(key, stored.seq)):
+            is_wanted = self._is_wanted(key) or self._is_about_item(stored.fact)
+            if is_wanted and (self._all or self._cuts.keeps_fact(key, stored.seq)):
                 yield fact_event(stored, key)
 
     def _outputs(self) -> Iterator[Event]:
@@ -91,6 +109,14 @@ class Timeline:
             kept = self._all or self._cuts.keeps_output(output)
             if kept and self._is_wanted(output.key):
                 yield output_event(output)
+
+    def _is_about_item(self, fact: Fact) -> bool:
+        """Whether a fact of the batch is about the one item that was asked for."""
+        item = self._item
+        if item is None or not isinstance(fact, ItemDecided | ItemsRearmed):
+            return False
+        items = (fact.item,) if isinstance(fact, ItemDecided) else fact.items
+        return fact.key == item.batch and item.key in items
 
     def _is_wanted(self, key: str) -> bool:
         if self._keys is None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from holdfast.app.batch_checks import verify_batches
+from holdfast.app.batch_digests import verify_digests
 from holdfast.app.finding import find_run
 from holdfast.app.views import VERSION, owner_is, time_json
 from holdfast.errors import StoreCorrupt
@@ -20,6 +22,7 @@ from holdfast.model.facts import (
     StepSucceeded,
 )
 from holdfast.model.json import Json
+from holdfast.model.state import RunState
 from holdfast.model.status import FINISHED
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
@@ -95,12 +98,14 @@ def removed_json(removed: Removed) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A journal whose chain was followed to its end. `head` stands for all of it."""
+    """A journal whose chain was followed to its end, and batches that were read to theirs.
+    `head` stands for all of the journal."""
 
     run: str
     facts: int
     values: int
     head: str
+    batches: int = 0
 
     def as_json(self) -> dict[str, Json]:
         return {
@@ -109,6 +114,7 @@ class Verified:
             "intact": True,
             "facts": self.facts,
             "spilled_values": self.values,
+            "batches": self.batches,
             "head": self.head,
         }
 
@@ -117,21 +123,24 @@ def verify_run(store: Store, run: str) -> Verified:
     """Return the head digest of a run's journal, everything before it checked.
 
     Each fact's link is computed anew from its content, and each value kept outside its row is
-    read against the digest that names it. Raises StoreCorrupt, naming the first fact that is
-    not what was written; UsageError for an unknown run. Facts cut off the end leave no trace
-    here: compare the head with one kept elsewhere.
+    read against the digest that names it. What is stored of its batches is read as well, and
+    compared with the digests in their results. Raises StoreCorrupt, naming the first fact, or row
+    of a batch, that is not what was written; UsageError for an unknown run. Facts cut off the end
+    leave no trace here: compare the head with one kept elsewhere.
     """
     row = find_run(store, run)
-    facts, values, head = 0, 0, ""
+    facts, values, head, state = 0, 0, "", RunState()
     for stored in store.read(row.id):
         value = spilled_in(stored.fact)
         if value is not None:
             store.load(value)
             values += 1
         facts, head = stored.seq, stored.chain
+        state.apply(stored.fact)
     if not facts:
         raise StoreCorrupt(f"run {row.id} has no journal")
-    return Verified(row.id, facts, values, head)
+    verify_digests(store, row.id, state)
+    return Verified(row.id, facts, values, head, verify_batches(store.batches, row.id))
 
 
 def spilled_in(fact: Fact) -> Spilled | None:

@@ -7,10 +7,11 @@ it left running is `in_doubt`. Nothing here writes, and nothing folds more than 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from holdfast.app.batch_views import BatchView, batches_of, judged
 from holdfast.app.finding import find_run
 from holdfast.model.facts import HoldAnswered, LifeStarted, Owner, Spilled, Who
 from holdfast.model.json import Json
@@ -56,6 +57,7 @@ class StepView:
     decided_by: str
     life: LifeStarted | None
     is_orphaned: bool
+    is_batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class RunView:
     status: RunStatus
     owner_is: Liveness | None
     steps: tuple[StepView, ...]
+    batches: dict[str, BatchView] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -166,7 +169,13 @@ def look(journal: Journal, row: RunRow) -> RunView:
         view = view_of(row, journal.state)
         if journal.refresh().seq == seq:
             break
-    return view
+    return with_batches(view, journal.store)
+
+
+def with_batches(view: RunView, store: Store) -> RunView:
+    """Return a view with the run's batches as they stand in the store now."""
+    batches = batches_of(store, view.id, view.state, is_living=view.is_alive)
+    return replace(view, batches=batches)
 
 
 def view_of(row: RunRow, state: RunState) -> RunView:
@@ -200,12 +209,13 @@ class Stages:
 
 
 def _step_view(state: RunState, step: StepState, stages: Stages, *, is_living: bool) -> StepView:
-    orphaned = step.status == "running" and not (is_living and step.epoch == state.epoch)
+    is_gone = step.status == "running" and not (is_living and step.epoch == state.epoch)
+    status, orphaned = judged(state, step, orphaned=is_gone)
     return StepView(
         key=step.key,
         label=step.label or label_of(step.key),
         stage=stages.of(step.key),
-        status="in_doubt" if orphaned and step.once else step.status,
+        status=status,
         attempts=step.attempts,
         result=step.result,
         error=_error(step),
@@ -216,6 +226,7 @@ def _step_view(state: RunState, step: StepState, stages: Stages, *, is_living: b
         decided_by=step.decided_by,
         life=state.life_of(step),
         is_orphaned=orphaned,
+        is_batch=step.is_batch,
     )
 
 
@@ -244,7 +255,7 @@ def shown(store: Store, view: RunView) -> dict[str, Json]:
         "steps": [_step_json(store, step) for step in view.steps],
         "holds": [_hold_json(hold) for hold in view.state.holds.values()],
         "debts": [_debt_json(debt) for debt in view.state.ledger.debts.values()],
-        "batches": [],
+        "batches": [batch.as_json() for batch in view.batches.values()],
     }
 
 
@@ -362,33 +373,3 @@ def named(who: Who) -> str:
 def process_named(owner: Owner) -> str:
     """Return a process as people look it up."""
     return f"pid {owner.pid} on {owner.host}"
-
-
-# --- as a tree --------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Branch:
-    """A scope with what is in it, in the order of first appearance."""
-
-    key: str
-    label: str
-    inside: dict[str, Branch | StepView]
-
-
-def tree_of(steps: Sequence[StepView]) -> Branch:
-    """Return the steps by scope; the root is the workflow itself."""
-    root = Branch("", "", {})
-    branches = {"": root}
-    for step in steps:
-        _branch(branches, scope_of(step.key)).inside[step.key] = step
-    return root
-
-
-def _branch(branches: dict[str, Branch], key: str) -> Branch:
-    found = branches.get(key)
-    if found is None:
-        found = branches[key] = Branch(key, label_of(key), {})
-        # A scope and a step of one name may stand side by side.
-        _branch(branches, scope_of(key)).inside[key + "/"] = found
-    return found

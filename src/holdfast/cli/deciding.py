@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 import click
 
 from holdfast.app import commands, holds
 from holdfast.app.answering import typed_answer
-from holdfast.app.commands import Done
 from holdfast.app.finding import find_hold, find_run
 from holdfast.app.given import given_by
 from holdfast.app.halting import stop_all
@@ -20,49 +19,17 @@ from holdfast.app.meant import asked_about
 from holdfast.app.outputs import typed_output
 from holdfast.app.starting import resume, workflow_of
 from holdfast.app.stopping import end_owner, end_steps
-from holdfast.cli.ending import next_command
+from holdfast.cli import item_deciding
+from holdfast.cli.desk import Desk, is_owned, opened_desk
 from holdfast.cli.options import Common, store_options
 from holdfast.cli.running import Presence, live_through, presence_options, set_option
 from holdfast.cli.text import safe
 from holdfast.errors import RunLocked, UsageError
-from holdfast.model.facts import Answer, Who
+from holdfast.model.facts import Answer
 from holdfast.model.json import Json
 from holdfast.model.jsontext import loads
 from holdfast.model.state import RunState
-from holdfast.ports.store import RunRow, Store
-from holdfast.runtime.clock import SystemClock
-from holdfast.runtime.ownership import liveness, this_person
-
-
-class Desk:
-    """What a verb works with: the store, the time, and who speaks."""
-
-    def __init__(self, store: Store, common: Common) -> None:
-        self.store, self.common = store, common
-        self.clock = SystemClock()
-        self.by: Who = this_person(common.claimed)
-
-    def tell(self, done: Done, *, resumable: bool = True) -> None:
-        """Say what changed, and how to go on when no process would do so by itself."""
-        click.echo(safe(f"{done.run}: {done.text.removeprefix(f'{done.run}: ')}"))
-        row = self.store.row(done.run)
-        if resumable and row is not None and not _is_owned(row):
-            click.echo(f"go on with: {next_command(self.common, 'resume', done.run)}", err=True)
-
-
-def _is_owned(row: RunRow) -> bool:
-    return row.owner is not None and liveness(row.owner) != "dead"
-
-
-@contextmanager
-def opened_desk(common: Common) -> Iterator[Desk]:
-    """Open the store, which must be there already."""
-    store = common.open(create=False)
-    try:
-        yield Desk(store, common)
-    finally:
-        store.close()
-
+from holdfast.ports.store import RunRow
 
 _RUN = click.argument("run")
 _STEP = click.argument("step")
@@ -154,6 +121,10 @@ def done(common: Common, run: str, step: str, output: str | None, comment: str) 
     _need_reason("done", comment)
     with opened_desk(common) as desk:
         row = find_run(desk.store, run)
+        item = item_deciding.decided(desk, row, step, "done", comment, output)
+        if item is not None:
+            desk.tell(item)
+            return
         given = _json_of(output)
         state = commands.state_of(desk.store, row)
         if not state.is_finished:
@@ -177,6 +148,10 @@ def skip(common: Common, run: str, step: str, comment: str) -> None:
     _need_reason("skip", comment)
     with opened_desk(common) as desk:
         row = find_run(desk.store, run)
+        item = item_deciding.decided(desk, row, step, "skipped", comment)
+        if item is not None:
+            desk.tell(item)
+            return
         asked = asked_about(commands.state_of(desk.store, row), step)
         if asked is not None and "inputs" in asked.evidence:
             _answer(desk, row.id, "skip", asked.id, comment)
@@ -187,6 +162,7 @@ def skip(common: Common, run: str, step: str, comment: str) -> None:
 @click.command("retry")
 @_RUN
 @click.argument("step", required=False)
+@item_deciding.failed_options
 @_NOTE
 @set_option
 @presence_options
@@ -195,6 +171,9 @@ def retry(
     common: Common,
     run: str,
     step: str | None,
+    is_failed: bool,
+    where: str | None,
+    limit: int | None,
     comment: str,
     pairs: Sequence[str],
     presence: Presence,
@@ -202,23 +181,32 @@ def retry(
     """Run a failed or in-doubt step again, and go on here.
 
     Without STEP: the one that is in doubt, or that failed. STEP may be a scope: all in it that
-    failed. A step that waits, for its next attempt or for a moment, waits no longer.
+    failed. A step that waits, for its next attempt or for a moment, waits no longer. STEP may be an
+    item of a batch, ITEM or BATCH/ITEM; with --failed it is the batch, and may be left out where
+    one batch has failed items.
     """
+    if not is_failed and (where is not None or limit is not None):
+        raise click.UsageError("--where and --limit go with --failed")
     with opened_desk(common) as desk:
         row = find_run(desk.store, run)
-        key = step or commands.undecided(commands.state_of(desk.store, row))
+        state = commands.state_of(desk.store, row)
         if pairs:
-            _check_pairs(row, commands.state_of(desk.store, row), pairs)
-        armed = commands.rearm(desk.store, row.id, key, desk.clock, desk.by, comment)
+            _check_pairs(row, state, pairs)
+        if is_failed:
+            armed = item_deciding.retried_failed(desk, row, step, where, limit, comment)
+        else:
+            key = step or commands.undecided(state)
+            item = item_deciding.retried(desk, row, state, key, comment)
+            armed = item or commands.rearm(desk.store, row.id, key, desk.clock, desk.by, comment)
         desk.tell(armed, resumable=False)
-        is_owned = _is_owned(row)
-    if not is_owned:
+        goes_on_there = is_owned(row)
+    if not goes_on_there:
         live_through(common, presence, lambda setting: resume(setting, row.id, pairs=pairs))
 
 
 def _check_pairs(row: RunRow, state: RunState, pairs: Sequence[str]) -> None:
     """Raise before anything is recorded, when these parameters cannot be set."""
-    if row.owner is not None and _is_owned(row):
+    if row.owner is not None and is_owned(row):
         raise RunLocked(
             f"run {row.id} is running in pid {row.owner.pid} on {row.owner.host}: stop it before "
             f"parameters are set: holdfast stop {row.id}"

@@ -71,7 +71,7 @@ def diagnose(url: str | None) -> Diagnosis:
 def _wrong(health: Health) -> Iterator[str]:
     for line in health.integrity:
         yield f"the database is damaged: {line}"
-    for run, why in health.broken_chains:
+    for run, why in (*health.broken_chains, *health.broken_batches):
         yield f"run {run}: {why}" if run else why
     newest = newest_schema()
     if health.schema_version > newest:
@@ -135,6 +135,9 @@ def doctor_lines(found: Diagnosis) -> Iterator[str]:
     yield f"integrity    {'ok' if not health.integrity else 'damaged'}"
     chains = "ok" if not health.broken_chains else f"{len(health.broken_chains)} broken"
     yield f"chains       {chains} ({health.facts:,} facts in {health.runs:,} runs)"
+    if health.batches or health.broken_batches:
+        batches = f"{len(health.broken_batches)} broken" if health.broken_batches else "ok"
+        yield f"batches      {batches} ({health.batches:,} in all)"
     network = ", on a network" if health.is_on_network else ""
     yield f"disk         {health.free_bytes / 2**30:,.1f} GiB free on {health.filesystem}{network}"
     holder = "nobody" if health.lock_holder is None else f"pid {health.lock_holder}"

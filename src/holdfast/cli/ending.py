@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from holdfast.app.backward import left_lines, owed_labels
-from holdfast.app.reasons import Next, Reason, why_of
+from holdfast.app.next_ways import Next
+from holdfast.app.reasons import Reason, why_of
 from holdfast.app.views import RunView, process_named
+from holdfast.cli.batch_lines import counts_text, forecast_text, items
 from holdfast.cli.lines import count
 from holdfast.cli.options import Common
 from holdfast.cli.text import field_lines, safe, took, width_of
@@ -55,7 +57,9 @@ def ending(
     if outcome.status == "succeeded":
         steps = count(sum(step.status != "superseded" for step in view.steps), "step")
         spent = took(view.row.started_at, view.row.ended_at)
-        yield f"{run} succeeded: {steps}, {spent}"
+        dead = sum(b.row.failed + b.row.quarantined for b in view.batches.values())
+        let = f"; {items(dead)} failed within the budget: {next_command(common, 'failures', run)}"
+        yield f"{run} succeeded: {steps}, {spent}{let if dead else ''}"
         return
     if outcome.status == "rolled_back":
         yield f"{run} rolled back: {_standing(view)}"
@@ -70,6 +74,7 @@ def ending(
     if not why.reasons:
         yield from _field("why", [safe(outcome.reason)], columns)
     yield from _field("state", [_standing(view)], columns)
+    yield from _field("items", list(_batches(view)), columns)
     yield from _back_fields(view, columns)
     ways = [_way(way, common, columns) for way in why.next]
     if outcome.exit_code == EXIT_TIME:
@@ -143,6 +148,15 @@ def _back_fields(view: RunView, columns: int | None) -> Iterator[str]:
     if owed:
         yield from _field("owed", [safe(" · ".join(owed))], columns)
     yield from _field("left", [safe(line) for line in left_lines(view.state)], columns)
+
+
+def _batches(view: RunView) -> Iterator[str]:
+    """Yield how far each batch is that is not done, and how many lives the rest takes."""
+    for key, batch in view.batches.items():
+        if view.state.steps[key].is_finished:
+            continue
+        forecast = forecast_text(batch)
+        yield f"{safe(key)}: {counts_text(batch)}" + (f"; {forecast}" if forecast else "")
 
 
 def _standing(view: RunView) -> str:

@@ -102,11 +102,21 @@ def show(common: Common, run: str, is_plain: bool, as_json: bool) -> None:
 
 @click.command("why")
 @click.argument("run")
+@click.argument("item", required=False)
 @plain_option
 @json_option
 @store_options
-def why(common: Common, run: str, is_plain: bool, as_json: bool) -> None:
-    """Why a run stands where it stands, and the exact commands that go on."""
+def why(common: Common, run: str, item: str | None, is_plain: bool, as_json: bool) -> None:
+    """Why a run stands where it stands, and the exact commands that go on.
+
+    With ITEM: why that item of a batch stands where it stands.
+    """
+    if item is not None:
+        from holdfast.cli.item_showing import show_why_item
+
+        with reading(common, run) as store:
+            show_why_item(store, run, item, paper(is_plain=is_plain), common, as_json=as_json)
+        return
     from holdfast.app import reasons
     from holdfast.app.wording import stands
     from holdfast.cli.showing import why_lines
@@ -212,7 +222,8 @@ def verify(common: Common, run: str, as_json: bool) -> None:
     if as_json:
         click.echo(json_text(found.as_json()))
         return
-    click.echo(f"{found.run}: intact, {found.facts} facts, head {found.head}")
+    batches = f", batches: {found.batches}" if found.batches else ""
+    click.echo(f"{found.run}: intact, {found.facts} facts{batches}, head {found.head}")
     if sys.stdout.isatty():
         click.echo("Keep the head elsewhere: only it shows that no facts were cut off.", err=True)
 

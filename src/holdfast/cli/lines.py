@@ -132,10 +132,17 @@ def shown(key: str) -> str:
 
 
 def fraction(done: float, total: float | None) -> str:
-    """Return `340/1000 34%`, or `340` when nobody knows the end."""
+    """Return `340/1000 34%`, or `340` when nobody knows the end; less than all is never 100%."""
     if total is None or total <= 0:
-        return f"{done:g}"
-    return f"{done:g}/{total:g} {100 * done / total:.0f}%"
+        return _number(done)
+    percent = 100 * done / total
+    shown = 99.0 if done < total and percent > 99 else percent
+    return f"{_number(done)}/{_number(total)} {shown:.0f}%"
+
+
+def _number(value: float) -> str:
+    """Return a number with all its digits where it is whole."""
+    return f"{value:.0f}" if value // 1 == value else f"{value:g}"
 
 
 def took(step: StepState | None, at: datetime) -> str:
@@ -200,6 +207,11 @@ def stop_note(fact: f.StopRequested) -> str:
     return f"asked to {word} by {name_of(fact.by)}; leaving after the step in hand"
 
 
+def left_note(key: str, state: RunState) -> str:
+    """Return what of a step that was left is kept."""
+    return "its items are checkpointed" if key in state.batches else "its cursor saved"
+
+
 def _started(fact: f.StepStarted, state: RunState) -> str:
     again = f" (attempt {fact.attempt})" if fact.attempt > 1 else ""
     earned = f" ({clean(fact.decided_by)})" if fact.decided_by.startswith("earned") else ""
@@ -244,7 +256,12 @@ _LINES: dict[type[f.Fact], Callable[[Any, RunState], str]] = {
         f"step skipped {shown(t.key)} by {clean(name_of(t.by))}: {clean(t.reason)}"
     ),
     f.StepRenamed: lambda t, state: f"step renamed {shown(t.was)} to {shown(t.key)}",
-    f.StepLeft: lambda t, state: f"step left {shown(t.key)}, its cursor saved",
+    f.StepLeft: lambda t, state: f"step left {shown(t.key)}, {left_note(t.key, state)}",
+    f.ItemsRearmed: lambda t, state: f"items rearmed {shown(t.key)} by {clean(name_of(t.by))}",
+    f.ItemDecided: lambda t, state: (
+        f"item {t.outcome} {shown(t.key)} {clean(t.item)} by {clean(name_of(t.by))}"
+    ),
+    f.BudgetGranted: lambda t, state: f"budget granted {shown(t.key)} by {clean(name_of(t.by))}",
     f.TimerSet: _timer,
     f.ScopeEntered: lambda t, state: f"{t.kind} entered {shown(t.key)}",
     f.ScopeClosed: lambda t, state: f"{t.kind} closed {shown(t.key)}",

@@ -35,6 +35,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "watch": ("inspecting", "Follow a run while it moves."),
         "targets": ("targets", "What runs may act on, on what terms, and which run has it."),
         "why": ("inspecting", "Why a run waits, stopped or failed, and what to do."),
+        "failures": ("failures", "What failed in the batches of a run, by kind of error."),
         "export": ("inspecting", "Everything a run recorded, to keep elsewhere."),
         "trust": ("trusting", "What steps have earned, by which runs; --revoke takes it back."),
     },

@@ -18,6 +18,7 @@ from holdfast.model.codec import decode
 from holdfast.model.keys import label_of, scope_of
 from holdfast.model.types import NO_TYPES
 from holdfast.ports.store import Store, StoreAbsent
+from holdfast.runtime.batches.surveying import survey_text
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
 
@@ -64,14 +65,21 @@ def plan_command(
     terms = terms_for(common.inventory, workflow, target, mode or "", ask or "")
     if store is None and terms.mode == "earned":
         store = _where_trials_are(common)
+    ledgers: list[Store | None] = []
+
+    def opened(found: Store | None) -> Store | None:
+        ledgers.append(found)
+        return found
+
     try:
         found = plan(
             workflow, params, SystemClock(), store=store, run=run, target=target, terms=terms,
-            inventory=common.inventory,
+            inventory=common.inventory, ledgers=lambda: opened(_where_trials_are(common)),
         )  # fmt: skip
     finally:
-        if store is not None:
-            store.close()
+        for each in (store, *ledgers):
+            if each is not None:
+                each.close()
     click.echo(json_text(found.as_json()) if as_json else "\n".join(lines_of(found)))
 
 
@@ -130,6 +138,8 @@ def _line(line: Planned) -> str:
         parts.append(line.rule)
     words = {"once": "runs at most once", "undo": "has an undo"}
     parts.extend(words.get(mark, mark) for mark in line.marks)
+    if line.items is not None:
+        parts.append(survey_text(line.items))
     if line.says and line.will not in ("hold", "no return"):
         parts.append(line.says)
     return " · ".join(parts)

@@ -16,6 +16,7 @@ from typing import Protocol
 from holdfast.app.answering import typed_answer
 from holdfast.app.commands import mark_done, rearm
 from holdfast.app.holds import check_counts
+from holdfast.app.item_verbs import answer_item
 from holdfast.cli.asking import (
     Key,
     details,
@@ -281,7 +282,9 @@ class Prompt:
                 return None
             case "retry":
                 self._over()
-                rearm(self._ask.store, run, dialog.hold.opened.key, self._ask.clock, self._ask.by)
+                ask, opened = self._ask, dialog.hold.opened
+                if not answer_item(ask.store, run, ask.clock, ask.by, opened, "retry"):
+                    rearm(ask.store, run, opened.key, ask.clock, ask.by)
                 return None
         name = name_to_type(dialog.hold.opened) if key.means == "approve" else ""
         if key.needs_reason or name:
@@ -305,6 +308,10 @@ class Prompt:
             if key.means != "done":
                 return self._answered(state, dialog, key, line)
             dialog.reason = line
+            ask, opened = self._ask, dialog.hold.opened
+            if answer_item(ask.store, run, ask.clock, ask.by, opened, "done", dialog.reason):
+                self._over()
+                return None
             self._lines.write("its result, as JSON (Enter: none): ")
             return None
         reason, dialog.reason = dialog.reason, ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from holdfast.app.rewinding import rewind
-from holdfast.cli.deciding import opened_desk
+from holdfast.cli.desk import opened_desk
 from holdfast.cli.options import Common, store_options
 
 

@@ -14,7 +14,7 @@ import click
 
 from holdfast.app.loading import LOADING, load_workflow
 from holdfast.app.starting import Setting, start
-from holdfast.app.views import RunView, look, view_of
+from holdfast.app.views import RunView, look, view_of, with_batches
 from holdfast.cli.ending import ending
 from holdfast.cli.failing import guarded, say
 from holdfast.cli.live import Progress, progress_on
@@ -339,4 +339,6 @@ def _view(store: Store, run: str, state: RunState | None) -> RunView | None:
     row = store.row(run)
     if row is None:
         return None
-    return look(Journal(store, run), row) if state is None else view_of(row, state)
+    if state is None:
+        return look(Journal(store, run), row)
+    return with_batches(view_of(row, state), store)

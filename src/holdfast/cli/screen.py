@@ -289,7 +289,7 @@ class Screen:
         self._ended("–", fact.key, state, fact.at, clean(why))
 
     def _left(self, fact: f.StepLeft, state: RunState) -> None:
-        self._ended("‖", fact.key, state, fact.at, "left, its cursor saved")
+        self._ended("‖", fact.key, state, fact.at, f"left, {lines.left_note(fact.key, state)}")
 
     def _timer(self, fact: f.TimerSet, state: RunState) -> None:
         if fact.until is not None:

@@ -8,17 +8,13 @@ from datetime import datetime
 from typing import Final
 
 from holdfast.app.backward import left_lines
+from holdfast.app.batch_views import BatchView
 from holdfast.app.evidence import evidence_of
-from holdfast.app.reasons import Next, Why, hold_ways, why_of
-from holdfast.app.views import (
-    Branch,
-    RunView,
-    StepView,
-    named,
-    process_named,
-    status_of,
-    tree_of,
-)
+from holdfast.app.next_ways import Next, shown_holds
+from holdfast.app.reasons import Why, hold_ways, why_of
+from holdfast.app.tree import Branch, tree_of
+from holdfast.app.views import RunView, StepView, named, process_named, status_of
+from holdfast.cli.batch_lines import batch_lines, batch_note
 from holdfast.cli.paper import STATUS_COLOURS, Paper
 from holdfast.cli.table import table_lines
 from holdfast.cli.text import ago, field_lines, fit, pad, safe, since, took, when, width_of
@@ -169,7 +165,10 @@ def step_lines(view: RunView, paper: Paper, now: datetime) -> Iterator[str]:
         elif isinstance(part, Branch):
             yield f"{indent}{paper.paint(safe(part.label), '', bold=True)}"
         else:
-            yield _step_line(part, indent, column - 2 * depth, paper, now)
+            batch = view.batches.get(part.key)
+            yield _step_line(part, indent, column - 2 * depth, paper, now, batch)
+            if batch is not None:
+                yield from batch_lines(batch, paper, now, f"{indent}    ")
 
 
 def _drawn(
@@ -195,11 +194,19 @@ def _is_done(part: Branch | StepView) -> bool:
     return all(_is_done(inner) for inner in part.inside.values())
 
 
-def _step_line(step: StepView, indent: str, column: int, paper: Paper, now: datetime) -> str:
+def _step_line(
+    step: StepView,
+    indent: str,
+    column: int,
+    paper: Paper,
+    now: datetime,
+    batch: BatchView | None = None,
+) -> str:
     shown = "interrupted" if step.is_orphaned and step.status == "running" else step.status
     label = pad(fit(safe(step.label), column), column)
-    again = f"{step.attempts} attempts" if step.attempts > 1 else ""
-    notes = [text for text in (again, safe(_note(step, now))) if text]
+    again = f"{step.attempts} attempts" if step.attempts > 1 and batch is None else ""
+    note = _note(step, now) if batch is None else batch_note(batch, step, _note(step, now))
+    notes = [text for text in (again, safe(note)) if text]
     start = f"{indent}{paper.glyph(shown)} {label}"
     rest = f"  {took(step.started_at, step.ended_at):>6}  {'; '.join(notes)}".rstrip()
     if paper.columns is not None:
@@ -260,7 +267,7 @@ def owed_lines(rows: Sequence[DebtRow], paper: Paper, now: datetime) -> Iterator
 def _hold_lines(
     view: RunView, paper: Paper, now: datetime, options: Sequence[str]
 ) -> Iterator[str]:
-    for hold in view.state.open_holds:
+    for hold in shown_holds(view.state.open_holds):
         opened = hold.opened
         yield ""
         kind = opened.kind.replace("_", " ")

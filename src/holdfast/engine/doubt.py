@@ -1,4 +1,4 @@
-"""The in-doubt step: it began, nobody knows how it ended, and it must not run twice."""
+"""The in-doubt step: it began, nobody knows how it ended, and it must not run twice unasked."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from holdfast.engine.effects import ANSWER, Program, look, now, record, record_a
 from holdfast.model.facts import HoldOpened, StepDoubted
 from holdfast.model.json import Json
 from holdfast.model.state import RunState, StepState
+from holdfast.model.undoing import why_not_again
 
 
 def none_left() -> Program[None]:
-    """Hold as long as a `once` step is in doubt that the script did not come back to: because it
+    """Hold as long as a step is in doubt that the script did not come back to: because it
     was edited, or cancelled the step. A run cannot succeed over it."""
     state = yield from look()
     for seen in list(state.steps.values()):
-        if seen.once and seen.status in ("running", "in_doubt"):
+        if seen.leaves_doubt and seen.status in ("running", "in_doubt"):
             yield from decided_again(seen)
 
 
@@ -35,7 +36,8 @@ def decided_again(seen: StepState) -> Program[None]:
             continue
         at = yield from now()
         name = state.holds.new_id()
-        question = f"did {seen.key} take effect? It runs at most once, and its end is not known"
+        why = why_not_again(seen.key)
+        question = f"did {seen.key} take effect? {why}, and its end is not known"
         digest = f"{seen.key}@{seen.attempts}"
         opened = HoldOpened(
             at, name, "in_doubt", seen.key, question, digest, _evidence(state, seen)

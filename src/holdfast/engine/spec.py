@@ -38,7 +38,11 @@ class FoundDone:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds for every call of one step. Durations are in seconds."""
+    """What holds for every call of one step. Durations are in seconds.
+
+    `asks_when_interrupted` says that it may fail and be retried like any other, but that an
+    attempt which a death cut short is not repeated unasked.
+    """
 
     retry: Retry = field(default_factory=lambda: Retry(attempts=1))
     timeout_s: float | None = None
@@ -50,6 +54,12 @@ class Rules:
     has_check: bool = False
     owes: bool = False
     undoes: bool = False
+    asks_when_interrupted: bool = False
+
+    @property
+    def leaves_doubt(self) -> bool:
+        """Whether an attempt without a known end is in doubt, and not simply made again."""
+        return self.once or self.asks_when_interrupted
 
     @property
     def hardens_start(self) -> bool:

@@ -7,7 +7,9 @@ What the journal may say of a step when the script reaches it, and what follows:
     failed               StepFailed again (the script may have caught it); a `resume` of a run
                          that this failure ended has granted the attempts anew before
     waiting              the next attempt, when its time has come
-    running, in doubt    a process died in it, or a `once` step ended without a result
+    running, in doubt    a process died in it, or a `once` step ended without a result; what must
+                         not be repeated unasked (`Rules.leaves_doubt`) runs only when its check
+                         says that it did nothing, or a person
 
 Before an attempt the check is asked, the mode decides, and the intent is recorded at a boundary.
 Only then does the body run; its result is durable before the caller gets it.
@@ -151,7 +153,7 @@ def _attempts(
             # A person may end the wait, or decide the step, before the moment comes.
             yield Wait(seen.next_at, idle=True)
             continue
-        if call.check is not None or call.rules.once or (seen is not None and seen.once):
+        if call.check is not None or _leaves_doubt(call, seen):
             if (yield from _settled_without_running(call, state, seen)):
                 continue
         decided_by = yield from permission(call, state)
@@ -178,9 +180,14 @@ def _settled_without_running(call: Call, state: RunState, seen: StepState | None
     return seen.is_finished
 
 
+def _leaves_doubt(call: Call, seen: StepState | None) -> bool:
+    return call.rules.leaves_doubt or (seen is not None and seen.leaves_doubt)
+
+
 def _is_doubtful(call: Call, seen: StepState) -> bool:
-    """Whether an earlier attempt of a `once` step may have taken effect."""
-    return (call.rules.once or seen.once) and seen.status in ("running", "in_doubt")
+    """Whether an earlier attempt may have taken effect of what is not repeated unasked: a `once`
+    step, or an undo that promised nothing."""
+    return _leaves_doubt(call, seen) and seen.status in ("running", "in_doubt")
 
 
 def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> StepStarted:
@@ -204,7 +211,8 @@ def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> Step
         rules.undoes,
         call.owes,
         () if call.settles is None else call.settles(state),
-        call.commands,
+        rules.asks_when_interrupted,
+        commands=call.commands,
     )
 
 

@@ -1,5 +1,9 @@
 """How each step is given back: its undo and its debt as calls of their own.
 
+A `@step` that gives back keeps its own rules, as anywhere: without `once` it runs at least once. So
+does what settles a debt, whatever it is: the script itself calls it in its place, and there it
+would run again, too. A plain function as an undo has made no such promise.
+
 Journals hold no arguments. So whoever goes back walks the script before: every step with something
 to give back is met again (`steps.Met`), with its real arguments, and its `Way` is made of that.
 """
@@ -48,7 +52,7 @@ def _way_of(met: Met) -> Way:
 
 
 def _undo(met: Met, function: Callable[..., Any]) -> Call:
-    own = function.rules if isinstance(function, StepFunction) else _inherited(met)
+    own = function.rules if isinstance(function, StepFunction) else _unpromised(met)
     key = met.call.key + UNDO
     call = _giving_back(met, function, own, key, f"undo {met.call.label}")
     if isinstance(function, StepFunction) and function.options.check is not None:
@@ -81,6 +85,12 @@ def _inherited(met: Met) -> Rules:
     """A plain function is tried as often and as long as its step, and as carefully."""
     rules = met.step.rules
     return Rules(retry=rules.retry, timeout_s=rules.timeout_s, once=rules.once)
+
+
+def _unpromised(met: Met) -> Rules:
+    """A plain function that undoes has promised nothing, unlike a `@step`: cut short by a death,
+    it is not repeated unasked."""
+    return replace(_inherited(met), asks_when_interrupted=True)
 
 
 def _inverted(call: Call) -> object:

@@ -16,7 +16,7 @@ from holdfast.model.codec import encode
 from holdfast.model.facts import CursorSaved, StepLeft
 from holdfast.model.inventory_secrets import is_reference
 from holdfast.model.undoing import origin_of
-from holdfast.runtime.capture import current_step
+from holdfast.runtime.capture import current_place
 from holdfast.runtime.context import FRAME, frame, in_step
 from holdfast.runtime.driving import drive
 from holdfast.runtime.life import Life
@@ -149,7 +149,7 @@ def sh(
             words, input=input, env=env, cwd=cwd, check=check, sink=_ignore, group=_LOOSE
         )
     life, step = found.life, found.step
-    mark = current_step.get()
+    mark = current_place()
     attempt_now = mark[1] if mark else 1
 
     def sink(stream: str, text: str) -> None:

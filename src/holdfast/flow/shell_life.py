@@ -191,7 +191,7 @@ def _end_interrupted(life: Life) -> None:
     state = life.journal.state
     for step in list(state.steps.values()):
         is_ours = step.status == "running" and step.key in state.walk.reached
-        if is_ours and not step.once and not _is_at_work(state, step):
+        if is_ours and not step.leaves_doubt and not _is_at_work(state, step):
             at, why = life.clock.now(), "its process ended without a result"
             drive(
                 record(AttemptFailed(at, step.key, step.attempts, "Interrupted", why)),

@@ -15,6 +15,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, TypeAlias, get_args
 
+from holdfast.model.batch_facts import BudgetGranted as BudgetGranted
+from holdfast.model.batch_facts import ItemDecided as ItemDecided
+from holdfast.model.batch_facts import ItemsRearmed as ItemsRearmed
 from holdfast.model.hold_facts import Answer as Answer
 from holdfast.model.hold_facts import HoldAnswered as HoldAnswered
 from holdfast.model.hold_facts import HoldExpired as HoldExpired
@@ -232,6 +235,8 @@ ControlFact: TypeAlias = (
     | StepFoundDone
     | DebtSettled
     | UndoBegun
+    | ItemsRearmed
+    | ItemDecided
 )
 Fact: TypeAlias = (
     RunCreated
@@ -271,6 +276,9 @@ Fact: TypeAlias = (
     | Rewound
     | ParameterSet
     | Rechecked
+    | ItemsRearmed
+    | ItemDecided
+    | BudgetGranted
     | PlaceReached
 )
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}

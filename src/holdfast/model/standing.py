@@ -48,7 +48,14 @@ class StepState:
     world: str = ""
     undoes: bool = False
     settles: tuple[str, ...] = ()
+    is_batch: bool = False
+    asks_when_interrupted: bool = False
     commands: f.Commands | None = None
+
+    @property
+    def leaves_doubt(self) -> bool:
+        """Whether, without a known end, it is in doubt, and does not simply run again."""
+        return self.once or self.asks_when_interrupted
 
     @property
     def is_by_hand(self) -> bool:

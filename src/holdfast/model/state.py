@@ -14,6 +14,8 @@ from typing import Any
 from holdfast.model import facts as f
 from holdfast.model.asking import AUTO_REST
 from holdfast.model.asking import FOLD as _HOLD_FOLD
+from holdfast.model.batching import FOLD as _BATCH_FOLD
+from holdfast.model.batching import BatchState
 from holdfast.model.holds import Holds, HoldState
 from holdfast.model.json import Json
 from holdfast.model.keys import scope_of
@@ -53,6 +55,7 @@ class RunState:
         self.scopes: dict[str, ScopeState] = {}
         self.holds = Holds()
         self.ledger = Ledger()
+        self.batches: dict[str, BatchState] = {}
         self.walk = Walk()
         self.stop: f.StopRequested | None = None
         self.cancelled: f.RunCancelled | None = None
@@ -117,7 +120,8 @@ class RunState:
         return [
             step
             for step in self.steps.values()
-            if step.status == "in_doubt" or (step.status == "running" and step.epoch < self.epoch)
+            if step.status == "in_doubt"
+            or (step.status == "running" and step.epoch < self.epoch and not step.is_batch)
         ]
 
     # --- the fold ---
@@ -250,6 +254,7 @@ _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     f.DriftAccepted: RunState._drift_accepted,
     f.LockStolen: RunState._lock_stolen,
     **_STEP_FOLD,
+    **_BATCH_FOLD,
     **_UNDO_FOLD,
     **_HOLD_FOLD,
     **_REWIND_FOLD,

@@ -19,8 +19,9 @@ class StepStarted:
     `name` is what all calls of the step are called, where their outcome counts for trust; with
     `earns` a clean one counts, too.
     `undoes` says that it has an undo. `owes` is what it borrows, from this moment on; `settles`
-    are the steps whose debts its success settles. `commands` are what a step of a shell script
-    runs.
+    are the steps whose debts its success settles. `is_batch` says that it is made of items,
+    `asks_when_interrupted` of an undo that nobody promised it may run twice. `commands` are what a
+    step of a shell script runs.
     """
 
     at: datetime
@@ -40,6 +41,8 @@ class StepStarted:
     undoes: bool = False
     owes: Owed | None = None
     settles: tuple[str, ...] = ()
+    asks_when_interrupted: bool = False
+    is_batch: bool = False
     commands: Commands | None = None
 
 
@@ -88,7 +91,8 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class StepDoubted:
-    """A `once` step began and no outcome is known: it holds until somebody decides."""
+    """A step began that is not repeated unasked, one with `once` or an undo, and no outcome is
+    known: it holds until somebody decides."""
 
     at: datetime
     key: str

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
+from holdfast.model import batching
 from holdfast.model import facts as f
 from holdfast.model.keys import scope_of
 from holdfast.model.rewinding import Folded, reopen
@@ -17,6 +18,8 @@ from holdfast.model.undoing import is_giving_back
 class Stepped(Folded, Protocol):
     """What the facts of a step look at and change of a run's state."""
 
+    batches: dict[str, batching.BatchState]
+
     def scope(self, key: str) -> ScopeState:
         """Return the scope, making an empty one when the journal does not know it."""
 
@@ -27,6 +30,7 @@ class Stepped(Folded, Protocol):
 def _step_started(state: Stepped, fact: f.StepStarted) -> None:
     key = fact.key
     step = state.steps.get(key)
+    is_anew = step is None or step.is_finished
     if step is None:
         step = state.steps[key] = StepState(key, reached_seq=state.seq)
     elif step.is_finished:
@@ -41,6 +45,10 @@ def _step_started(state: Stepped, fact: f.StepStarted) -> None:
     step.decided_by, step.location = fact.decided_by, fact.location
     step.name, step.earns = fact.name, fact.earns
     step.undoes, step.settles, step.commands = fact.undoes, fact.settles, fact.commands
+    step.is_batch = fact.is_batch
+    if fact.is_batch:
+        batching.began(state, key, anew=is_anew)
+    step.asks_when_interrupted = fact.asks_when_interrupted
     if fact.owes is not None:
         state.ledger.started(fact, step, state.seq, state.epoch)
     scope = state.scope(scope_of(key))
@@ -106,6 +114,8 @@ def _attempt_failed(state: Stepped, fact: f.AttemptFailed) -> None:
     step.next_at = fact.next_at
     if fact.location:
         step.location = fact.location
+    if step.is_batch:
+        batching.failed(state, fact.key)
 
 
 def _step_doubted(state: Stepped, fact: f.StepDoubted) -> None:

@@ -30,6 +30,13 @@ def is_giving_back(key: str) -> bool:
     return key.endswith((UNDO, OWED))
 
 
+def why_not_again(key: str) -> str:
+    """Return why what is in doubt under this key does not simply run again."""
+    if is_giving_back(key):
+        return f"{'An undo' if key.endswith(UNDO) else 'What gives back'} is not repeated unasked"
+    return "It runs at most once"
+
+
 def is_inside(key: str, scope: str) -> bool:
     """Whether the key is of something in the scope; the empty one is the whole run."""
     return not scope or key == scope or key.startswith(f"{scope}/")

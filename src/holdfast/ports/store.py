@@ -14,13 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from holdfast.errors import UsageError
 from holdfast.model.facts import Fact, LifeStarted, Owner, Rewound, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.model.making import dataclass, made_often
 from holdfast.model.trials import KEPT_MAX, Trial
+
+if TYPE_CHECKING:
+    from holdfast.ports.batches import BatchStore
 
 
 class StoreAbsent(UsageError):
@@ -99,6 +102,10 @@ class Store(Protocol):
     @property
     def dropped(self) -> int:
         """How many pieces of output could not be kept."""
+
+    @property
+    def batches(self) -> BatchStore:
+        """Where the items of the runs' batches live."""
 
     def create(self, run: str, fact: RunCreated) -> bool:
         """Make a new run with its first fact (number 1, epoch 0), durably. Return False,
@@ -230,8 +237,8 @@ class Store(Protocol):
         For waiting: read only when it moved."""
 
     def remove(self, run: str) -> None:
-        """Forget a run: journal, row, output and spilled values. For `gc` alone. Its trials
-        stay; one that had only begun is kept as `interrupted`."""
+        """Forget a run: journal, row, output, spilled values and batches. For `gc` alone. Its
+        trials and ledgers stay; one that had only begun is kept as `interrupted`."""
 
     def close(self) -> None:
         """Release what is held. Safe to call twice. What was durable stays so."""

@@ -31,8 +31,12 @@ if TYPE_CHECKING:
 StepSink: TypeAlias = Callable[[str, int, str, str], None]
 """Takes the step's key, the attempt, the stream ("out", "err", "log") and a line."""
 
-current_step: ContextVar[tuple[str, int] | None] = ContextVar("current_step", default=None)
-"""The key and the attempt of the step whose code runs here; None between the steps."""
+Place: TypeAlias = tuple[str, int]
+current_step: ContextVar[Place | Callable[[], Place] | None] = ContextVar(
+    "current_step", default=None
+)
+"""The key and the attempt of the step whose code runs here, or what tells them; None between the
+steps."""
 
 LINE_CHARS_MAX = 64 * 1024
 SECRET_LINE_CHARS_MIN = 8
@@ -55,7 +59,8 @@ class Capture:
         self._sink = sink
         self._lock = threading.Lock()
         # By thread as well: print() writes a line and its newline in two calls.
-        self._partial: dict[tuple[str, int, str, int], str] = {}
+        self.unfinished: dict[tuple[str, int, str, int], str] = {}
+        """Lines without an end: by step, attempt and stream, and by thread."""
         self._originals: tuple[TextIO, TextIO] | None = None
 
     def __enter__(self) -> Capture:
@@ -77,7 +82,7 @@ class Capture:
         if not _live:
             _unhook()
         sys.stdout, sys.stderr = self._originals
-        self._pass_on(list(self._partial))
+        self._pass_on(list(self.unfinished))
 
     @property
     def is_live(self) -> bool:
@@ -91,21 +96,21 @@ class Capture:
 
     def flush(self, key: str, attempt: int) -> None:
         """Pass on lines that the step left without a newline; call it when the attempt ends."""
-        if not self._partial:
+        if not self.unfinished:
             return
         with self._lock:
-            mine = [place for place in self._partial if place[:2] == (key, attempt)]
+            mine = [place for place in self.unfinished if place[:2] == (key, attempt)]
         self._pass_on(mine)
 
     def write(self, step: tuple[str, int], stream: str, text: str) -> None:
         """Pass on the lines that `text` completes, and keep its unfinished rest."""
         place = (*step, stream, threading.get_ident())
         with self._lock:
-            *lines, rest = (self._partial.pop(place, "") + text).split("\n")
+            *lines, rest = (self.unfinished.pop(place, "") + text).split("\n")
             if len(rest) > LINE_CHARS_MAX:
                 lines, rest = [*lines, rest], ""
             if rest:
-                self._partial[place] = rest
+                self.unfinished[place] = rest
         for line in lines:
             self.say(step, stream, line)
 
@@ -120,7 +125,7 @@ class Capture:
     def _pass_on(self, places: list[tuple[str, int, str, int]]) -> None:
         for place in places:
             with self._lock:
-                line = self._partial.pop(place, "")
+                line = self.unfinished.pop(place, "")
             if line:
                 key, attempt, stream, _ = place
                 self.say((key, attempt), stream, line)
@@ -158,8 +163,14 @@ class _Stream:
         return getattr(self._original, name)
 
 
-def _step() -> tuple[str, int] | None:
-    return None if _bypassed.get() else current_step.get()
+def current_place() -> Place | None:
+    """Return the key and the attempt of the step whose code is calling."""
+    place = current_step.get()
+    return place() if callable(place) else place
+
+
+def _step() -> Place | None:
+    return None if _bypassed.get() else current_place()
 
 
 _live: list[Capture] = []

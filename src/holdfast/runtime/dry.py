@@ -28,6 +28,7 @@ from holdfast.model.keys import label_of
 from holdfast.model.state import HoldState, RunState
 from holdfast.model.unknown import DependsOnUnknown, Eventually, Unknown
 from holdfast.ports.clock import Clock
+from holdfast.runtime.batches.surveying import Survey
 from holdfast.runtime.blocking import Performer
 from holdfast.runtime.calling import outcome_of
 from holdfast.runtime.journal import Journal
@@ -53,6 +54,8 @@ class DryLife(Life):
     undoes = False
 
     def __init__(self, journal: DryJournal, clock: Clock) -> None:
+        self.surveys: dict[str, Survey] = {}
+        """What batches would find in their sources, by key."""
         self.ahead_of_time = _Forward(clock)
         super().__init__(journal, self.ahead_of_time, _Everybody(), DryPerformer)
 
@@ -146,12 +149,16 @@ class DryPerformer(Performer):
         ticket = ticket if ticket.endswith("?") else ticket.partition("\0")[0]
         started = self._started.get(ticket)
         match started:
-            case StepStarted(reads=False):
+            case StepStarted(reads=False, is_batch=False):
                 return Returned(Unknown(label_of(ticket)))
             case TimerSet():
                 return Returned(Eventually(label_of(ticket)))
         try:
-            return outcome_of(call)
+            outcome = outcome_of(call)
+            is_batch = isinstance(started, StepStarted) and started.is_batch
+            if is_batch and isinstance(outcome, Returned):
+                return Returned(Unknown(label_of(ticket)))  # Its source was read, and no more.
+            return outcome
         except DependsOnUnknown:
             if started is None and not ticket.endswith("?"):
                 raise  # a branch or a nested workflow: the plan ends in it

@@ -12,14 +12,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Protocol
 
 from holdfast.engine.effects import Call, Effect, Outcome, Record
 from holdfast.engine.spec import Ahead, nothing_ahead
 from holdfast.errors import Leaving, LostOwnership, StoreError, UsageError
 from holdfast.model.facts import Fact, RunFailed, RunStopped, StopRequested
 from holdfast.model.inventory import NO_INVENTORY, Target, expanded
-from holdfast.model.state import RunState
 from holdfast.model.trials import Trial
 from holdfast.model.undoing import is_giving_back
 from holdfast.ports.clock import Clock
@@ -30,6 +28,7 @@ from holdfast.runtime.calling import SLICE_S, outcome_of
 from holdfast.runtime.capture import Capture, Redactor
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.lanes import Lanes, Lull
+from holdfast.runtime.listening import Listener as Listener
 from holdfast.runtime.processes import Groups
 from holdfast.runtime.replay import REPLAYING, walking
 from holdfast.runtime.resting import STOP_KINDS, rest_of
@@ -41,22 +40,6 @@ HOLD_POLL_S = 0.25
 
 UNDONE, UNDO_FAILED = "undone", "undo_failed"
 """The kinds of leaving after a failure in a stage that undoes itself: it did, or could not."""
-
-
-class Listener(Protocol):
-    """Who shows a life's progress. It is told after the fact is durable, and cannot refuse."""
-
-    def fact(self, fact: Fact, state: RunState) -> None:
-        """A fact was recorded."""
-
-    def progress(self, key: str, done: float, total: float | None, note: str) -> None:
-        """A step says how far it is. Nothing of this is durable."""
-
-    def output(self, output: Output) -> None:
-        """A step wrote a line."""
-
-    def note(self, text: str) -> None:
-        """Something a person should know that is not a fact of the run."""
 
 
 Perform = Callable[[Effect], object]
@@ -88,7 +71,8 @@ class Life:
         self._performers = performers
         self.journal, self.clock, self.person = journal, clock, person
         self.groups = Groups()
-        self._step_groups: dict[str, Groups] = {}
+        self.programs: dict[str, Groups] = {}
+        """What the bodies that run now have started, by the step's key."""
         self.redactor = Redactor()
         self._told: set[str] = set()
         self.capture: Capture | None = None
@@ -199,6 +183,11 @@ class Life:
             raise self.leave("the time budget is spent", 75, "time")
         self.raise_if_asked_to_stop()
 
+    @property
+    def ends_at(self) -> float | None:
+        """When the life's budget of time is spent, as the clock's monotonic time."""
+        return self._deadline
+
     def forget_deadline(self) -> None:
         """Say that no work is left: a budget of time does not stop what is finished."""
         self._deadline = None
@@ -247,7 +236,7 @@ class Life:
 
     def groups_of(self, key: str) -> Groups:
         """Return the process groups of the step whose body runs now."""
-        return self._step_groups.setdefault(key, Groups(self.groups))
+        return self.programs.setdefault(key, Groups(self.groups))
 
     def kill_programs_of(self, key: str) -> None:
         """Kill what a step's body started; the body itself may go on."""
@@ -268,7 +257,7 @@ class Life:
         """Keep the last, unfinished line of a body that ended, and forget its programs."""
         if self.capture is not None:
             self.capture.flush(key, attempt)
-        self._step_groups.pop(key, None)
+        self.programs.pop(key, None)
 
     # --- waiting and running ---
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -21,6 +22,7 @@ class Signals:
         self._life, self._tell = life, tell
         self._before: dict[int, Any] = {}
         self._count = 0
+        self._pid = os.getpid()
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -40,6 +42,9 @@ class Signals:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._pid:
+            _end_fork(number)
+            return
         life, name = self._life, signal.Signals(number).name
         self._count += 1
         leaving = life.leave(f"{name} received", 128 + number, "signal")
@@ -52,3 +57,12 @@ class Signals:
         if life.in_body:
             # Only the user's code is interrupted; the journal's own code never is.
             raise leaving
+
+
+def _end_fork(number: int) -> None:
+    """Answer a signal in a process that was forked from the run's, and inherited its handlers:
+    it has no life to leave. Ctrl-C and a hang-up are for the run's own process, which lets what
+    is in hand end; SIGTERM ends this one, as whoever made it (a pool, say) expects."""
+    if number == signal.SIGTERM:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)

@@ -19,6 +19,7 @@ from holdfast.model.owing import DebtBegun, DebtMoved, debt_change
 from holdfast.model.trials import KEPT_MAX, Trial
 from holdfast.ports.store import Appended, DebtRow, Output, RunRow, Stored
 from holdfast.stores import rows
+from holdfast.stores.memory_batches import BatchDisk, MemoryBatches
 from holdfast.stores.outputs import dump_output, load_output
 from holdfast.stores.spill import checked, digest_of
 
@@ -51,6 +52,7 @@ class MemoryDisk:
         self.locks: dict[str, str] = {}
         self.begun: dict[tuple[str, str], Trial] = {}
         self.trials: dict[tuple[str, str], list[Trial]] = {}
+        self.batches = BatchDisk()
 
     def keep(self, trials: Iterable[Trial]) -> None:
         """Keep trials, each ending the one that began of its run and key."""
@@ -71,6 +73,7 @@ class MemoryStore:
         self.disk = disk or MemoryDisk()
         self.url = "memory:"
         self.dropped = 0
+        self.batches = MemoryBatches(self.disk.batches, self._held, self._owned)
         self._is_closed = False
 
     # --- writing ------------------------------------------------------------------------
@@ -113,12 +116,7 @@ class MemoryStore:
         trials: Sequence[Trial] = (),
     ) -> Appended:
         with self._held() as disk:
-            found = self._run(run, after)
-            if epoch is not None and found.row.epoch != epoch:
-                raise LostOwnership(
-                    f"run {run} was taken over by another process (epoch {found.row.epoch}, ours "
-                    f"was {epoch}); nothing was written"
-                )
+            found = self._run(run, after) if epoch is None else self._owned(run, epoch, after)
             others = tuple(stored.fact for stored in _stored(run, found.journal, after))
             if others and (only_if_current or epoch is None):
                 return Appended(False, len(found.journal), others)
@@ -173,6 +171,7 @@ class MemoryStore:
         with self._held() as disk:
             removed = disk.runs.pop(run, None)
             self._unlock(run)
+            disk.batches.remove(run)
             if removed is not None:
                 kept = {digest for other in disk.runs.values() for digest in other.spilled}
                 for digest in removed.spilled - kept:
@@ -305,6 +304,15 @@ class MemoryStore:
             raise StoreError(
                 f"the journal of run {run} ends at fact {len(found.journal)}, but {after} facts "
                 "were read from it; nothing was written"
+            )
+        return found
+
+    def _owned(self, run: str, epoch: int, after: int = 0) -> _Run:
+        found = self._run(run, after)
+        if found.row.epoch != epoch:
+            raise LostOwnership(
+                f"run {run} was taken over by another process (epoch {found.row.epoch}, ours "
+                f"was {epoch}); nothing was written"
             )
         return found
 

@@ -49,9 +49,9 @@ def dump(fact: Fact, spill: Spill | None = None) -> tuple[str, str]:
     codec's tagged form.
     """
     known = TABLES.get(fact.__class__) or table_for(fact.__class__)
-    body = known.write(fact, None if spill is None else partial(_spilled, spill))
+    body = known.write(fact, None if spill is None else partial(spilled_text, spill))
     if not body.isascii():
-        body = _storable(body)
+        body = storable(body)
     return known.kind, body
 
 
@@ -139,17 +139,17 @@ def _table_of(kind: str) -> Table:
     return known
 
 
-def _spilled(spill: Spill, value: Any, text: str) -> str:
+def spilled_text(spill: Spill, value: Any, text: str) -> str:
     """Return what the row holds of a value that may be too large for it."""
     if value.__class__ is Spilled:
         return json_or_spilled(spill(value))
     # UTF-8 is at most four bytes a character, so short texts need no second look.
-    if len(text) <= INLINE_BYTES_MAX // 4 or len(_storable(text).encode()) <= INLINE_BYTES_MAX:
+    if len(text) <= INLINE_BYTES_MAX // 4 or len(storable(text).encode()) <= INLINE_BYTES_MAX:
         return text
-    return json_or_spilled(spill(_storable(dump_json(value))))
+    return json_or_spilled(spill(storable(dump_json(value))))
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Return JSON text as it is, or escaped where UTF-8 cannot hold it (lone surrogates)."""
     try:
         text.encode()

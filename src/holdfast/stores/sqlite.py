@@ -1,8 +1,8 @@
 """The store of one machine: an SQLite database, with large values and output in files beside it.
 
 `<db>.lock` is taken around every write, `<db>.spill/` holds values over 64 KiB, `<db>.output/`
-the output of steps. The directory is 0700 and the files 0600 when we make them, and none is
-opened through a link.
+the output of steps, `<db>.batches/` the tails of batches. The directory is 0700 and the files
+0600 when we make them, and none is opened through a link.
 
 Never open the database file itself with `open`: closing it would drop every lock that SQLite
 holds on it for this process.
@@ -25,6 +25,7 @@ from holdfast.model.json import Json
 from holdfast.model.trials import KEPT_MAX, Trial
 from holdfast.ports.store import Appended, DebtRow, Output, RunRow, Stored
 from holdfast.stores import sqlite_locks, sqlite_rows, sqlite_trials
+from holdfast.stores.late import Late
 from holdfast.stores.lockfile import OnBlocked, beside
 from holdfast.stores.outputs import OutputFiles
 from holdfast.stores.row_tables import dump_time
@@ -35,6 +36,7 @@ from holdfast.stores.sqlite_rows import Head
 
 if TYPE_CHECKING:
     from holdfast.stores import sqlite_health
+    from holdfast.stores.sqlite_batches import SqliteBatches
 
 HEADS_MAX = 4096
 """How many journals' ends are remembered; beyond, they are looked up again."""
@@ -79,6 +81,7 @@ class SqliteStore:
         self._database = open_database(self.path, read_only, on_blocked)
         self._spill = SpillFiles(beside(self.path, ".spill"))
         self._outputs = OutputFiles(beside(self.path, ".output"))
+        self._batches = Late(self._open_batches)
         self._heads: dict[str, Head] = {}
         self._numbers: dict[str, int] = {}
         self._kept: list[Spilled] = []
@@ -87,6 +90,15 @@ class SqliteStore:
     def dropped(self) -> int:
         """How many pieces of output could not be kept."""
         return self._outputs.dropped
+
+    @property
+    def batches(self) -> SqliteBatches:
+        return self._batches()
+
+    def _open_batches(self) -> SqliteBatches:
+        from holdfast.stores.sqlite_batches import SqliteBatches
+
+        return SqliteBatches(self.path, self._database, self._spill)
 
     # --- writing ------------------------------------------------------------------------
 
@@ -242,6 +254,7 @@ class SqliteStore:
     def remove(self, run: str) -> None:
         def work(connection: sqlite3.Connection) -> tuple[int, list[str]] | None:
             sqlite_trials.interrupt(connection, run)
+            self.batches.delete(connection, run)
             return sqlite_rows.delete_run(connection, run)
 
         def afterwards(removed: tuple[int, list[str]] | None) -> None:
@@ -249,6 +262,7 @@ class SqliteStore:
             if removed is not None:
                 self._spill.drop(removed[1])
                 self._outputs.remove(removed[0])
+                self.batches.remove(removed[0])
 
         self._database.write(work, durable=True, afterwards=afterwards)
         self._heads.pop(run, None)

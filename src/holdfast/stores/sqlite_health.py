@@ -7,14 +7,16 @@ import os
 import shutil
 import sqlite3
 import stat
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from holdfast.errors import StoreError
 from holdfast.model.making import dataclass
 from holdfast.ports.store import StoreAbsent
 from holdfast.stores.filesystems import filesystem_of, is_network
 from holdfast.stores.lockfile import beside, holder_of
+from holdfast.stores.sqlite_batch_health import broken_batches
 from holdfast.stores.sqlite_connection import suspect_marker
 from holdfast.stores.sqlite_errors import reading
 from holdfast.stores.sqlite_rows import PAGE_ROWS, page
@@ -28,7 +30,8 @@ PROBLEMS_MAX: Final = 100
 class Health:
     """One database as it was found.
 
-    `integrity` and `broken_chains` (run id and what is wrong) are empty when all is well.
+    `integrity`, `broken_chains` and `broken_batches` (run id and what is wrong) are empty when
+    all is well.
     `modes` are the permissions of the directory and of each file. `lock_holder` is a pid.
     `suspect` is what the marker of a failed sync says, or None.
     """
@@ -39,8 +42,10 @@ class Health:
     schema_version: int
     integrity: tuple[str, ...]
     broken_chains: tuple[tuple[str, str], ...]
+    broken_batches: tuple[tuple[str, str], ...]
     runs: int
     facts: int
+    batches: int
     free_bytes: int
     filesystem: str
     is_on_network: bool
@@ -51,7 +56,7 @@ class Health:
     @property
     def is_clean(self) -> bool:
         """Whether every byte that was looked at is what was written."""
-        return not self.integrity and not self.broken_chains
+        return not (self.integrity or self.broken_chains or self.broken_batches)
 
 
 def inspect(path: str | os.PathLike[str]) -> Health:
@@ -66,18 +71,20 @@ def inspect(path: str | os.PathLike[str]) -> Health:
     try:
         connection = connect_read_only(place)
     except sqlite3.Error as problem:
-        return _health(place, 0, (str(problem),), (), 0, 0)
+        return _health(place, Found(0, (str(problem),)))
     with contextlib.closing(connection):
         version = _asked(connection, "PRAGMA user_version")
-        return _health(
-            place,
+        found = Found(
             version,
             _integrity(connection),
             # Version 0: it failed while it was made, and holds nothing yet.
             _broken_chains(connection) if version else (),
+            tuple(islice(broken_batches(connection), PROBLEMS_MAX)) if version else (),
             _asked(connection, "SELECT count(*) FROM run"),
             _asked(connection, "SELECT count(*) FROM fact"),
+            _asked(connection, "SELECT count(*) FROM batch"),
         )
+        return _health(place, found)
 
 
 def clear_suspect(path: str | os.PathLike[str]) -> None:
@@ -87,7 +94,8 @@ def clear_suspect(path: str | os.PathLike[str]) -> None:
     """
     health = inspect(path)
     if not health.is_clean:
-        wrong = (*health.integrity, *(f"run {run}: {why}" for run, why in health.broken_chains))
+        broken = (*health.broken_chains, *health.broken_batches)
+        wrong = (*health.integrity, *(f"run {run}: {why}" for run, why in broken))
         raise StoreError(f"{health.path} is damaged: {'; '.join(wrong[:3])}")
     suspect_marker(Path(health.path)).unlink(missing_ok=True)
 
@@ -101,25 +109,26 @@ def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
     return version >= (3, 7, 0) and (patched is None or version[2] < patched)
 
 
-def _health(
-    path: Path,
-    schema_version: int,
-    integrity: tuple[str, ...],
-    broken_chains: tuple[tuple[str, str], ...],
-    runs: int,
-    facts: int,
-) -> Health:
+class Found(NamedTuple):
+    """What is in a database; the rest of its health lies around it."""
+
+    schema_version: int
+    integrity: tuple[str, ...]
+    broken_chains: tuple[tuple[str, str], ...] = ()
+    broken_batches: tuple[tuple[str, str], ...] = ()
+    runs: int = 0
+    facts: int = 0
+    batches: int = 0
+
+
+def _health(path: Path, found: Found) -> Health:
     filesystem = filesystem_of(path)
     lock, marker = beside(path, ".lock"), suspect_marker(path)
     return Health(
         path=str(path),
         sqlite_version=sqlite3.sqlite_version,
         has_wal_reset_bug=has_wal_reset_bug(sqlite3.sqlite_version_info),
-        schema_version=schema_version,
-        integrity=integrity,
-        broken_chains=broken_chains,
-        runs=runs,
-        facts=facts,
+        **found._asdict(),
         free_bytes=shutil.disk_usage(path.parent).free,
         filesystem=filesystem,
         is_on_network=is_network(filesystem),
@@ -130,7 +139,7 @@ def _health(
 
 
 def _modes(path: Path) -> dict[str, int]:
-    ends = ("", "-wal", "-shm", ".lock", ".spill", ".output", ".notices")
+    ends = ("", "-wal", "-shm", ".lock", ".spill", ".output", ".batches", ".notices")
     places = [path.parent, *(beside(path, end) for end in ends)]
     return {str(place): stat.S_IMODE(place.stat().st_mode) for place in places if place.exists()}
 

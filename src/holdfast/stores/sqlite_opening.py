@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from typing import Final
 
 from holdfast.errors import ConfigError, StoreError
 from holdfast.ports.store import StoreAbsent
@@ -22,10 +23,15 @@ from holdfast.stores.sqlite_schema import (
     recognise,
 )
 
+ENDS: Final = (
+    "", "-wal", "-shm", "-journal", ".lock", ".suspect", ".spill", ".output", ".batches",
+)  # fmt: skip
+"""What the names of a store's files and folders end in, after that of the database."""
+
 
 def check_place(path: Path, *, read_only: bool, create: bool, warnings: list[str]) -> None:
     """Make sure that a store may be opened, or made, at `path`."""
-    for end in ("", "-wal", "-shm", "-journal", ".lock", ".suspect", ".spill", ".output"):
+    for end in ENDS:
         refuse_link(beside(path, end))
     if not path.exists():
         if read_only or not create:

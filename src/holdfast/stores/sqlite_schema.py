@@ -1,6 +1,7 @@
 """The tables of a store, as numbered migrations, and how a database is recognised as ours.
 
-A fact's id is `run number << 32 | seq`: one b-tree holds every journal, each in one stretch.
+A fact's id is `run number << 32 | seq`: one b-tree holds every journal, each in one stretch. So
+do those of batches: `batch number << 36 | ordinal`, or the number of a segment.
 """
 
 from __future__ import annotations
@@ -111,7 +112,53 @@ CREATE TABLE debt (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (_FIRST, _LOCKS, _TRIALS, _DEBTS)
+_BATCHES: Final = """
+CREATE TABLE batch (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    run INTEGER NOT NULL REFERENCES run (number),
+    key NOT NULL,
+    body TEXT NOT NULL,
+    mark INTEGER NOT NULL,
+    UNIQUE (run, key)
+);
+CREATE TABLE batch_segment (
+    id INTEGER PRIMARY KEY,
+    bits BLOB NOT NULL,
+    mark INTEGER NOT NULL
+);
+CREATE TABLE batch_manifest (
+    id INTEGER PRIMARY KEY,
+    keys BLOB NOT NULL,
+    mark INTEGER NOT NULL
+);
+CREATE TABLE batch_item (
+    id INTEGER PRIMARY KEY,
+    batch INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    shown NOT NULL,
+    body TEXT NOT NULL,
+    mark INTEGER NOT NULL
+);
+CREATE INDEX batch_item_by_status ON batch_item (batch, status);
+CREATE INDEX batch_item_by_name ON batch_item (batch, shown);
+CREATE TABLE batch_value (
+    id INTEGER PRIMARY KEY,
+    body TEXT NOT NULL,
+    mark INTEGER NOT NULL
+);
+CREATE TABLE ledger (
+    number INTEGER PRIMARY KEY,
+    name NOT NULL UNIQUE
+);
+CREATE TABLE ledger_key (
+    ledger INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    print BLOB NOT NULL,
+    PRIMARY KEY (ledger, key)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = (_FIRST, _LOCKS, _TRIALS, _DEBTS, _BATCHES)
 """Forward only. Number n takes the schema from version n to n + 1; none ever changes."""
 
 VERSION: Final = len(MIGRATIONS)

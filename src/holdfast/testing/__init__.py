@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.testing.notifiers import NotifierSuite
+from holdfast.testing.sources import SourceSuite
 from holdfast.testing.stores import StoreSuite
 
-__all__ = ["NotifierSuite", "StoreSuite"]
+__all__ = ["NotifierSuite", "SourceSuite", "StoreSuite"]

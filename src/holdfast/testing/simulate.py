@@ -239,7 +239,7 @@ class World:
                     hold=hold.opened.id,
                 )  # fmt: skip
         for doubtful in state.in_doubt():
-            if doubtful.once:
+            if doubtful.leaves_doubt:
                 self._decide(doubtful.key)
 
     def _decide(self, key: str) -> None:

@@ -19,7 +19,7 @@ def effect(key: str) -> None:
 
 
 def unmake(scope: str, name: str) -> None:
-    place(name).unlink(missing_ok=True)
+    place(name).unlink(missing_ok=True)  # No effect yet: that is the line, in one write.
     effect(f"{scope}/make {scope} {name}#undo")
 
 
@@ -30,7 +30,7 @@ def make(scope: str, name: str) -> None:
 
 
 def refund(scope: str, name: str) -> None:
-    place(name).unlink()
+    place(name).unlink(missing_ok=True)
     effect(f"{scope}/pay {scope} {name}#undo")
 
 
@@ -38,6 +38,18 @@ def refund(scope: str, name: str) -> None:
 def pay(scope: str, name: str) -> None:
     place(name).touch(exist_ok=False)
     effect(f"{scope}/pay {scope} {name}")
+
+
+@step("clear {name}")
+def clear(scope: str, name: str) -> None:
+    place(name).unlink(missing_ok=True)
+    effect(f"{scope}/fill {scope} {name}#undo")
+
+
+@step("fill {scope} {name}", undo=clear)
+def fill(scope: str, name: str) -> None:
+    place(name).touch()
+    effect(f"{scope}/fill {scope} {name}")
 
 
 @step("return {name}")
@@ -64,6 +76,7 @@ def undone(steps: int) -> None:
             make(scope, f"{scope}{number}")
             if number % 5 == 4:
                 pay(scope, f"{scope}-paid{number}")
+                fill(scope, f"{scope}-filled{number}")
 
     parallel(("x", branch, "x"), ("y", branch, "y"), at_once=2)
     raise RuntimeError("now it is to be rolled back")

@@ -1,0 +1,89 @@
+"""The commands that go on from where a batch stands, and what it asks a person."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from holdfast.app.batch_views import BatchView
+from holdfast.model.facts import HoldOpened
+from holdfast.model.holds import HoldState
+from holdfast.model.state import RunState
+
+ITEMS_SHOWN_MAX: Final = 3
+"""So many items in doubt are drawn with their commands; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A command that goes on, as its arguments, and what it does; `typed` is a line that is typed
+    instead."""
+
+    argv: tuple[str, ...]
+    does: str
+    typed: str = ""
+
+    def line(self, *options: str) -> str:
+        """Return what to type; `options` stand after the program's name."""
+        return self.typed or shlex.join(("holdfast", *options, *self.argv))
+
+
+def is_about_item(opened: HoldOpened) -> bool:
+    """Whether a hold asks about an item of a batch, and not about a step."""
+    return opened.kind == "in_doubt" and "item" in opened.evidence
+
+
+def shown_holds(holds: Sequence[HoldState]) -> list[HoldState]:
+    """Return the holds to draw: of those about items only the first ones."""
+    about_items = [hold for hold in holds if is_about_item(hold.opened)]
+    hidden = {hold.opened.id for hold in about_items[ITEMS_SHOWN_MAX:]}
+    return [hold for hold in holds if hold.opened.id not in hidden]
+
+
+def item_doubts(state: RunState) -> Iterator[tuple[str, str, datetime]]:
+    """Yield what to say of each item in doubt, its key, and since when it is asked about."""
+    for hold in state.open_holds:
+        opened = hold.opened
+        if is_about_item(opened):
+            why = opened.evidence.get("why") or "no result was recorded"
+            text = f"item {opened.key!r} is in doubt: {why}. It runs at most once"
+            yield text, opened.key, opened.at
+
+
+def item_ways(run: str, opened: HoldOpened) -> Iterator[Next]:
+    """Yield the commands that decide an item in doubt."""
+    if is_about_item(opened):
+        yield Next(("done", run, opened.key, "-m", "REASON"), "it took effect: never repeat it")
+        yield Next(("retry", run, opened.key), "it did not: run it again, and go on")
+
+
+def more_ways(run: str, holds: Sequence[HoldState]) -> Iterator[Next]:
+    """Yield where to read of the items in doubt that are not drawn."""
+    more = sum(is_about_item(hold.opened) for hold in holds) - ITEMS_SHOWN_MAX
+    if more > 0:
+        yield Next(("failures", run), f"{more} more items in doubt, and what failed")
+
+
+def budget_ways(run: str, which: Iterable[str]) -> Iterator[Next]:
+    """Yield the commands that answer a batch whose budget of failures is spent."""
+    yield Next(("approve", run, *which), "go on, with the budget granted anew")
+    yield Next(("reject", run, *which, "-m", "REASON"), "no more: the batch fails")
+    yield Next(("failures", run), "what failed, by error")
+
+
+def dead_letter_ways(run: str, key: str, state: RunState) -> Iterator[Next]:
+    """Yield what to do about a batch that failed with dead letters."""
+    which = (key,) if len(state.batches) > 1 else ()
+    yield Next(("failures", run), "what failed, by error")
+    yield Next(("retry", run, *which, "--failed"), "try those items again, and go on")
+
+
+def left_behind(run: str, batches: Iterable[BatchView]) -> Iterator[Next]:
+    """Yield where to read of dead letters that a budget let pass."""
+    dead = sum(batch.row.failed + batch.row.quarantined for batch in batches)
+    if dead:
+        words = "1 item failed" if dead == 1 else f"{dead:,} items failed"
+        yield Next(("failures", run), f"{words} within the budget: which, and why")

@@ -1,0 +1,36 @@
+"""Where the items of a batch come from: any iterable, and better one that can start in between.
+
+A batch reads its source again at every resume. It matches items by their keys, so a source may have
+changed; one that is `Resumable` need not be read from its beginning. The caller remembers the
+cursor of the oldest item that is not finished, and, where it counts items, how many came before the
+first one of that cursor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, TypeVar, runtime_checkable
+
+from holdfast.model.json import Json
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@runtime_checkable
+class Resumable(Protocol[T_co]):
+    """An iterable of items that can be read from a place within it.
+
+    Several readings may be under way at once. An error of the outside (a page that does not come)
+    raised by `next` leaves a reading where it was when the source says so; else it is over.
+    """
+
+    def __iter__(self) -> Iterator[T_co]:
+        """Yield every item, from the beginning."""
+
+    def resume(self, cursor: Json) -> Iterator[tuple[Json, T_co]]:
+        """Yield `(cursor, item)` from the first item of this cursor on; None is the beginning.
+
+        Several items in a row may share a cursor (those of one page): then all of them come again,
+        also the finished ones. A cursor is plain JSON, never None, and means the same in another
+        process. Raises UsageError for a cursor that this source did not give.
+        """

@@ -1,0 +1,1 @@
+"""Do the items of a batch, whatever does them, and checkpoint each."""

@@ -1,0 +1,237 @@
+"""Open the books of a batch: what earlier lives left, and what people decided since.
+
+Everything found is made one durable checkpoint before the first item begins, and only then are
+the tails of earlier lives removed. A crash before that finds them again; `life_epoch` tells which
+of them are part of the checkpoint already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from holdfast.model.batches import BatchRow, ItemRow
+from holdfast.model.batching import BatchState
+from holdfast.model.facts import ItemDecided, ItemsRearmed
+from holdfast.model.items import KEY_BYTES, ItemStatus
+from holdfast.model.signature import matches
+from holdfast.model.tail import DoneRecord, records
+from holdfast.ports.batches import Left
+from holdfast.runtime.batches.book import SETTLED, Book
+from holdfast.runtime.batches.rules import BatchRules
+from holdfast.runtime.batches.settling import take_turns
+from holdfast.runtime.life import Life
+from holdfast.runtime.ownership import boot_id
+
+PAGE: Final = 1_000
+DEAD: Final[frozenset[ItemStatus]] = frozenset({"failed", "quarantined"})
+REARMED: Final[frozenset[ItemStatus]] = SETTLED | {"waiting"}
+"""An item in one of these is tried again, and at once, when a person names it."""
+
+
+def open_book(life: Life, key: str, rules: BatchRules, slots: int) -> Book:
+    """Return the books of a batch, with everything known of it, ready for its first item.
+
+    On return what earlier lives did survives power loss. Raises Leaving when the store or the
+    output refuses; StoreCorrupt, as Leaving, for what does not decode.
+    """
+    state = life.journal.state.batches[key]
+    epoch = life.journal.epoch
+    assert epoch is not None
+    book, is_anew, is_stored = known_book(life, key, rules, epoch)
+    with book.guard():
+        _open_output(book, is_first=is_anew)
+        _load_turns(book)
+        _begin_life(book, state, epoch)
+        book.checkpoint(anew=is_anew and is_stored)
+        book.store.forget_left(life.run, key, epoch)
+        book.tail = book.store.tail(life.run, key, epoch, slots=slots)
+    return book
+
+
+def known_book(life: Life, key: str, rules: BatchRules, epoch: int) -> tuple[Book, bool, bool]:
+    """Return the books of a batch with everything known of it before this epoch; whether that is
+    nothing, and whether something is stored of it all the same. Writes nothing."""
+    state = life.journal.state.batches[key]
+    found = life.store.batches.batch(life.run, key)
+    is_anew = found is None or found.begun_seq != state.begun_seq
+    fresh = BatchRow(key, rules.identity, begun_seq=state.begun_seq, ledger=rules.ledger)
+    book = Book(life, rules, fresh if is_anew or found is None else found)
+    with book.guard():
+        if not is_anew:
+            _read(book)
+            for left in book.store.left(life.run, key, epoch):
+                _absorb(book, left)
+            _apply(book, state)
+    return book, is_anew, found is not None
+
+
+def _begin_life(book: Book, state: BatchState, epoch: int) -> None:
+    now = book.life.clock.now()
+    decided = max([state.failed_seq, *(seq for seq, _ in state.decisions)])
+    granted_anew = state.granted != book.row.granted
+    if granted_anew:
+        book.recent.clear()
+    book.row = replace(
+        book.row, life_epoch=epoch, life_at=now, decided_seq=decided, granted=state.granted
+    )
+
+
+def _read(book: Book) -> None:
+    """Take in what the store has of the batch."""
+    for number, blob in book.store.segments(book.life.run, book.key).items():
+        book.done.load(number, blob)
+        book.settled.load(number, blob)
+    for row in rows_of(book):
+        (book.settled if row.status in SETTLED else book.noted).add(row.ordinal)
+
+
+def rows_of(book: Book, *statuses: ItemStatus) -> Iterator[ItemRow]:
+    """Yield the rows of items in the store, a page at a time."""
+    after = -1
+    while True:
+        page = book.store.items(book.life.run, book.key, statuses=statuses, after=after, limit=PAGE)
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1].ordinal
+
+
+def _absorb(book: Book, left: Left) -> None:
+    """Take in what a life noted and made no checkpoint of. After another boot of the machine
+    nobody knows what of it reached the disk, and it counts for nothing."""
+    boot = boot_id()
+    if left.epoch < book.row.life_epoch or not boot or left.boot != boot:
+        return
+    for record in records(left.tail):
+        if isinstance(record, DoneRecord):
+            book.output_bytes = max(book.output_bytes, record.output_bytes)
+            for ordinal in range(record.ordinal, record.ordinal + record.count):
+                if ordinal not in book.done:
+                    book.settle(ordinal)
+                    _learn(book, ordinal)
+        elif record.ordinal == book.enumerated:
+            book.enumerate(record.key, record.print)
+    for slot in left.slots:
+        _suspect(book, slot.item)
+
+
+def _learn(book: Book, ordinal: int) -> None:
+    if book.rules.ledger:
+        entry = book.entry(ordinal)
+        book.learn(entry[:KEY_BYTES], entry[KEY_BYTES:])
+
+
+def _suspect(book: Book, ordinal: int) -> None:
+    """An item was in hand when its process died."""
+    if ordinal in book.settled:
+        return
+    known = book.store.item(book.life.run, book.key, ordinal)
+    at = book.life.clock.now()
+    if known is None:
+        row = ItemRow(ordinal, shown_at(book, ordinal), "suspect", at, deaths=1)
+    else:
+        book.take(ordinal, known.status)
+        row = replace(known, status="suspect", at=at, deaths=known.deaths + 1, next_at=None)
+    book.put(replace(row, error="it was in hand when its process died"))
+    book.let_go(ordinal)
+    book.noted.add(ordinal)
+
+
+def shown_at(book: Book, ordinal: int) -> str:
+    """Return how an item is called whose key nobody has told in this life."""
+    if book.rules.identity == "position":
+        return str(ordinal)
+    return book.entry(ordinal)[:KEY_BYTES].hex() or f"item {ordinal}"
+
+
+# --- what people decided ---
+
+
+def _apply(book: Book, state: BatchState) -> None:
+    """Apply the decisions about items that no life has applied yet.
+
+    A batch that failed, and is taken up again, tries all its dead letters; unless somebody has
+    said since which.
+    """
+    since = book.row.decided_seq
+    named = [seq for seq, fact in state.decisions if isinstance(fact, ItemsRearmed)]
+    if state.failed_seq > since and not any(seq > state.failed_seq for seq in named):
+        for row in list(rows_of(book, "failed")):
+            _rearm(book, row)
+    for seq, fact in state.decisions:
+        if seq <= since:
+            continue
+        if isinstance(fact, ItemsRearmed):
+            for row in _meant(book, fact):
+                _rearm(book, row)
+        else:
+            _decide(book, fact)
+
+
+def _meant(book: Book, fact: ItemsRearmed) -> list[ItemRow]:
+    if fact.items:
+        rows = (row for item in fact.items for row in _named(book, item))
+        return [row for row in rows if row.status in REARMED]
+    found: list[ItemRow] = []
+    for stored in rows_of(book, "failed", "quarantined"):
+        if stored.ordinal in book.done:
+            continue  # A decision before this one says so.
+        row = _as_decided(book, stored)
+        if fact.limit is not None and len(found) >= fact.limit:
+            break
+        if row.status in DEAD and matches(fact.where, row.error_type, row.error):
+            found.append(row)
+    return found
+
+
+def _named(book: Book, item: str) -> list[ItemRow]:
+    rows = book.store.named(book.life.run, book.key, item)
+    return [_as_decided(book, row) for row in rows if row.ordinal not in book.done]
+
+
+def _as_decided(book: Book, row: ItemRow) -> ItemRow:
+    """Return a row of the store as the decisions before this one left it."""
+    return book.pending.rows.get(row.ordinal) or row
+
+
+def _rearm(book: Book, row: ItemRow) -> None:
+    """Let an item be tried again, with all its attempts; what it died of is forgiven."""
+    book.take(row.ordinal, row.status)
+    book.settled.discard(row.ordinal)
+    book.put(replace(row, status="waiting", attempts=0, deaths=0, next_at=None))
+    book.let_go(row.ordinal)
+    book.noted.add(row.ordinal)
+
+
+def _decide(book: Book, fact: ItemDecided) -> None:
+    for row in _named(book, fact.item):
+        book.take(row.ordinal, row.status)
+        if fact.outcome == "done":
+            book.clear(row.ordinal)
+            book.settle(row.ordinal)
+            _learn(book, row.ordinal)
+        else:
+            why = f"skipped by {fact.by.name}: {fact.reason}"
+            book.put(replace(row, status="skipped", at=fact.at, error=why))
+            book.let_go(row.ordinal)
+
+
+# --- the output ---
+
+
+def _load_turns(book: Book) -> None:
+    """Take in the values whose turn in the output has not come, and write those whose has."""
+    if book.is_ordered:
+        after = book.turn - 1
+        while page := book.store.values(book.life.run, book.key, after=after, limit=PAGE):
+            book.buffered.update((kept.ordinal, kept.value) for kept in page)
+            after = page[-1].ordinal
+        take_turns(book)
+
+
+def _open_output(book: Book, *, is_first: bool) -> None:
+    out = book.rules.out
+    if out is not None:
+        book.output_bytes = out.open(None if is_first else book.output_bytes)

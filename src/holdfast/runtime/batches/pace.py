@@ -1,0 +1,130 @@
+"""How fast a batch goes, and for how long: rates, rate limits, budgets of time, forecasts."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from holdfast.model.durations import show
+from holdfast.model.forecast import left_of, pace_text, per_second
+from holdfast.runtime.batches.book import Book
+
+SAMPLES: Final = 100
+"""How many of the last items' durations say how long one usually takes."""
+
+
+ALLOCATION_MARGIN_S: Final = 30.0
+"""Before the end of a job, for the last checkpoint: schedulers kill to the second."""
+
+
+def _allocation_s(now: float) -> float | None:
+    """Return how long this process has by its job's end (`SLURM_JOB_END_TIME`, seconds since
+    1970), less a margin; None outside a job."""
+    text = os.environ.get("SLURM_JOB_END_TIME", "")
+    return max(0.0, int(text) - now - ALLOCATION_MARGIN_S) if text.isdigit() else None
+
+
+class Pace:
+    """When the next item may begin, and whether there is time for it."""
+
+    def __init__(self, book: Book) -> None:
+        self._book, self._life = book, book.life
+        rules = book.rules
+        now = self._life.clock.monotonic()
+        limits_s = [rules.time_budget_s, _allocation_s(self._life.clock.now().timestamp())]
+        self._ends_at = min((now + limit for limit in limits_s if limit is not None), default=None)
+        self._began_at = now
+        self._started = 0
+        self._told: tuple[int, int, int] | None = None
+        self._durations: deque[float] = deque(maxlen=SAMPLES)
+
+    # --- rates ---
+
+    def wait_s(self) -> float:
+        """Return how long no item may begin, because of a rate or a rate limit; 0 when one may."""
+        row, rate = self._book.row, self._book.rules.rate
+        if row.paused_until is None and rate is None:
+            return 0.0
+        now = self._life.clock.now()
+        wait_s = 0.0
+        if row.paused_until is not None:
+            wait_s = (row.paused_until - now).total_seconds()
+        if rate is not None:
+            when, _ = rate.next_allowed(row.tat, now.timestamp())
+            wait_s = max(wait_s, when - now.timestamp())
+        return max(0.0, wait_s)
+
+    def limit(self, wait_s: float) -> None:
+        """No item begins for so long; durable with the next checkpoint, which is made now."""
+        book = self._book
+        until = self._life.clock.now() + timedelta(seconds=wait_s)
+        if book.row.paused_until is None or until > book.row.paused_until:
+            book.row = replace(book.row, paused_until=until)
+            book.checkpoint()
+            self._life.tell(f"{book.key}: rate limited; no item begins for {show(wait_s)}")
+
+    def started(self, items: int) -> None:
+        """Count items that begin."""
+        self._started += items
+        book, rate = self._book, self._book.rules.rate
+        if rate is not None:
+            tat, now = book.row.tat, self._life.clock.now().timestamp()
+            for _ in range(items):
+                _, tat = rate.next_allowed(tat, now)
+            book.row = replace(book.row, tat=tat)
+
+    # --- time ---
+
+    def ended(self, seconds: float, items: int) -> None:
+        """Note how long a chunk of items took."""
+        if items:
+            self._durations.append(seconds / items)
+
+    def has_time_for(self, items: int) -> bool:
+        """Whether to begin so many more items; the first of a life always may. When not, the life
+        is told to leave."""
+        rules = self._book.rules
+        if self._started == 0:
+            return True
+        if rules.stop_after is not None and self._started >= rules.stop_after:
+            self._life.leave(f"{self._started} items were done, as asked", 75, "time")
+            return False
+        left_s = self._left_s()
+        if left_s is None or left_s > self._usual_s() * items:
+            return True
+        self._life.leave("the time budget is spent", 75, "time")
+        return False
+
+    def _left_s(self) -> float | None:
+        now = self._life.clock.monotonic()
+        ends = [end for end in (self._ends_at, self._life.ends_at) if end is not None]
+        return min(ends) - now if ends else None
+
+    def _usual_s(self) -> float:
+        """Return how long an item takes at most, but for the slowest one in a hundred."""
+        return max(self._durations, default=0.0)
+
+    # --- telling ---
+
+    def tell(self, total: int | None) -> None:
+        """Show how far the batch is, how fast this life goes, and how long the rest takes.
+
+        Only when it moved: whoever listens takes this for a sign of life.
+        """
+        book = self._book
+        row = book.as_row()
+        standing = (row.done, book.dead, book.tried)
+        if standing == self._told:
+            return
+        self._told = standing
+        spent_s = self._life.clock.monotonic() - self._began_at
+        parts = [
+            pace_text(per_second(book.life_done, spent_s), left_of(row, total)),
+            f"{book.dead} failed" if book.dead else "",
+        ]
+        note = ", ".join(part for part in parts if part)
+        for listener in self._life.listeners:
+            listener.progress(book.key, row.done, row.total if total is None else total, note)

@@ -1,0 +1,190 @@
+"""Who does the items: an executor of the script's, in other processes or on other machines.
+
+At most as many chunks as there are slots are handed to it, so that none waits in a queue of its
+own, where the death of one worker would fail it beside the guilty. What an executor raises by
+itself says that a process is gone: the items noted in its slots were being done (suspects), the
+others go back as they came. A pool that is broken by it is made anew.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from time import monotonic
+from typing import Any, NamedTuple, TypeAlias
+
+from holdfast.errors import UsageError
+from holdfast.runtime.batches.crews import Site, timed_out
+from holdfast.runtime.batches.shipping import Place, begin_worker, do_parcel, parcel
+from holdfast.runtime.batches.work import Landed, Landing, Work
+
+Remade: TypeAlias = Callable[[], Executor]
+
+
+class Pool:
+    """The workers behind an executor. Those of a process pool that outlive a timeout are
+    killed: their item has failed, what died beside it is done again and is charged nothing."""
+
+    is_inline = False
+
+    def __init__(self, site: Site, size: int, given: Executor | Callable[[], Executor]) -> None:
+        self.size = size
+        self._site = site
+        self._remake = remaker(given)
+        self._executor = bound(given if isinstance(given, Executor) else given())
+        self._is_ours = not isinstance(given, Executor)
+        self._is_local = isinstance(self._executor, ProcessPoolExecutor)
+        self._handed: dict[int, _Handed] = {}
+        self._overdue: dict[int, Work] = {}
+        self._is_closed = False
+        # A pool says of a death in a thread of its own, while the driver may be handing out.
+        self._lock = threading.RLock()
+
+    def start(self, slot: int, chunk: Sequence[Work]) -> None:
+        site = self._site
+        driver = os.getpid() if self._is_local else 0
+        place = Place(slot, site.tail.slots_path, driver)
+        sent = parcel(site.body, site.retry, chunk, place)
+        site.tail.vacate(slot)
+        with self._lock:
+            try:
+                future = self._executor.submit(do_parcel, sent)
+            except (BrokenExecutor, RuntimeError):
+                # Broken by a death that a future of another slot is about to tell.
+                self._make_anew(self._executor)
+                future = self._executor.submit(do_parcel, sent)
+            handed = _Handed(future, tuple(chunk), self._executor, monotonic())
+            self._handed[slot] = handed
+        future.add_done_callback(lambda done: self._land(slot, handed))
+
+    def _land(self, slot: int, handed: _Handed) -> None:
+        if self._is_closed:
+            return  # The tail is closed with the batch, and nobody waits for this any more.
+        try:
+            landed = self._landed(slot, handed)
+        except Exception as error:
+            landed = Landed(slot, lost=handed.chunk, error=error)
+        self._site.landed.put(landed)
+
+    def _landed(self, slot: int, handed: _Handed) -> Landed:
+        chunk = handed.chunk
+        try:
+            landings = handed.future.result()
+        except UsageError as error:
+            return Landed(slot, lost=chunk, error=error)  # Nothing was begun.
+        except BaseException as error:
+            if isinstance(error, BrokenExecutor):
+                self._make_anew(handed.executor)
+            return self._lost(slot, chunk)
+        # The item that came back is a copy; ours knows its own object.
+        ours = zip(chunk, landings, strict=False)
+        rest = chunk[len(landings) :]
+        return Landed.of(slot, [replace(landing, work=work) for work, landing in ours], rest)
+
+    def _lost(self, slot: int, chunk: tuple[Work, ...]) -> Landed:
+        overdue = self._overdue.pop(slot, None)
+        limit_s = self._site.timeout_s
+        if overdue is not None and limit_s is not None:
+            failure = timed_out(limit_s, self._site.retry)
+            late = Landing(overdue, None, failure, None, limit_s)
+            return Landed.of(slot, (late,), [work for work in chunk if work is not overdue])
+        at = self._at(slot)
+        suspects = tuple(work for work in chunk if at is None or work.ordinal == at)
+        return Landed(slot, lost=chunk, suspects=suspects)
+
+    def _at(self, slot: int) -> int | None:
+        """Return which item a slot says was being done: -1 for none, None when nobody knows."""
+        if self._site.tail.slots_path is None or not self._is_local:
+            return None
+        noted = self._site.tail.slots()[slot]
+        return -1 if noted is None else noted.item
+
+    def _make_anew(self, broken: Executor) -> None:
+        """Replace a broken pool, once: each of its futures tells of the same death."""
+        with self._lock:
+            if self._executor is not broken:
+                return
+            self._executor = bound(self._remake())
+            if broken is not self._executor:
+                broken.shutdown(wait=False, cancel_futures=True)
+            self._is_ours = True
+
+    def look(self) -> None:
+        limit_s = self._site.timeout_s
+        if limit_s is None:
+            return
+        now = monotonic()
+        for slot, handed in list(self._handed.items()):
+            is_late = now - handed.began > limit_s * len(handed.chunk)
+            if is_late and not handed.future.done() and slot not in self._overdue:
+                self._kill(slot, handed.chunk)
+
+    def _kill(self, slot: int, chunk: Sequence[Work]) -> None:
+        noted = self._site.tail.slots()[slot]
+        if noted is None or not isinstance(self._executor, ProcessPoolExecutor):
+            return
+        # Only a process that is the pool's own, and still its child.
+        if noted.pid not in (self._executor._processes or {}):
+            return
+        for work in chunk:
+            if work.ordinal == noted.item:
+                self._overdue[slot] = work
+        with suppress(ProcessLookupError):
+            os.kill(noted.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        self._is_closed = True
+        if self._is_ours:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class _Handed(NamedTuple):
+    """A chunk that an executor has."""
+
+    future: Future[Any]
+    chunk: tuple[Work, ...]
+    executor: Executor
+    began: float
+
+
+def bound(executor: Executor) -> Executor:
+    """Let the workers that a process pool starts from now on die with this process, also those
+    that never get an item."""
+    if isinstance(executor, ProcessPoolExecutor):
+        place: Any = executor
+        if getattr(place._initializer, "__module__", "") != begin_worker.__module__:
+            place._initargs = (os.getpid(), place._initializer, place._initargs)
+            place._initializer = begin_worker
+    return executor
+
+
+def remaker(given: Executor | Callable[[], Executor]) -> Remade:
+    """Return what makes an executor like the given one when that is broken."""
+    if not isinstance(given, Executor):
+        return given
+    if isinstance(given, ProcessPoolExecutor):
+        # A pool says nowhere else what it was made of.
+        made_of: dict[str, Any] = {
+            name: getattr(given, f"_{name}", None)
+            for name in (
+                "max_workers", "mp_context", "initializer", "initargs", "max_tasks_per_child",
+            )
+        }  # fmt: skip
+        kind = type(given)
+        return lambda: kind(**made_of)
+    return lambda: given
+
+
+def size_of(given: Executor | Callable[[], Executor], at_once: int | None) -> int:
+    """Return how many chunks an executor is handed at once. Raises UsageError when nobody says."""
+    if at_once is not None:
+        return at_once
+    workers = getattr(given, "_max_workers", None)
+    if isinstance(workers, int):
+        return workers
+    raise UsageError("each(executor=…): say with at_once= how many items it may do at once")

@@ -1,0 +1,293 @@
+"""Read the source of a batch: which item has which address, and which are still to be done.
+
+By *position* the address is the place in the source, and nothing is stored: what is done is
+skipped as fast as the source can be skipped. By *key* the source is compared with the manifest,
+entry by entry in order, as long as both say the same; from the first difference on every key is
+looked up in an index on the disk, built then. Either way what was inserted, removed or moved
+since cannot shift anything: an address never changes once it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from itertools import islice
+from typing import Final
+
+from holdfast.model.items import KEY_BYTES, NO_PRINT, key_digest, key_of, print_of
+from holdfast.model.json import Json
+from holdfast.ports.sources import Resumable
+from holdfast.runtime.batches.book import ENTRY_BYTES, Book
+from holdfast.runtime.batches.work import Work
+
+PAGE_ENTRIES: Final = 4_096
+
+
+class Reading:
+    """One reading of a source in one life: `take` gives what is to be done, in order.
+
+    `duplicates` are items whose key came before, `changed` are finished ones that are not what
+    they were, `gone` those that are in the manifest and came no more; the last is known once the
+    reading `is_over`.
+    """
+
+    def __init__(self, book: Book, items: Iterable[object]) -> None:
+        self.duplicates = self.changed = self.gone = 0
+        self.distinct = 0
+        self.is_over = False
+        self.total = len(items) if isinstance(items, Sized) else None
+        self._take = self._taker(book, items)
+
+    def _taker(self, book: Book, items: Iterable[object]) -> Callable[[int], list[Work]]:
+        if book.rules.identity == "keys":
+            works = _by_key(self, book, items)
+        elif isinstance(items, Sequence):
+            self.distinct = len(items)
+            return _InSequence(book, items).take
+        else:
+            works = _in_stream(self, book, items)
+        return lambda count: list(islice(works, count))
+
+    def take(self, count: int) -> list[Work]:
+        """Return the next items that nobody settled yet; fewer when the source has no more."""
+        works = self._take(count)
+        self.is_over = self.is_over or len(works) < count
+        return works
+
+
+# --- by position ---
+
+
+class _InSequence:
+    """Items that can be had by their place: what is done is never looked at."""
+
+    def __init__(self, book: Book, items: Sequence[object]) -> None:
+        self._book, self._items = book, items
+        self._at = book.settled.missing_from(0)
+        # Beyond, nothing is known of any item, and many can be taken at once.
+        self._known_to = max(book.settled.highest(), book.noted.highest())
+
+    def take(self, count: int) -> list[Work]:
+        """Return the next items that are to be done."""
+        book, items, works = self._book, self._items, list[Work]()
+        while self._at <= self._known_to and self._at < len(items) and len(works) < count:
+            works.append(_work(book, self._at, items[self._at]))
+            self._at = book.settled.missing_from(self._at + 1)
+        if self._at > self._known_to:
+            first = self._at
+            self._at = min(first + count - len(works), len(items))
+            places = range(first, self._at)
+            works += map(Work, places, map(items.__getitem__, places))
+        return works
+
+
+def _in_stream(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[Work]:
+    stream, settled, at = iter(items), book.settled, 0
+    while True:
+        if at in settled:
+            following = settled.missing_from(at)
+            skipped = sum(1 for _ in islice(stream, following - at))
+            if skipped < following - at:
+                reading.distinct = at + skipped
+                return
+            at = following
+        try:
+            item = next(stream)
+        except StopIteration:
+            reading.distinct = at
+            return
+        yield _work(book, at, item)
+        at += 1
+
+
+def _work(book: Book, ordinal: int, item: object) -> Work:
+    if ordinal not in book.noted:
+        return Work(ordinal, item)
+    return _noted(book, Work(ordinal, item))
+
+
+def _noted(book: Book, work: Work) -> Work:
+    """Return an item with what its row says, which is taken in hand with it."""
+    with book.guard():
+        row = book.store.item(book.life.run, book.key, work.ordinal)
+    if row is None:
+        return work
+    book.take(work.ordinal, row.status)
+    return Work(
+        work.ordinal,
+        work.item,
+        work.key,
+        work.digest,
+        work.print,
+        row.attempts,
+        row.deaths,
+        row.next_at,
+    )
+
+
+# --- by key ---
+
+
+def _by_key(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[Work]:
+    rules = book.rules
+    start, at = _start_of(book, items)
+    known, pages = _Known(book, at), _Pages(book)
+    reading.distinct = at
+    for cursor, item in _stream(items, start):
+        key = key_of(item, rules.key)
+        digest = key_digest(key)
+        fingerprint = print_of(item, rules.fingerprint) if rules.has_prints else NO_PRINT
+        ordinal, former = known.find(digest)
+        if ordinal < 0:
+            reading.duplicates += 1
+            continue
+        reading.distinct += 1
+        if former is None:
+            ordinal = book.enumerate(digest, fingerprint)
+            known.add(digest, ordinal)
+        pages.meet(cursor, ordinal)
+        if former is None:
+            if _is_in_ledger(book, digest, fingerprint):
+                with book.lock:
+                    book.settle(ordinal)
+                    book.counts["already"] += 1
+        elif former != fingerprint and ordinal in book.done:
+            reading.changed += 1
+        if ordinal not in book.settled:
+            work = Work(ordinal, item, key, digest, fingerprint)
+            yield _noted(book, work) if ordinal in book.noted else work
+    reading.gone = known.enumerated_before - known.met
+
+
+def _start_of(book: Book, items: Iterable[object]) -> tuple[Json, int]:
+    """Return where to begin to read: a cursor, and how many items come before it, all of them
+    settled. The beginning, where the source has no cursors, or an item before is to be done."""
+    place = book.row.cursor
+    if isinstance(place, list) and isinstance(items, Resumable):
+        cursor, at = place
+        if isinstance(at, int) and book.settled.missing_from(0) >= at:
+            return cursor, at
+    return None, 0
+
+
+def _stream(items: Iterable[object], cursor: Json) -> Iterator[tuple[Json, object]]:
+    if isinstance(items, Resumable):
+        yield from items.resume(cursor)
+    else:
+        for item in items:
+            yield None, item
+
+
+class _Pages:
+    """Where the oldest unfinished item is in a source with cursors: the book's to remember.
+
+    Only as long as what is read has rising addresses. Otherwise the last place that was known
+    stays, before which everything is settled.
+    """
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._last: Json = None
+        self._highest = -1
+
+    def meet(self, cursor: Json, ordinal: int) -> None:
+        """An item of this cursor has this address."""
+        if ordinal < self._highest:
+            self._book.pages.clear()
+        elif cursor is not None and cursor != self._last:
+            self._book.pages.append((ordinal, cursor))
+            self._last = cursor
+        self._highest = max(self._highest, ordinal)
+
+
+def _is_in_ledger(book: Book, digest: bytes, fingerprint: bytes) -> bool:
+    """Whether the ledger knows an item exactly as it is now."""
+    if not book.rules.ledger:
+        return False
+    with book.guard():
+        return book.store.seen(book.rules.ledger, [digest]).get(digest) == fingerprint
+
+
+class _Known:
+    """What the manifest says of keys. `met` counts its entries that this reading has met."""
+
+    def __init__(self, book: Book, met: int) -> None:
+        self._book = book
+        self.enumerated_before = book.enumerated
+        self.met = met
+        self._page, self._page_at = b"", 0
+        self._index: _Index | None = None
+
+    def find(self, digest: bytes) -> tuple[int, bytes | None]:
+        """Return a key's address and the fingerprint it had: None for a new one, and a negative
+        address for one that this reading has met before."""
+        if self._index is None:
+            entry = self._entry(self.met)
+            if entry[:KEY_BYTES] == digest:
+                self.met += 1
+                return self.met - 1, entry[KEY_BYTES:]
+            self._index = _Index(self._all(), self.met)
+        ordinal, is_met = self._index.find(digest)
+        if ordinal is None:
+            return 0, None
+        if is_met:
+            return -1, None
+        self.met += 1
+        return ordinal, self._book.entry(ordinal)[KEY_BYTES:]
+
+    def add(self, digest: bytes, ordinal: int) -> None:
+        """Note a new key's address."""
+        assert self._index is not None
+        self._index.add(digest, ordinal)
+
+    def _entry(self, ordinal: int) -> bytes:
+        if ordinal >= self.enumerated_before:
+            return b""
+        at = (ordinal - self._page_at) * ENTRY_BYTES
+        if not 0 <= at < len(self._page):
+            self._page, self._page_at, at = self._read(ordinal), ordinal, 0
+        return self._page[at : at + ENTRY_BYTES]
+
+    def _read(self, first: int) -> bytes:
+        book = self._book
+        count = min(PAGE_ENTRIES, self.enumerated_before - first)
+        with book.guard():
+            return book.store.manifest(book.life.run, book.key, first, count)
+
+    def _all(self) -> Iterator[tuple[bytes, int]]:
+        for first in range(0, self.enumerated_before, PAGE_ENTRIES):
+            page = self._read(first)
+            for at in range(0, len(page), ENTRY_BYTES):
+                yield page[at : at + KEY_BYTES], first + at // ENTRY_BYTES
+
+
+class _Index:
+    """Addresses by key, in a file of SQLite's own that is gone when it is closed."""
+
+    def __init__(self, entries: Iterable[tuple[bytes, int]], met: int) -> None:
+        import sqlite3
+
+        # An empty name is a database on the disk that nobody else sees; no part of a store.
+        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._connection.execute(
+            "CREATE TABLE entry (key BLOB PRIMARY KEY, ordinal INTEGER, met INTEGER) WITHOUT ROWID"
+        )
+        self._connection.execute("PRAGMA journal_mode=OFF")
+        self._connection.execute("BEGIN")
+        self._connection.executemany(
+            "INSERT INTO entry VALUES (?, ?, ?)",
+            ((key, ordinal, ordinal < met) for key, ordinal in entries),
+        )
+
+    def find(self, digest: bytes) -> tuple[int | None, bool]:
+        """Return a key's address, and whether it was met before; it is met now."""
+        found = self._connection.execute(
+            "SELECT ordinal, met FROM entry WHERE key = ?", (digest,)
+        ).fetchone()
+        if found is None:
+            return None, False
+        if not found[1]:
+            self._connection.execute("UPDATE entry SET met = 1 WHERE key = ?", (digest,))
+        return found[0], bool(found[1])
+
+    def add(self, digest: bytes, ordinal: int) -> None:
+        self._connection.execute("INSERT INTO entry VALUES (?, ?, 1)", (digest, ordinal))

@@ -1,0 +1,129 @@
+"""Run the items of a batch in this life, whoever does them: what a batch's step has for a body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from queue import SimpleQueue
+from threading import current_thread, main_thread
+from typing import TYPE_CHECKING
+
+from holdfast.engine.batch import Ended
+from holdfast.engine.effects import Record
+from holdfast.errors import Leaving
+from holdfast.model.batching import item_key
+from holdfast.model.facts import StepLeft
+from holdfast.runtime.batches.book import Book
+from holdfast.runtime.batches.crews import Crew, Inline, Site, Threads
+from holdfast.runtime.batches.driver import Driver
+from holdfast.runtime.batches.opening import open_book
+from holdfast.runtime.batches.reading import Reading
+from holdfast.runtime.batches.rules import BatchRules
+from holdfast.runtime.batches.summing import ended
+from holdfast.runtime.batches.transactions import BELONGING, Belonging
+from holdfast.runtime.batches.work import Body, Landed
+from holdfast.runtime.life import Life
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+
+def run_items(
+    life: Life,
+    key: str,
+    rules: BatchRules,
+    items: Iterable[object],
+    body: Body,
+    loop: AbstractEventLoop | bool = False,
+) -> Ended:
+    """Do the items of a batch and return what became of them, all of it durable.
+
+    `loop` is where the tasks of an async `body` run, or True for a loop of their own. Raises
+    Leaving, after a checkpoint, when the run is to leave before all are settled; whatever the
+    source or the `key=` of an item raises; UsageError for what cannot be sent to an executor.
+    """
+    BELONGING.set(Belonging(life.run, key))
+    life.in_body = False  # What runs here is ours; only an item may be interrupted.
+    size = _size(rules)
+    book = open_book(life, key, rules, size)
+    assert book.tail is not None
+    site = Site(
+        body,
+        rules.retry,
+        rules.timeout_s,
+        book.tail,
+        SimpleQueue(),
+        life.redactor,
+        lambda call: _guarded(life, call),
+        lambda work: life.kill_programs_of(item_key(key, work.shown)),
+        life.clock.monotonic,
+    )
+    try:
+        return _drive(life, book, site, items, _crew(site, rules, size, loop))
+    except Leaving:
+        _note_left(life, key)
+        raise
+    finally:
+        book.tail.close()
+        if rules.out is not None:
+            rules.out.close()
+
+
+def _drive(life: Life, book: Book, site: Site, items: Iterable[object], crew: Crew) -> Ended:
+    reading = Reading(book, items)
+    book.row = replace(book.row, total=reading.total or book.row.total)
+    driver = Driver(book, reading, crew, site)
+    driver.run()
+    if driver.halt == "budget":
+        return ended(book, budget_why=driver.why)
+    book.row = replace(
+        book.row,
+        total=reading.distinct,
+        duplicates=reading.duplicates,
+        changed=reading.changed,
+        gone=reading.gone,
+    )
+    book.checkpoint()
+    return ended(book)
+
+
+def _size(rules: BatchRules) -> int:
+    if rules.executor is not None:
+        from holdfast.runtime.batches.pools import size_of
+
+        return size_of(rules.executor, rules.at_once)
+    return rules.at_once or 1
+
+
+def _crew(site: Site, rules: BatchRules, size: int, loop: AbstractEventLoop | bool) -> Crew:
+    if loop:
+        from holdfast.runtime.batches.tasks import Tasks
+
+        return Tasks(site, size, None if loop is True else loop)
+    if rules.executor is not None:
+        from holdfast.runtime.batches.pools import Pool
+
+        return Pool(site, size, rules.executor)
+    if size == 1 and rules.timeout_s is None:
+        return Inline(site)
+    return Threads(site, size)
+
+
+def _guarded(life: Life, call: Callable[[], Landed]) -> Landed:
+    """Run the user's code where a second signal may interrupt it."""
+    # Signals are handled in the main thread: only there is it this code that they interrupt.
+    life.in_body = current_thread() is main_thread()
+    try:
+        life.raise_if_leaving_now()
+        return call()
+    finally:
+        life.in_body = False
+
+
+def _note_left(life: Life, key: str) -> None:
+    """Record that the batch was left in order: it cost no attempt and is in no doubt."""
+    leaving = life.leaving
+    if leaving is not None and leaving.kind not in ("lost", "storage"):
+        with suppress(Leaving):
+            life.record(Record((StepLeft(life.clock.now(), key),)))

@@ -1,0 +1,123 @@
+"""Reading a file line by line, knowing where each began: the ground under every source of files.
+
+Lines end with a newline; what stands before it is decoded line by line, so that a wrong byte has
+the number of its line. A name that ends in .gz is unpacked.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Final
+
+from holdfast.errors import StoreError, UsageError
+from holdfast.model.json import Json
+
+LINE_BYTES_MAX: Final = 1 << 28
+"""Something without newlines is no list of items, and must not fill the memory."""
+
+_BOM: Final = b"\xef\xbb\xbf"
+_CANNOT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM,
+                            errno.ELOOP, errno.ENAMETOOLONG})  # fmt: skip
+
+
+class Reader:
+    """A file, being read. `began` is the byte and the number of the last line that was given."""
+
+    def __init__(self, path: str, encoding: str) -> None:
+        self.path, self._encoding = path, encoding
+        self.began = (0, 1)
+        self._place, self._line = 0, 1
+        with self._translated():
+            self._file = _opened(path)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines from here on, with their ends. Raises UsageError, with the line's number,
+        and StoreError when the disk refuses."""
+        read, encoding = self._file.readline, self._encoding
+        # Around the whole loop, because this is on the way of every item.
+        with self._translated():
+            while raw := read(LINE_BYTES_MAX):
+                self.began = self._place, self._line
+                if len(raw) == LINE_BYTES_MAX:
+                    raise self.wrong(f"the line is longer than {LINE_BYTES_MAX >> 20} MiB")
+                self._place += len(raw)
+                self._line += 1
+                if self.began[0] == 0 and encoding == "utf-8":
+                    raw = raw.removeprefix(_BOM)
+                try:
+                    text = raw.decode(encoding)
+                except UnicodeDecodeError as error:
+                    raise self.wrong(
+                        f"byte {error.start + 1} of the line, 0x{raw[error.start]:02x}, is not "
+                        f"{encoding}; give encoding="
+                    ) from error
+                yield text
+
+    def go_to(self, place: int, line: int) -> None:
+        """Go on at a line that begins at this byte and has this number."""
+        with self._translated():
+            self._file.seek(place)
+        self._place, self._line = place, line
+
+    def wrong(self, why: str) -> UsageError:
+        """Return an error about the last line that was given."""
+        return UsageError(f"{self.path}:{self.began[1]}: {why}")
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise UsageError(f"{self.path}:{self._line}: it is not whole gzip: {error}") from error
+        except EOFError as error:
+            raise UsageError(
+                f"{self.path}:{self._line}: the compressed file ends within; was it copied whole?"
+            ) from error
+        except OSError as error:
+            text = f"{self.path} cannot be read: {(error.strerror or str(error)).lower()}"
+            raise UsageError(text) if error.errno in _CANNOT else StoreError(text) from error
+
+
+def _opened(path: str) -> BinaryIO | gzip.GzipFile:
+    return gzip.GzipFile(path, "rb") if path.endswith(".gz") else open(path, "rb")
+
+
+def path_of(given: str | os.PathLike[str]) -> str:
+    """Return a path as text. Raises UsageError for what is none."""
+    path = os.fspath(given)
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise UsageError(f"{path!r} is no path; give one as text")
+    return path
+
+
+def encoding_of(given: str) -> str:
+    """Return an encoding's plain name. Raises UsageError unless its lines end as in ASCII."""
+    try:
+        fits = "\n".encode(given) in (b"\n", _BOM + b"\n")
+    except (LookupError, TypeError) as error:
+        raise UsageError(f"encoding is {given!r}, which Python does not know") from error
+    if not fits:
+        raise UsageError(
+            f"encoding is {given!r}, in which a newline is not one byte; convert the file first: "
+            f"`iconv -f {given} -t utf-8`"
+        )
+    name = given.lower().replace("_", "-")
+    return "utf-8" if name in ("utf8", "utf-8", "utf-8-sig") else given
+
+
+def place_of(path: str, cursor: Json) -> tuple[int, int]:
+    """Return the byte and the line of a cursor. Raises UsageError when it is none of ours."""
+    if isinstance(cursor, list) and len(cursor) == 2:
+        place, line = cursor
+        if type(place) is int and type(line) is int and place >= 0 and line >= 1:
+            return place, line
+    raise UsageError(f"{cursor!r} is no place in {path}; a cursor is [byte, line]")

@@ -1,0 +1,49 @@
+"""Workflows whose code forks processes."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from threading import Event
+
+from holdfast import each, step, workflow
+
+GO = Path(os.environ["EFFECTS"]).with_name("go")
+LONG_S = 20.0
+
+
+def wait_long(told: int) -> None:
+    os.write(told, b".")
+    Event().wait(LONG_S)
+
+
+@step("fork")
+def fork() -> int | None:
+    heard, told = os.pipe()
+    child = get_context("fork").Process(target=wait_long, args=(told,))
+    child.start()
+    os.read(heard, 1)
+    child.terminate()
+    child.join()
+    return child.exitcode
+
+
+@workflow
+def forked() -> int | None:
+    return fork()
+
+
+def last_a_while(number: int) -> None:
+    """Begin, and end when the file GO is there."""
+    GO.with_name(f"begun-{number}").touch()
+    while not GO.exists():
+        Event().wait(0.01)
+    with open(os.environ["EFFECTS"], "a") as file:
+        file.write(f"{number}\n")
+
+
+@workflow
+def pooled() -> int:
+    return each(range(4), last_a_while, executor=ProcessPoolExecutor(2, get_context("spawn"))).done

@@ -1,0 +1,39 @@
+"""Processes that a run's code forks: they are no runs, and answer signals as such processes do."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.crash.lives import Site, script
+
+POLL_S = 0.01
+
+
+def test_a_forked_process_ends_at_sigterm(tmp_path: Path):
+    """Whoever forks one in a step may end it: it says nothing, and the run is not told to leave."""
+    site = Site(tmp_path)
+    code, text = site.holdfast("run", script("forks:forked"), "--id", "r", "--plain")
+
+    assert 0 == code, text
+    assert -signal.SIGTERM == site.state().steps["fork"].result
+    assert "SIGTERM" not in text
+
+
+def test_a_forked_process_leaves_ctrl_c_to_its_run(tmp_path: Path):
+    """Ctrl-C reaches every process of a terminal: what is in hand ends well, and then the run
+    leaves; the next life goes on."""
+    site = Site(tmp_path)
+    with site.life("run", script("forks:pooled"), "--id", "r", start_new_session=True) as life:
+        while len(list(tmp_path.glob("begun-*"))) < 2:
+            assert life.lasts(POLL_S), life.text
+        os.killpg(life.pid, signal.SIGINT)
+        (tmp_path / "go").touch()
+        code = life.end()
+    assert 130 == code, life.text
+    assert {"0", "1"} == set(site.counted())
+    code, text = site.holdfast("run", script("forks:pooled"), "--id", "r")
+
+    assert 0 == code, text
+    assert {"0": 1, "1": 1, "2": 1, "3": 1} == dict(site.counted())

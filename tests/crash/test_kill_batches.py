@@ -1,0 +1,148 @@
+"""SIGKILL at random moments of a batch: no item is lost, at most those in flight come again."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.crash.lives import Site, script
+
+ITEMS_PER_KILL = 40
+LIVES_MAX = 500
+EXIT_STORAGE = 74
+IN_FLIGHT = {"chunks": 5, "threads": 4, "ordered": 4, "tasks": 4, "processes": 3}
+
+
+def written(folder: Path) -> list[object]:
+    """Return the items of an output in its order. Raises for a line that is not whole."""
+    found = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
+    return [row["item"] for row in found if row["text"] == "é" * (len(str(row["item"])) * 7)]
+
+
+def killed_until_done(site: Site, words: tuple[str, ...], kills: int, dice: random.Random) -> int:
+    """Run a batch, killing it `kills` times a little after some of its effects; return how often
+    that was done. No worker outlives its driver."""
+    struck = 0
+    for _ in range(LIVES_MAX):
+        with site.life(*words) as life:
+            if struck < kills and life.has_effects(dice.randrange(1, ITEMS_PER_KILL)):
+                life.lasts(dice.uniform(0, 0.004))
+                if life.kill() == -signal.SIGKILL:
+                    struck += 1
+                    assert life.leaves_nobody()
+                    continue
+            code = life.end()
+            assert code in (0, -signal.SIGKILL), life.text
+            if code == 0:
+                return struck
+    raise AssertionError("it never ended")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "kills"),
+    [
+        ("alone", 15),
+        ("position", 15),
+        ("chunks", 15),
+        ("kept", 15),
+        ("threads", 100),
+        ("ordered", 15),
+        ("tasks", 15),
+        ("processes", 100),
+    ],
+)
+def test_kills_lose_nothing_and_repeat_what_was_in_flight(
+    tmp_path: Path, mode: str, kills: int
+) -> None:
+    """Every item took effect; the repeats are no more than the items in flight at the kills; the
+    output has each item once, whole, and in the order of the input where that was asked for."""
+    site, dice, items = Site(tmp_path), random.Random(mode), ITEMS_PER_KILL * kills
+    words = ("run", script("batches:items"), "--id", "r", "-p", f"mode={mode}", "-p",
+             f"count={items}", "--plain")  # fmt: skip
+    struck = killed_until_done(site, words, kills, dice)
+    counted, output = site.counted(), written(tmp_path)
+    repeated = sum(counted.values()) - items
+
+    assert {str(n) for n in range(items)} == set(counted)
+    assert repeated <= struck * IN_FLIGHT.get(mode, 1)
+    assert list(range(items)) == (output if mode == "ordered" else sorted(output, key=int))
+    assert [] == site.wrong()
+    assert struck >= kills // 3
+
+
+@pytest.mark.slow
+def test_lines_that_move_between_lives_shift_nothing(tmp_path: Path) -> None:
+    """Between the lives of a killed batch lines are put in front, removed and reordered: every
+    line that was there at the end ran, and no line twice but those in flight."""
+    site, dice = Site(tmp_path), random.Random(7)
+    source, names = tmp_path / "in.txt", [f"line {n}" for n in range(200)]
+    words = ("run", script("batches:file_lines"), "--id", "r", "--plain")
+    struck = 0
+    for round_ in range(8):
+        source.write_text("".join(f"{name}\n" for name in names))
+        with site.life(*words) as life:
+            if life.has_effects(20) and life.kill() == -signal.SIGKILL:
+                struck += 1
+        names.insert(0, f"new {round_}")
+        names.pop(dice.randrange(1, len(names)))
+        dice.shuffle(names) if round_ % 3 == 2 else names.insert(40, names.pop(60))
+    source.write_text("".join(f"{name}\n" for name in [*names, names[3]]))
+    code, text = site.holdfast(*words)
+    counted, output = site.counted(), written(tmp_path)
+
+    assert 0 == code, text
+    assert set(names) <= set(output) <= set(counted)
+    assert len(output) == len(set(output))
+    assert sum(counted.values()) - len(output) <= 2 * struck
+    assert struck >= 4
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own with little room, mounted while the block runs."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["alone", "threads", "ordered", "kept", "processes"])
+def test_a_full_disk_loses_and_repeats_nothing_finished(tmp_path: Path, mode: str) -> None:
+    """It stops with exit 74 and a sentence; with more room the same command goes on, and the
+    output has each item once. Effects are kept elsewhere, so only items in flight come again."""
+    with small_disk(tmp_path / "disk", "400k") as disk:
+        site, stops = Site(disk), 0
+        site.effects = tmp_path / "effects"
+        site.effects.touch()
+        (disk / "effects").unlink()
+        site.env |= {"EFFECTS": str(site.effects), "OUT": str(disk)}
+        words = ("run", script("batches:items"), "--id", "r", "-p", f"mode={mode}", "-p",
+                 "count=6000", "--plain")  # fmt: skip
+        for size in ("400k", "500k", "600k", "700k", "64m"):
+            remount = ["mount", "-o", f"remount,size={size}", str(disk)]
+            subprocess.run(remount, check=True, capture_output=True)
+            code, text = site.holdfast(*words)
+            assert "Traceback" not in text
+            if code == 0:
+                break
+            assert EXIT_STORAGE == code, text
+            stops += 1
+        counted, output = site.counted(), written(disk)
+
+        assert (0, True) == (code, stops > 0), text
+        assert {str(n) for n in range(6000)} == set(counted)
+        assert sum(counted.values()) - 6000 <= stops * IN_FLIGHT.get(mode, 1)
+        assert sorted(output, key=int) == list(range(6000))
+        assert [] == site.wrong()

@@ -1,0 +1,106 @@
+"""Results that are written while their process is killed, and while the disk is full."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.crash.writer import BULK, MARK
+
+from holdfast.errors import StoreError
+from holdfast.outputs import Csv, JsonLines
+
+KILLS = 50
+LOOK_EVERY = 10
+ACKS_MOST = 12
+WRITER = Path(__file__).with_name("writer.py")
+
+
+def killed_life(mode: str, kind: str, folder: Path, acks: int) -> int:
+    """Run a writer, kill it after so many acknowledgements, return the last one it gave."""
+    command = [sys.executable, str(WRITER), mode, kind, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(acks)]
+        process.kill()
+        said += process.stdout.read().splitlines(keepends=True)
+    assert process.returncode == -signal.SIGKILL
+    return max((int(line) for line in said if line.endswith("\n")), default=0)
+
+
+def numbers(path: Path, kind: str) -> list[int]:
+    """Return the numbers of a file's values. Raises for a line that is not whole."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = map(json.loads, file) if kind == "jsonl" else csv.DictReader(file, strict=True)
+        found = []
+        for row in rows:
+            n = int(row["n"])
+            assert MARK + BULK[: n * 997 % len(BULK)] == row["text"]
+            found.append(n)
+        return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+@pytest.mark.parametrize("mode", ["alone", "batch"])
+def test_kills_lose_repeat_and_tear_nothing(mode: str, kind: str, tmp_path: Path) -> None:
+    """50 kill -9 for each kind and mode: every acknowledged value is there once, and whole."""
+    dice, safe = random.Random(f"{mode} {kind}"), 0
+    for life in range(1, KILLS + 1):
+        safe = max(safe, killed_life(mode, kind, tmp_path, dice.randrange(ACKS_MOST)))
+        if mode == "alone" and safe and life % LOOK_EVERY == 0:
+            with (JsonLines if kind == "jsonl" else Csv)(tmp_path / "out"):
+                pass  # A kill may tear a line; opening cuts it off.
+            found = numbers(tmp_path / "out", kind)
+            assert list(range(len(found))) == found and len(found) >= safe
+    if mode == "batch":
+        length, done = json.loads((tmp_path / "committed").read_text())
+        out = (JsonLines if kind == "jsonl" else Csv)(tmp_path / "out")
+        out.open(length)
+        out.close()
+        assert done >= safe
+        assert list(range(done)) == numbers(tmp_path / "out", kind)
+
+    assert safe > KILLS
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """Give a file system of 256 KB of its own."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_a_full_disk_tears_no_line(kind: str, tmp_path: Path) -> None:
+    """The line that had no room is not there; with room again the same output goes on."""
+    with small_disk(tmp_path / "disk") as disk:
+        filler = disk / "filler"
+        filler.write_bytes(b"x" * 120 * 1024)
+        out = (JsonLines if kind == "jsonl" else Csv)(disk / "out")
+        written = 0
+        with out:
+            with pytest.raises(StoreError, match=r"the disk is full; nothing of this line") as full:
+                for n in range(10_000):
+                    out.write({"n": n, "text": MARK + BULK[: n * 997 % len(BULK)]})
+                    written += 1
+            assert list(range(written)) == numbers(disk / "out", kind)
+            filler.unlink()
+            out.write({"n": written, "text": MARK + BULK[: written * 997 % len(BULK)]})
+
+        assert 74 == full.value.exit_code
+        assert list(range(written + 1)) == numbers(disk / "out", kind)
