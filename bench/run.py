@@ -18,6 +18,7 @@ from pathlib import Path
 
 from batching import items_per_second, memory, resuming_many
 from resuming import resume
+from scripting import scripting
 from starting import start_up
 from steps import fsyncs, on_disk, on_tmpfs
 from storing import many_runs
@@ -25,7 +26,8 @@ from storing import many_runs
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "bench" / "figures.json"
 MEASURES = (
-    on_disk, on_tmpfs, fsyncs, items_per_second, memory, resume, resuming_many, start_up, many_runs,
+    on_disk, on_tmpfs, fsyncs, items_per_second, memory, resume, resuming_many, start_up, scripting,
+    many_runs,
 )  # fmt: skip
 MARKS = ("<!-- figures -->", "<!-- /figures -->")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 MEANINGS = {
     "answer": "What was answered.",
+    "argv": "The command, word by word.",
     "asks_when_interrupted": "An attempt cut short by a death is asked about: an undo, no `@step`.",
     "at": "When, in UTC.",
     "attempt": "Which attempt of the step, from 1.",
@@ -11,9 +12,12 @@ MEANINGS = {
     "boot": "The machine's boot id.",
     "by": "Who.",
     "budget": "How many units may fail.",
+    "check": "The command that tells whether it is so already; empty without one.",
     "claimed": "The name given with `--as` or `HOLDFAST_USER`.",
     "code": "A hash of the step's code: evidence, never identity.",
+    "commands": "What a shell runs; null where no shell does.",
     "comment": "What the person added.",
+    "cwd": "The folder it runs in.",
     "decided_by": "The rule, or the person, that let it run.",
     "covers": "The steps that a yes covers, where it is for a whole stage or unit.",
     "count": "How many samples alike it stands for.",
@@ -85,6 +89,8 @@ MEANINGS = {
 
 OVERRIDES = {
     ("AttemptFailed", "next_at"): "When the next attempt is due; null when none follows.",
+    ("Commands", "owes"): "The command that gives back what it borrows; empty without one.",
+    ("Commands", "undo"): "The command that undoes it; empty without one.",
     ("CursorSaved", "value"): "What `saved()` returns from now on.",
     ("DebtSettled", "by"): "The step that gave it back; empty for another way.",
     ("DebtSettled", "how"): "By a step, rollback, settle, a check, or the step that did nothing.",
@@ -121,6 +127,10 @@ OVERRIDES = {
     ("HoldAnswered", "value"): "The typed value of a question, else null.",
     ("HoldOpened", "digest"): "Of the question, inputs and code; an answer must carry it.",
     ("HoldOpened", "key"): "The step or scope that asks.",
+    ("LifeStarted", "commands"): "How the shell that owns the run was started; null otherwise.",
+    ("PlaceReached", "by"): "The process that reached it, and runs the step.",
+    ("PlaceReached", "place"): "A step, the beginning of a stage, or its end.",
+    ("RunCreated", "shell"): "A shell script owns its run itself.",
     ("LifeStarted", "file"): "Where the script was found this time.",
     ("LifeStarted", "mode"): "The mode given for this life and those after it; empty for none.",
     ("LifeStarted", "resumed"): "A person's `resume`, not the same `--id` again.",

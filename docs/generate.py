@@ -171,6 +171,10 @@ def _shown(name: str, value: Any) -> str:
     if inspect.isclass(value):
         if issubclass(value, BaseException):
             return f"class {name}({value.__bases__[0].__name__})"
+        if dataclasses.is_dataclass(value):
+            # A class of ours writes its `__init__` when its first object is made.
+            made = value if "__signature__" in vars(value) else value.__init__
+            return _signature(f"class {name}", made)
         if issubclass(value, Enum):
             return "\n".join(f"{name}.{member.name}" for member in value)
         return _signature(f"class {name}", value.__init__)
@@ -269,6 +273,7 @@ SECTIONS = {
         "GateOpened", "SampleTaken", "GateOverridden", "RolloutPlanned", "UnitFailed",
         "FailuresGranted",
     ),
+    "Shell scripts": ("PlaceReached", "Commands"),
     "Holds": ("HoldOpened", "HoldAnswered", "HoldVoided", "HoldExpired"),
     "Going back": (
         "RollbackBegun", "RolledBack", "UndoBegun", "StageUndone", "StepUndone", "PointPassed",
@@ -281,7 +286,7 @@ SECTIONS = {
 def facts_page() -> str:
     """Return the page of all facts and their fields."""
     listed = {name for names in SECTIONS.values() for name in names}
-    missing = {*facts.KINDS, "Who", "Owner", "Owed", "Spilled"} ^ listed
+    missing = {*facts.KINDS, "Who", "Owner", "Owed", "Spilled", "Commands"} ^ listed
     if missing:
         raise SystemExit(f"docs/generate.py: SECTIONS does not match the facts: {sorted(missing)}")
     control = ", ".join(f"`{kind.__name__}`" for kind in facts.ControlFact.__args__)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigError, UsageError
 from holdfast.model.inventory import NO_INVENTORY, Inventory
+from holdfast.model.making import replace
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.ownership import LEASE_S, end_stopped_holder

@@ -22,6 +22,7 @@ from holdfast.ports.store import StoreAbsent
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import this_person
+from holdfast.stores import sqlite_health
 from holdfast.stores.sqlite import SqliteStore
 
 SCRIPTS = Path(__file__).with_name("scripts")
@@ -198,7 +199,7 @@ class Site:
         """Return what is wrong with the store's files and chains."""
         if not self.store.exists():
             return ["there is no store"]
-        health = SqliteStore.inspect(self.store)
+        health = sqlite_health.inspect(self.store)
         return [*health.integrity, *(f"{run}: {why}" for run, why in health.broken_chains)]
 
 

@@ -14,6 +14,7 @@ from types import FrameType
 import pytest
 
 from holdfast.model.facts import StepSucceeded
+from holdfast.stores import sqlite_health
 from holdfast.stores.lockfile import LockFile, LockTimeout, holder_of
 from holdfast.stores.sqlite import SqliteStore
 from holdfast.testing.samples import AT, life_started, run_created
@@ -76,7 +77,7 @@ def test_a_forked_child_harms_nothing(tmp_path: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert ("['t', 'child', 'r']\n", "") == (result.stdout, result.stderr)
-    assert SqliteStore.inspect(tmp_path / "s.db").is_clean
+    assert sqlite_health.inspect(tmp_path / "s.db").is_clean
 
 
 HOLD = """
@@ -112,7 +113,7 @@ def test_a_stopped_holder_is_named(tmp_path: Path) -> None:
         lock = LockFile(tmp_path / "s.db.lock", wait_s=0.1)
         with pytest.raises(LockTimeout, match=f"process {holder.pid} has held"):
             lock.acquire()
-        assert holder.pid == SqliteStore.inspect(path).lock_holder
+        assert holder.pid == sqlite_health.inspect(path).lock_holder
         lock.close()
 
     assert holder_of((tmp_path / "s.db.lock").stat()) is None

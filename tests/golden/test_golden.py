@@ -17,7 +17,7 @@ from holdfast.stores.rows import chain, first_link, load
 
 JOURNALS = sorted(FOLDER.glob("*.ndjson"))
 ENDS = {"stopped": "cancelled", "guarded": "on_hold", "rolled": "rolled_back",
-        "halfway": "rolled_back"}  # fmt: skip
+        "halfway": "rolled_back", "shell": "failed"}  # fmt: skip
 """How each run ended, where that is not `succeeded`."""
 
 

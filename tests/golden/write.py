@@ -25,6 +25,7 @@ from tests.golden.scenes import (
     rolled,
     waited,
 )
+from tests.golden.shell_scene import shell
 
 from holdfast.app import commands, holds
 from holdfast.errors import StepFailed
@@ -199,6 +200,7 @@ RUNS: dict[str, Callable[[Scene], None]] = {
         batched,
         gated,
         waves,
+        shell,
     )
 }
 

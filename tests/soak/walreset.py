@@ -23,6 +23,7 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 from holdfast.model.facts import StepSucceeded
+from holdfast.stores import sqlite_health
 from holdfast.stores.lockfile import LockFile
 from holdfast.stores.sqlite import SqliteStore
 from holdfast.stores.sqlite_schema import connect
@@ -85,7 +86,7 @@ def reopen(path: Path, guarded: bool, over: Event) -> None:
 
 def judge(path: Path, told: list[Result]) -> list[str]:
     """Return what is wrong with the store; nothing, if all is well."""
-    health = SqliteStore.inspect(path)
+    health = sqlite_health.inspect(path)
     wrong = [*health.integrity, *(f"{run}: {why}" for run, why in health.broken_chains)]
     for run, seq, error in told:
         if error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
-from dataclasses import FrozenInstanceError, dataclass, fields, replace
+from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
 from holdfast.engine.effects import Record
 from holdfast.model.facts import StepStarted, StepSucceeded
-from holdfast.model.making import made_often
+from holdfast.model.making import dataclass, made_often
 
 
 @dataclass(frozen=True, slots=True)

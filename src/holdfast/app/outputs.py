@@ -27,8 +27,11 @@ def typed_output(row: RunRow, state: RunState, step: str, output: Json) -> tuple
     fit.
     """
     key = one_step(state, step, "done")
+    if state.created is not None and state.created.shell:
+        _check_decodes(output)
+        return output, ""  # A command's output has no type.
     try:
-        workflow = workflow_of(row, None)
+        workflow = workflow_of(row, None, state)
     except HoldfastError as error:
         _check_decodes(output)
         return output, f"its type is looked at when the run goes on: {error}"

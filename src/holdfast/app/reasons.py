@@ -11,6 +11,7 @@ from holdfast.app.backward import owed_labels, undo_count, way_back
 from holdfast.app.evidence import Field, evidence_of, world_of
 from holdfast.app.hold_ways import doubt_ways, hold_ways
 from holdfast.app.next_ways import Next
+from holdfast.app.shell_ways import with_script
 from holdfast.app.views import (
     VERSION,
     RunView,
@@ -77,7 +78,7 @@ def why(store: Store, run: str) -> Why:
 def why_of(view: RunView) -> Why:
     """Return why a run that was looked at stands where it stands."""
     reasons = tuple(_reasons(view))
-    ways = tuple(dict.fromkeys(_ways(view)))
+    ways = tuple(dict.fromkeys(with_script(view.state, _ways(view))))
     return Why(view.id, view.status, _summary(view, reasons), reasons[:REASONS_MAX], ways)
 
 

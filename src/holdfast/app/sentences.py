@@ -153,6 +153,10 @@ def _budget_granted(e: Event) -> str:
     return f"{e['key']}: {_who(e['by'])} granted the budget anew: {count} no more"
 
 
+def _ends(e: Event) -> str:
+    return "the end of " if e["place"] == "end" else ""
+
+
 def _left(e: Event) -> str:
     left = e["left"]
     return f"; left as they are: {len(left)}" if isinstance(left, list) and left else ""
@@ -222,5 +226,6 @@ _SENTENCES: Final[dict[str, tuple[str, Callable[[Event], str]]]] = {
     "ItemDecided": ("", _item_decided),
     "BudgetGranted": ("", _budget_granted),
     **_OF_GATES,
+    "PlaceReached": ("", lambda e: f"the script came to {_ends(e)}{e['key']}"),
     "HoldVoided": ("", lambda e: f"{e['id']} is void: {e['why']}"),
 }

@@ -16,6 +16,7 @@ from holdfast.app.going_back import rollback_of, settling_of
 from holdfast.app.items_in_doubt import refuse_items_in_doubt
 from holdfast.app.loading import load_workflow
 from holdfast.app.planning import steps_ahead
+from holdfast.app.shell_runs import shell_workflow
 from holdfast.app.targets import on_target
 from holdfast.app.terms import check_guard, target_params, terms_for
 from holdfast.app.views import status_of
@@ -39,6 +40,7 @@ from holdfast.runtime.blocking import Performer
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.life import Listener, Performers
 from holdfast.runtime.ownership import LEASE_S
+from holdfast.runtime.shell_owner import end_left
 from holdfast.runtime.takeover import Claim, take
 from holdfast.version import VERSION
 
@@ -112,11 +114,11 @@ def start(
         mode or "",
         ask or "",
     )
-    run, is_new, stole = _created(setting, fact, id, steal)
+    run, is_new, stole = created(setting, fact, id, steal)
     journal = Journal(setting.store, run)
     journal.refresh()
     if not is_new:
-        _check_same(journal.state, fact, run)
+        check_same(journal.state, fact, run)
         refused = _not_to_be_resumed(journal)
         if refused is not None:
             return refused
@@ -156,7 +158,7 @@ def resume(
         verdict = judged(setting.store, row, journal.state, setting.clock.now())
         if not verdict.is_due:
             return Outcome(status_of(row), None, row.id, verdict.exit_code, verdict.why)
-    workflow = workflow_of(row, file)
+    workflow = workflow_of(row, file, journal.state)
     given = given_by(workflow, pairs)
     if accept_drift:
         _accept_drift(setting, journal)
@@ -193,7 +195,7 @@ def rollback(
     journal = Journal(setting.store, row.id)
     refuse_items_in_doubt(setting.store, row.id, journal.refresh())
     errand = rollback_of(journal.state, row.id, setting.by, to)
-    workflow = workflow_of(row, file)
+    workflow = workflow_of(row, file, journal.state)
     return _live(setting, workflow, journal, resumed=True, mode=mode or "", errand=errand)
 
 
@@ -212,12 +214,16 @@ def settle(
     row = find_run(setting.store, run)
     journal = Journal(setting.store, row.id)
     errand = settling_of(journal.refresh(), row.id, setting.by)
-    workflow = workflow_of(row, file)
+    workflow = workflow_of(row, file, journal.state)
     return _live(setting, workflow, journal, resumed=True, mode=mode or "", errand=errand)
 
 
-def workflow_of(row: RunRow, file: str | Workflow[..., Any] | None) -> Workflow[..., Any]:
+def workflow_of(
+    row: RunRow, file: str | Workflow[..., Any] | None, state: RunState
+) -> Workflow[..., Any]:
     """Return the workflow of a run, from `file` when its script moved. Raises UsageError."""
+    if (shell := shell_workflow(state)) is not None:
+        return shell
     workflow = (
         file if isinstance(file, Workflow) else load_workflow(file or f"{row.file}:{row.workflow}")
     )
@@ -302,6 +308,7 @@ def _take_up(
         return take(journal, claim, setting.clock, setting.tell)
 
     _, freed = on_target(setting.store, setting.clock, setting.by, steal, taken)
+    end_left(journal.state.walk.left)
     if freed:
         setting.tell(freed)
     if given:
@@ -309,7 +316,7 @@ def _take_up(
     setting.begins(journal.run, journal.state)
 
 
-def _created(
+def created(
     setting: Setting, fact: RunCreated, id: str | None, steal: str | None
 ) -> tuple[str, bool, str]:
     """Return the run that `fact` makes, or the one that has its `id` already, whether it is new,
@@ -335,7 +342,7 @@ def _named(store: Store, fact: RunCreated) -> tuple[str, bool]:
     raise RunLocked("no free run id was found; give one with --id")
 
 
-def _check_same(state: RunState, fact: RunCreated, id: str) -> None:
+def check_same(state: RunState, fact: RunCreated, id: str) -> None:
     created = state.created
     assert created is not None
     if created.workflow != fact.workflow:

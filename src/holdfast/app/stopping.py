@@ -6,11 +6,27 @@ import signal
 from collections.abc import Callable
 
 from holdfast.model.facts import Owner
+from holdfast.ports.store import Store
+from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import liveness, signal_owner
 
 GRACE_S = 10.0
 SECOND_AFTER_S = 0.5
 LOOK_EVERY_S = 0.05
+
+
+def end_steps(store: Store, run: str, wait: Callable[[float], object]) -> None:
+    """End what a shell's processes have in hand: to signal the shell is to wait for them.
+
+    Each is signalled twice, as an owner is, so that it records how its step ended.
+    """
+    state = Journal(store, run).refresh()
+    at_work = [by for by in state.walk.reached.values() if by and liveness(by) == "alive"]
+    for last in (False, True):
+        for process in at_work:
+            signal_owner(process, signal.SIGTERM)
+        if at_work and not last:
+            wait(SECOND_AFTER_S)
 
 
 def end_owner(owner: Owner, wait: Callable[[float], object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from holdfast.version import VERSION
@@ -12,6 +13,34 @@ def main() -> int:
     if sys.argv[1:] == ["--version"]:
         print(f"holdfast {VERSION}")
         return 0
+    if (code := _shell(sys.argv[1:])) is not None:
+        return code
     from holdfast.cli.main import enter
 
     return enter()
+
+
+def _shell(args: list[str]) -> int | None:
+    """Do what a shell script asks for, thousands of times, without the weight of the command
+    line; return its exit code, or None where the command line is to read the words."""
+    if not args or args[0] not in _SHELL:
+        return None
+    if args[:2] == ["begin", "--take"] and len(args) in (5, 6):
+        from holdfast.cli.shell.beginning import take
+
+        return take(*args[2:])
+    from holdfast.cli.shell.words import read
+
+    taken = read(args)
+    if taken is None:
+        return None
+    # It lives too short to be worth a collection; of cycles it makes few.
+    gc.disable()
+    from holdfast.cli.shell.calling import perform, perform_and_exit
+
+    if args[0] != "end":
+        perform_and_exit(taken)
+    return perform(taken)
+
+
+_SHELL = frozenset(("begin", "step", "stage", "confirm", "ask", "gate", "end"))

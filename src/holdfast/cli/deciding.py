@@ -18,7 +18,7 @@ from holdfast.app.halting import stop_all
 from holdfast.app.meant import asked_about
 from holdfast.app.outputs import typed_output
 from holdfast.app.starting import resume, workflow_of
-from holdfast.app.stopping import end_owner
+from holdfast.app.stopping import end_owner, end_steps
 from holdfast.cli import item_deciding
 from holdfast.cli.desk import Desk, is_owned, opened_desk
 from holdfast.cli.options import Common, store_options
@@ -28,6 +28,7 @@ from holdfast.errors import RunLocked, UsageError
 from holdfast.model.facts import Answer
 from holdfast.model.json import Json
 from holdfast.model.jsontext import loads
+from holdfast.model.state import RunState
 from holdfast.ports.store import RunRow
 
 _RUN = click.argument("run")
@@ -190,7 +191,7 @@ def retry(
         row = find_run(desk.store, run)
         state = commands.state_of(desk.store, row)
         if pairs:
-            _check_pairs(row, pairs)
+            _check_pairs(row, state, pairs)
         if is_failed:
             armed = item_deciding.retried_failed(desk, row, step, where, limit, comment)
         else:
@@ -203,7 +204,7 @@ def retry(
         live_through(common, presence, lambda setting: resume(setting, row.id, pairs=pairs))
 
 
-def _check_pairs(row: RunRow, pairs: Sequence[str]) -> None:
+def _check_pairs(row: RunRow, state: RunState, pairs: Sequence[str]) -> None:
     """Raise before anything is recorded, when these parameters cannot be set."""
     if row.owner is not None and is_owned(row):
         raise RunLocked(
@@ -211,7 +212,7 @@ def _check_pairs(row: RunRow, pairs: Sequence[str]) -> None:
             f"parameters are set: holdfast stop {row.id}"
         )
     with redirect_stdout(sys.stderr):
-        given_by(workflow_of(row, None), pairs)
+        given_by(workflow_of(row, None, state), pairs)
 
 
 def _need_reason(verb: str, comment: str) -> None:
@@ -254,6 +255,7 @@ def stop(common: Common, run: str | None, is_all: bool, now: bool) -> None:
         asked, row = commands.stop(desk.store, run, desk.clock, desk.by, now=now)
         desk.tell(asked)
         if now and row.owner is not None:
+            end_steps(desk.store, row.id, time.sleep)
             click.echo(safe(end_owner(row.owner, time.sleep)))
 
 
@@ -265,6 +267,7 @@ def _stop_all(desk: Desk, now: bool) -> None:
         click.echo(safe(f"{halt.run}: {halt.error or halt.text}"), err=halt.error is not None)
     for halt in halts:
         if now and halt.owner is not None:
+            end_steps(desk.store, halt.run, time.sleep)
             click.echo(safe(f"{halt.run}: {end_owner(halt.owner, time.sleep)}"))
     if not halts:
         click.echo("no run is unfinished: nothing to stop")

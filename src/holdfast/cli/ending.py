@@ -114,7 +114,7 @@ def _command(common: Common) -> str:
 
 def _as_called(line: str) -> str:
     """Return the line for whoever has no `holdfast` on the path but called the module."""
-    if os.path.basename(sys.argv[0]) != "__main__.py":
+    if os.path.basename(sys.argv[0]) != "__main__.py" or not line.startswith("holdfast"):
         return line
     return f"{os.path.basename(sys.executable)} -m {line}"
 

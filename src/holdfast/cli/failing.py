@@ -46,9 +46,9 @@ def guarded(command: click.Command, args: Sequence[str] | None, name: str) -> in
         if error.filename is None and _stdout_is_full():
             say(f"the output could not be written: {error.strerror}")
             return EXIT_OUTPUT
-        return _unexpected(error, words)
+        return unexpected(error, words)
     except Exception as error:
-        return _unexpected(error, words)
+        return unexpected(error, words)
 
 
 def _failed(error: HoldfastError | Leaving) -> int:
@@ -135,7 +135,7 @@ def _stdout_is_full() -> bool:
     return False
 
 
-def _unexpected(error: Exception, args: list[str]) -> int:
+def unexpected(error: Exception, args: list[str]) -> int:
     """Say what happened in one line and keep the traceback in a file."""
     what = f"unexpected {type(error).__name__}: {str(error)[:200]}"
     kept = _keep_traceback(error, args)

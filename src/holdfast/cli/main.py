@@ -19,6 +19,15 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "plan": ("planning", "What a run would do, without doing it."),
         "demo": ("demo", "Kill a small run in the middle and count what was lost: nothing."),
     },
+    "In a shell script": {
+        "begin": ("shell.beginning", "Make the rest of the script a run, or go on with it."),
+        "step": ("shell.commands", "Run a command as a checkpoint of the script."),
+        "stage": ("shell.commands", "Begin a stage, or end it with --end."),
+        "gate": ("shell.commands", "Wait until a command passes."),
+        "confirm": ("shell.commands", "Hold until a person says yes."),
+        "ask": ("shell.commands", "Ask a person for a value, and print it."),
+        "end": ("shell.commands", "End the run with the script's exit status."),
+    },
     "Read": {
         "list": ("inspecting", "The runs, newest first."),
         "show": ("inspecting", "Where a run stands: steps, holds, errors."),

@@ -114,3 +114,24 @@ def json_option(function: Function) -> Function:
     return click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")(
         function
     )
+
+
+def steal_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--steal` and its reason, passed as one `steal`: None, or the reason."""
+
+    @functools.wraps(function)
+    def gathered(*args: object, steals: bool, comment: str, **rest: object) -> None:
+        if comment and not steals:
+            raise click.UsageError("-m gives the reason of --steal")
+        if steals and not comment.strip():
+            raise click.UsageError("--steal needs a reason: add -m REASON")
+        function(*args, steal=comment if steals else None, **rest)
+
+    for option in (
+        click.option("-m", "comment", metavar="TEXT", default="", help="The reason of --steal."),
+        click.option(
+            "--steal", "steals", is_flag=True, help="Take the target from a run nobody works on."
+        ),
+    ):
+        gathered = option(gathered)
+    return gathered

@@ -12,6 +12,7 @@ from holdfast.app.planning import Plan, Planned, plan
 from holdfast.app.terms import target_params, terms_for
 from holdfast.cli.options import Common, json_option, store_options
 from holdfast.cli.running import parameter_options, parameters_from
+from holdfast.cli.shell.running import plan_of, shell_of
 from holdfast.cli.text import json_text, safe
 from holdfast.model.codec import decode
 from holdfast.model.keys import label_of, scope_of
@@ -46,6 +47,10 @@ def plan_command(
     Nothing is written. Where the rest depends on a result, the plan ends and says so.
     """
     common.read_inventory()
+    if shell_of(file) is not None:
+        known = plan_of(common, file, run)
+        click.echo(json_text(known.as_json()) if as_json else "\n".join(lines_of(known)))
+        return
     workflow = load_workflow(file)
     store: Store | None = None
     if run is not None:

@@ -17,14 +17,13 @@ from holdfast.app.views import status_of, time_json, view_run
 from holdfast.app.wording import stands
 from holdfast.cli.ending import next_command
 from holdfast.cli.failing import say
-from holdfast.cli.options import Common, json_option, store_options
+from holdfast.cli.options import Common, json_option, steal_options, store_options
 from holdfast.cli.running import (
     Presence,
     live_through,
     mode_option,
     presence_options,
     set_option,
-    steal_options,
 )
 from holdfast.cli.text import json_text, safe
 from holdfast.errors import RunLocked, StoreError

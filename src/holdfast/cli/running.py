@@ -18,9 +18,10 @@ from holdfast.app.views import RunView, look, view_of, with_batches
 from holdfast.cli.ending import ending
 from holdfast.cli.failing import guarded, say
 from holdfast.cli.live import Progress, progress_on
-from holdfast.cli.options import Common, store_options
+from holdfast.cli.options import Common, steal_options, store_options
 from holdfast.cli.paper import paper
 from holdfast.cli.prompt import Ask, is_interactive, person_for
+from holdfast.cli.shell.running import Given, run_script, shell_of
 from holdfast.cli.text import json_text
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.running import Outcome
@@ -114,28 +115,6 @@ def _starting_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return parameter_options(id(steal_options(function)))
 
 
-def steal_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--steal` and its reason, passed as one `steal`: None, or the reason."""
-    import functools
-
-    @functools.wraps(function)
-    def gathered(*args: Any, steals: bool, comment: str, **rest: Any) -> None:
-        if comment and not steals:
-            raise click.UsageError("-m gives the reason of --steal")
-        if steals and not comment.strip():
-            raise click.UsageError("--steal needs a reason: add -m REASON")
-        function(*args, steal=comment if steals else None, **rest)
-
-    for option in (
-        click.option("-m", "comment", metavar="TEXT", default="", help="The reason of --steal."),
-        click.option(
-            "--steal", "steals", is_flag=True, help="Take the target from a run nobody works on."
-        ),
-    ):
-        gathered = option(gathered)
-    return gathered
-
-
 class _Script(click.Command):
     """A command whose help, when it names a script, shows the workflow's parameters too."""
 
@@ -178,12 +157,14 @@ def _write_parameters(workflow: Workflow[..., Any], formatter: click.HelpFormatt
 
 @click.command("run", cls=_Script)
 @click.argument("file", metavar="FILE[:WORKFLOW]")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENT]...")
 @_starting_options
 @presence_options
 @store_options
 def run_command(
     common: Common,
     file: str,
+    words: tuple[str, ...],
     pairs: Sequence[str],
     params_file: str | None,
     target: str | None,
@@ -197,7 +178,14 @@ def run_command(
 
     A run that finished under that --id is reported; a stop or pause by a person is not lifted.
     `holdfast run FILE --help` shows the workflow's parameters. The result is printed as JSON.
+    A shell script is run in its own shell, with ARGUMENTS; those with a dash stand after --.
     """
+    if (shell := shell_of(file)) is not None:
+        if presence != Presence() or params_file is not None or steal is not None:
+            raise click.UsageError("a shell script takes --id, --target, --mode, --ask and -p only")
+        run_script(common, shell, file, Given(id, target, mode, ask, pairs), words)
+    if words:
+        raise click.UsageError(f"{file} is no shell script: what is {words[0]!r}?")
     common.read_inventory()
     with _stdout_for_the_result():
         workflow = load_workflow(file)

@@ -10,7 +10,6 @@ goes on with the items that are not done.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -45,6 +44,7 @@ from holdfast.model.facts import (
     StepSucceeded,
 )
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.model.state import RunState, StepState
 
 ITEMS_FAILED = "ItemsFailed"

@@ -7,12 +7,11 @@ new effects.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 from holdfast.model.facts import Fact
-from holdfast.model.making import made_often
+from holdfast.model.making import dataclass, made_often
 from holdfast.model.state import RunState
 
 T = TypeVar("T")

@@ -9,7 +9,6 @@ durable before the next is tried, and is not due any more.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from holdfast.engine.checking import ask_check
 from holdfast.engine.debts import has_returned
@@ -33,6 +32,7 @@ from holdfast.model.facts import (
     Who,
 )
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.model.state import RunState, StepState
 from holdfast.model.undo_facts import Settling
 from holdfast.model.undoing import Due, is_giving_back, is_inside

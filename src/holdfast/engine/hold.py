@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from holdfast.engine.effects import ANSWER, Program, look, now, record_at_boundary
@@ -16,6 +15,7 @@ from holdfast.model.hold_facts import (
 )
 from holdfast.model.holds import HoldState
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass, field
 from holdfast.model.parties import Who
 from holdfast.model.terms import ANYBODY, Electorate
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from holdfast.engine import drift
 from holdfast.engine.effects import Program, now, record
 from holdfast.engine.hold import Asked, ask
@@ -15,6 +13,7 @@ from holdfast.model.codec import digest, encode
 from holdfast.model.facts import HoldAnswered, HoldKind, Spilled, StepSucceeded
 from holdfast.model.hold_facts import OnExpiry
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 from holdfast.model.terms import Electorate
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from holdfast.engine import drift
 from holdfast.engine.effects import WAIT, Landed, Outcome, Program, Submit, look, now, record
@@ -11,6 +10,7 @@ from holdfast.engine.trace import Trace
 from holdfast.model.codec import encode
 from holdfast.model.facts import ScopeClosed, ScopeEntered, ScopeKind, Spilled
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.model.state import ScopeState
 
 

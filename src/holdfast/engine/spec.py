@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
 from holdfast.engine.trace import Trace
-from holdfast.model.making import made_often
+from holdfast.model.making import dataclass, field, made_often
 from holdfast.model.retry import Retry
+from holdfast.model.shell_facts import Commands
 from holdfast.model.state import RunState
 from holdfast.model.trials import Trial
 from holdfast.model.types import NO_TYPES, Types
@@ -103,7 +103,8 @@ class Call:
     reads what became of the newest so many of them, in every run, newest first. `owes` is what
     the step borrows; `settles` tells whose debts its success settles, None where nothing is owed;
     `gives_back` is the step that this one undoes. `fits` tells, behind a window, when the step
-    may begin from a moment on: not when it would still run when the window closes.
+    may begin from a moment on: not when it would still run when the window closes. `commands` are
+    what a step of a shell script runs.
     """
 
     key: str
@@ -130,3 +131,4 @@ class Call:
     settles: Callable[[RunState], tuple[str, ...]] | None = None
     gives_back: str = ""
     fits: Callable[[RunState, datetime], datetime] | None = None
+    commands: Commands | None = None

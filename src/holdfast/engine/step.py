@@ -41,7 +41,7 @@ from holdfast.engine.effects import (
 )
 from holdfast.engine.permission import permission
 from holdfast.engine.spec import Call, Check, Rules
-from holdfast.errors import NotDone, StepFailed
+from holdfast.errors import CommandFailed, NotDone, StepFailed
 from holdfast.model.codec import Unrecordable, digest, encode
 from holdfast.model.facts import (
     AttemptFailed,
@@ -217,6 +217,7 @@ def _started(call: Call, state: RunState, decided_by: str, at: datetime) -> Step
         call.owes,
         () if call.settles is None else call.settles(state),
         rules.asks_when_interrupted,
+        commands=call.commands,
     )
 
 
@@ -354,4 +355,5 @@ def location_of(error: BaseException) -> str:
         own = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
         found = found if own.startswith(_PACKAGE) else own
         trace = trace.tb_next
-    return found or own
+    # A shell script's command has no line: where we ran it says nothing.
+    return found or ("" if isinstance(error, CommandFailed | NotDone) else own)

@@ -6,10 +6,10 @@ applies it to them when it goes on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from holdfast.model.making import dataclass
 from holdfast.model.parties import Who
 
 ItemOutcome: TypeAlias = Literal["done", "skipped"]

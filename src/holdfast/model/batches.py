@@ -7,12 +7,12 @@ beside them, written in the same transaction, so that nobody has to count ten mi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from holdfast.model.items import ItemStatus
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass, field, replace
 
 Identity: TypeAlias = Literal["keys", "position"]
 """How items are told apart: by key, through a manifest, or by their place alone."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from holdfast.model.batch_facts import BudgetGranted, ItemDecided, ItemsRearmed
 from holdfast.model.holds import Holds
 from holdfast.model.keys import join
+from holdfast.model.making import dataclass, field
 from holdfast.model.standing import StepState
 
 Decision: TypeAlias = ItemsRearmed | ItemDecided

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from math import isfinite
 from typing import Final
 
 from holdfast.errors import UsageError
+from holdfast.model.making import dataclass
 
 WINDOW_MAX: Final = 10_000
 """Outcomes of attempts that are remembered, a character each, with every checkpoint."""

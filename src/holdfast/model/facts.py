@@ -12,7 +12,6 @@ written by every earlier release must fold for ever.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias, get_args
 
@@ -30,6 +29,7 @@ from holdfast.model.hold_facts import HoldOpened as HoldOpened
 from holdfast.model.hold_facts import HoldVoided as HoldVoided
 from holdfast.model.json import Json
 from holdfast.model.json import Spilled as Spilled
+from holdfast.model.making import dataclass
 from holdfast.model.parties import Owner as Owner
 from holdfast.model.parties import Who as Who
 from holdfast.model.rewind_facts import ParameterSet as ParameterSet
@@ -38,6 +38,8 @@ from holdfast.model.rewind_facts import Rewound as Rewound
 from holdfast.model.rollout_facts import FailuresGranted as FailuresGranted
 from holdfast.model.rollout_facts import RolloutPlanned as RolloutPlanned
 from holdfast.model.rollout_facts import UnitFailed as UnitFailed
+from holdfast.model.shell_facts import Commands as Commands
+from holdfast.model.shell_facts import PlaceReached as PlaceReached
 from holdfast.model.step_facts import AttemptFailed as AttemptFailed
 from holdfast.model.step_facts import CursorSaved as CursorSaved
 from holdfast.model.step_facts import StepDoubted as StepDoubted
@@ -74,7 +76,7 @@ class RunCreated:
     """A run exists. Its parameters are in the codec's tagged form.
 
     `mode` is what the steps will go by at first; `given_mode` and `given_ask` were said for
-    this run (`--mode`, `--ask`), and are kept by later lives.
+    this run (`--mode`, `--ask`), and are kept by later lives. A `shell` script owns its run itself.
     """
 
     at: datetime
@@ -87,6 +89,7 @@ class RunCreated:
     mode: str = ""
     given_mode: str = ""
     given_ask: str = ""
+    shell: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,8 @@ class LifeStarted:
 
     `resumed` is True for a person's `resume`: it lifts a stop or pause and grants the failures
     that ended the run their attempts anew. `mode` was given for this life and those after it;
-    `terms` are what its steps go by. With an `errand` the life goes back instead of on.
+    `terms` are what its steps go by. With an `errand` the life goes back instead of on. `commands`
+    are what the shell was started with, where a shell owns the run.
     """
 
     at: datetime
@@ -109,6 +113,7 @@ class LifeStarted:
     mode: str = ""
     terms: Terms | None = None
     errand: Errand = ""
+    commands: Commands | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,5 +291,6 @@ Fact: TypeAlias = (
     | RolloutPlanned
     | UnitFailed
     | FailuresGranted
+    | PlaceReached
 )
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}

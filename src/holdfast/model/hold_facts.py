@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.model.parties import Who
 from holdfast.model.terms import ANYBODY, Electorate
 

@@ -8,11 +8,11 @@ later is kept for the record and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from itertools import count
 
 from holdfast.model.hold_facts import HoldAnswered, HoldExpired, HoldOpened, HoldVoided
 from holdfast.model.jsontext import dumps
+from holdfast.model.making import dataclass, field
 from holdfast.model.parties import Who
 from holdfast.model.terms import Electorate
 

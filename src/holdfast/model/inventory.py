@@ -7,9 +7,9 @@ command line and of the workflow the terms of one life.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+from holdfast.model.making import dataclass, field
 from holdfast.model.notice import Notify
 from holdfast.model.terms import SUCCESSES, WITHIN_S, Ask, Electorate, Identity, Mode, Terms
 

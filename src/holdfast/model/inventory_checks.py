@@ -6,7 +6,6 @@ Nothing stops at the first mistake: a person who edits the file sees all of them
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from holdfast.model.inventory import Earned, Inventory, Policy, Target, expanded
@@ -25,6 +24,7 @@ from holdfast.model.inventory_keys import (
     name,
 )
 from holdfast.model.inventory_secrets import Place, secrets_in
+from holdfast.model.making import dataclass
 from holdfast.model.notice import Notify
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -15,6 +14,7 @@ from holdfast.errors import UsageError
 from holdfast.model.durations import seconds
 from holdfast.model.durations import show as show_duration
 from holdfast.model.inventory_secrets import Part, Place, is_reference
+from holdfast.model.making import dataclass
 from holdfast.model.notice import OCCASIONS, STALLED_AFTER_S
 from holdfast.model.terms import ASKS, IDENTITIES, MODES, RISKS, SUCCESSES, WITHIN_S
 from holdfast.model.trials import KEPT_MAX

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from holdfast.model.making import dataclass
 from holdfast.model.terms import Terms
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from holdfast.model.making import dataclass
 
 OCCASIONS: Final[tuple[str, ...]] = ("hold", "failed", "succeeded", "stalled")
 """What a notice may be sent for."""

@@ -7,13 +7,13 @@ notice holds what the fact holds, with secrets replaced before they were recorde
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias, get_args
 
 from holdfast.model.durations import show
 from holdfast.model.facts import Fact, HoldOpened, RunFailed, RunSucceeded
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass, replace
 from holdfast.model.shown import safe, safe_lines
 from holdfast.model.state import RunState
 from holdfast.model.status import RunStatus

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -15,6 +14,7 @@ from holdfast.model.facts import (
     StepSkipped,
     StepStarted,
 )
+from holdfast.model.making import dataclass
 from holdfast.model.undoing import OWED
 
 

@@ -8,7 +8,6 @@ of seconds on the caller's clock, so it can be recorded and taken up in another 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from math import inf, isfinite, nextafter
@@ -16,6 +15,7 @@ from typing import Final
 
 from holdfast.errors import UsageError
 from holdfast.model.durations import DURATION_S_MAX, Duration, seconds
+from holdfast.model.making import dataclass
 
 COUNT_MAX: Final = 1_000_000
 BURST_MAX: Final = 10_000

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import deepcopy
-from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from operator import attrgetter
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
 from holdfast.errors import UsageError
+from holdfast.model.making import dataclass
 
 UPGRADE: Final = "__holdfast_upgrade__"
 
@@ -58,15 +58,25 @@ class Family(ABC):
         return {}
 
 
+def dataclass_fields(cls: type) -> tuple[Any, ...]:
+    """Return the fields of a user's dataclass. Its module is imported by who has one: it costs a
+    start as much as everything else here."""
+    from dataclasses import fields
+
+    return fields(cls)
+
+
 class _Dataclasses(Family):
     def owns(self, cls: type) -> bool:
         return hasattr(cls, "__dataclass_fields__")
 
     def names(self, cls: type) -> tuple[str, ...]:
-        return tuple(field.name for field in fields(cls))
+        return tuple(field.name for field in dataclass_fields(cls))
 
     def default(self, cls: type, name: str, known: dict[str, object]) -> object:
-        field = next(field for field in fields(cls) if field.name == name)
+        from dataclasses import MISSING
+
+        field = next(field for field in dataclass_fields(cls) if field.name == name)
         if field.default is not MISSING:
             return field.default
         if field.default_factory is not MISSING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import exp, isfinite, log
 from typing import Final
 
 from holdfast.errors import UsageError
 from holdfast.model.durations import Duration, seconds, show
+from holdfast.model.making import dataclass
 
 ATTEMPTS_MAX: Final = 10_000
 

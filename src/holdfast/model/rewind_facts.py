@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.model.parties import Who
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from holdfast.model import facts as f
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass, field
 from holdfast.model.sampling import GateState
 from holdfast.model.status import StepStatus
 
@@ -52,6 +52,7 @@ class StepState:
     is_batch: bool = False
     asks_when_interrupted: bool = False
     gate: GateState | None = None
+    commands: f.Commands | None = None
 
     @property
     def leaves_doubt(self) -> bool:

@@ -8,7 +8,6 @@ process that folds the same journal sees the same state.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -21,10 +20,13 @@ from holdfast.model.gating import FOLD as _GATE_FOLD
 from holdfast.model.holds import Holds, HoldState
 from holdfast.model.json import Json
 from holdfast.model.keys import scope_of
+from holdfast.model.making import replace
 from holdfast.model.rewinding import FOLD as _REWIND_FOLD
 from holdfast.model.rewinding import note_world
 from holdfast.model.rolling import FOLD as _ROLLOUT_FOLD
 from holdfast.model.rollout import RolloutState
+from holdfast.model.shelling import FOLD as _SHELL_FOLD
+from holdfast.model.shelling import Walk
 from holdfast.model.standing import ScopeState, StepState
 from holdfast.model.status import FINISHED, GLANCED, RunStatus, StepStatus, glance
 from holdfast.model.stepping import FOLD as _STEP_FOLD
@@ -58,6 +60,7 @@ class RunState:
         self.holds = Holds()
         self.ledger = Ledger()
         self.batches: dict[str, BatchState] = {}
+        self.walk = Walk()
         self.stop: f.StopRequested | None = None
         self.cancelled: f.RunCancelled | None = None
         self.stolen: f.LockStolen | None = None
@@ -146,6 +149,7 @@ class RunState:
     def _life_started(self, fact: f.LifeStarted) -> None:
         self.epoch = fact.epoch
         self.lives.append(fact)
+        self.walk.begin_anew()
         self.given_mode = fact.mode or self.given_mode
         self.terms = fact.terms or _terms_of(fact.mode or self.mode)
         self.stopped, self.stolen, self.rewound, self.ended_at = None, None, None, None
@@ -260,4 +264,5 @@ _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     **_REWIND_FOLD,
     **_GATE_FOLD,
     **_ROLLOUT_FOLD,
+    **_SHELL_FOLD,
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 
@@ -19,6 +18,7 @@ from holdfast.model.facts import (
     RunStopped,
     RunSucceeded,
 )
+from holdfast.model.making import dataclass
 
 RunStatus: TypeAlias = Literal[
     "queued",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.model.json import Json, Spilled
-from holdfast.model.making import made_often
+from holdfast.model.making import dataclass, made_often
 from holdfast.model.parties import Who
+from holdfast.model.shell_facts import Commands
 from holdfast.model.undo_facts import Owed
 
 
@@ -20,7 +20,8 @@ class StepStarted:
     `earns` a clean one counts, too.
     `undoes` says that it has an undo. `owes` is what it borrows, from this moment on; `settles`
     are the steps whose debts its success settles. `is_batch` says that it is made of items,
-    `asks_when_interrupted` of an undo that nobody promised it may run twice.
+    `asks_when_interrupted` of an undo that nobody promised it may run twice. `commands` are what a
+    step of a shell script runs.
     """
 
     at: datetime
@@ -42,6 +43,7 @@ class StepStarted:
     settles: tuple[str, ...] = ()
     asks_when_interrupted: bool = False
     is_batch: bool = False
+    commands: Commands | None = None
 
 
 @made_often

@@ -44,7 +44,7 @@ def _step_started(state: Stepped, fact: f.StepStarted) -> None:
     step.once, step.reads, step.version = fact.once, fact.reads, fact.version
     step.decided_by, step.location = fact.decided_by, fact.location
     step.name, step.earns = fact.name, fact.earns
-    step.undoes, step.settles = fact.undoes, fact.settles
+    step.undoes, step.settles, step.commands = fact.undoes, fact.settles, fact.commands
     step.is_batch = fact.is_batch
     if fact.is_batch:
         batching.began(state, key, anew=is_anew)

@@ -14,10 +14,10 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from holdfast.model.items import KEY_BYTES, PRINT_BYTES
+from holdfast.model.making import dataclass
 
 _DONE: Final = struct.Struct("<cQQI")
 _KEY: Final = struct.Struct(f"<cQ{KEY_BYTES}s{PRINT_BYTES}s")

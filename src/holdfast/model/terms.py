@@ -6,8 +6,9 @@ workflow, and recorded in its first fact: every process that folds the journal j
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
+
+from holdfast.model.making import dataclass
 
 Mode: TypeAlias = Literal["auto", "confirm", "earned"]
 Ask: TypeAlias = Literal["step", "unit", "stage"]

@@ -12,11 +12,11 @@ Trials are written in the transaction of the fact they are derived from. A step 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from holdfast.model import facts as f
+from holdfast.model.making import dataclass
 from holdfast.model.rewinding import steps_in
 from holdfast.model.standing import StepState
 from holdfast.model.state import RunState

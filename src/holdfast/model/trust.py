@@ -8,11 +8,11 @@ trial was bad, on whatever target, has earned nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from holdfast.model.durations import show
+from holdfast.model.making import dataclass, replace
 from holdfast.model.mode import Ruling
 from holdfast.model.terms import Terms
 from holdfast.model.trials import Trial

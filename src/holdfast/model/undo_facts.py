@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from holdfast.model.making import dataclass
 from holdfast.model.parties import Who
 
 Settling: TypeAlias = Literal["step", "rollback", "settle", "check", "not_done"]

@@ -9,13 +9,13 @@ be called so, because `#` is escaped in labels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from holdfast.model import facts as f
 from holdfast.model.holds import Holds
 from holdfast.model.keys import scope_of
+from holdfast.model.making import dataclass, field
 from holdfast.model.standing import ScopeState, StepState
 from holdfast.model.status import StepStatus
 from holdfast.model.undo_facts import Owed

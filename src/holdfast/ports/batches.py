@@ -9,12 +9,12 @@ microsecond and is worth less (`model.tail`). An implementation must pass
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from holdfast.model.batches import BatchRow, Checkpoint, ItemRow, Seen
 from holdfast.model.items import ItemStatus
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 
 
 @dataclass(frozen=True, slots=True)

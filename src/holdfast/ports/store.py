@@ -13,16 +13,17 @@ it will follow. Neither ever makes the other lose a finished step.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from holdfast.errors import UsageError
 from holdfast.model.facts import Fact, LifeStarted, Owner, Rewound, RunCreated, Spilled
 from holdfast.model.json import Json
-from holdfast.model.making import made_often
+from holdfast.model.making import dataclass, made_often
 from holdfast.model.trials import KEPT_MAX, Trial
-from holdfast.ports.batches import BatchStore
+
+if TYPE_CHECKING:
+    from holdfast.ports.batches import BatchStore
 
 
 class StoreAbsent(UsageError):

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass, field
 
 from holdfast.engine.trace import Trace
+from holdfast.model.making import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ does not: a step called from there would go unrecorded, and is refused instead.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import UsageError
+from holdfast.model.making import dataclass
 
 if TYPE_CHECKING:
     from holdfast.engine.spec import Call

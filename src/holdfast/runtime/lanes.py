@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
+
+from holdfast.model.making import dataclass
 
 ROOT = 0
 _LANE: ContextVar[int] = ContextVar("holdfast_lane", default=ROOT)

@@ -11,12 +11,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from holdfast.model.facts import Owner, Who
+from holdfast.model.making import dataclass
 from holdfast.ports.store import RunRow
 
 LEASE_S = 30.0
@@ -50,7 +50,11 @@ def user_name() -> str:
 
 def this_process() -> Owner:
     """Return the identity of this process."""
-    pid = os.getpid()
+    return process(os.getpid())
+
+
+def process(pid: int) -> Owner:
+    """Return the identity of a process of this host, which the caller knows to be there."""
     _, started = _stat_of(pid)
     return Owner(host_name(), pid, started, boot_id(), user_name())
 

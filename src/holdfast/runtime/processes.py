@@ -12,10 +12,10 @@ import select
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from holdfast.errors import CommandFailed, UsageError
+from holdfast.model.making import dataclass
 from holdfast.runtime.groups import GRACE_S, Groups
 from holdfast.runtime.watchdog import SHELL, close, pipe, spawn, watchdog
 

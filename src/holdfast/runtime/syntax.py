@@ -13,8 +13,9 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
+
+from holdfast.model.making import dataclass, field
 
 LAMBDA = "<lambda>"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Event, Thread
 from typing import TypeAlias
 
 from holdfast.errors import HoldfastError, RunLocked, UsageError
-from holdfast.model.facts import LifeStarted, Owner, Who
+from holdfast.model.facts import Commands, LifeStarted, Owner, Who
+from holdfast.model.making import dataclass
 from holdfast.model.terms import AUTO, Terms
 from holdfast.model.trials import trials_of
 from holdfast.model.undo_facts import Errand
@@ -29,7 +29,8 @@ class Claim:
     """How a process takes a run up: for whom, on what terms, from whom its target came, and for
     what if not to go on.
 
-    With `epoch` only the very run that was looked at: nobody has taken it up since.
+    With `epoch` only the very run that was looked at: nobody has taken it up since. `owner` is the
+    process that is to own it, else this one; a shell was started with `commands`.
     """
 
     by: Who
@@ -42,6 +43,8 @@ class Claim:
     lease_s: float = LEASE_S
     errand: Errand = ""
     epoch: int | None = None
+    owner: Owner | None = None
+    commands: Commands | None = None
 
 
 def take(journal: Journal, claim: Claim, clock: Clock, tell: Callable[[str], None]) -> Journal:
@@ -105,7 +108,7 @@ def _claim(journal: Journal, row: RunRow, claim: Claim, clock: Clock, took_over:
     fact = LifeStarted(
         clock.now(),
         epoch,
-        this_process(),
+        claim.owner or this_process(),
         claim.by,
         claim.version,
         claim.resumed,
@@ -114,6 +117,7 @@ def _claim(journal: Journal, row: RunRow, claim: Claim, clock: Clock, took_over:
         claim.mode,
         claim.terms,
         claim.errand,
+        claim.commands,
     )
     claimed = journal.store.claim(
         row.id,

@@ -10,7 +10,6 @@ Reading is strict, as of facts: an unknown version or field raises `StoreCorrupt
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -19,6 +18,7 @@ from holdfast.model.batches import BATCH_VERSION, BatchRow, ItemRow
 from holdfast.model.facts import Spilled
 from holdfast.model.items import KEY_BYTES, PRINT_BYTES
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.stores.row_tables import NEWER, TABLES, decoded, load_json, table_for
 from holdfast.stores.rows import Spill, spilled_text, storable
 

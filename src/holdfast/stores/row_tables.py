@@ -9,7 +9,6 @@ of that look is written inside `{"$plain": …}`, so the two are never mistaken 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import types
 from collections.abc import Callable
@@ -21,6 +20,8 @@ from holdfast.errors import StoreCorrupt
 from holdfast.model.facts import Owner, Spilled, Who
 from holdfast.model.json import Json
 from holdfast.model.jsontext import dumps
+from holdfast.model.making import declared
+from holdfast.model.shell_facts import Commands
 from holdfast.model.terms import Electorate, Terms
 from holdfast.model.undo_facts import Owed
 from holdfast.stores.row_readers import Decode, Reader, reader_of
@@ -105,12 +106,8 @@ def table_for(cls: type[Any]) -> Table:
     if (known := TABLES.get(cls)) is not None:
         return known
     hints = get_type_hints(cls)
-    declared = dataclasses.fields(cls)
-    shapes = {field.name: _shape(hints[field.name]) for field in declared}
-    defaults = {
-        field.name: MISSING if field.default is dataclasses.MISSING else field.default
-        for field in declared
-    }
+    defaults = declared(cls, MISSING)
+    shapes = {name: _shape(hints[name]) for name in defaults}
     table = Table(
         kind=cls.__name__,
         make=cls,
@@ -324,4 +321,5 @@ _LEAVES: Final[dict[Any, Shape]] = {
     Electorate: _nests(Electorate),
     Terms: _nests(Terms),
     Owed: _nests(Owed),
+    Commands: _nests(Commands),
 }

@@ -17,22 +17,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holdfast.errors import LostOwnership, StoreError, UsageError
 from holdfast.model.facts import Fact, LifeStarted, Rewound, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.model.trials import KEPT_MAX, Trial
 from holdfast.ports.store import Appended, DebtRow, Output, RunRow, Stored
-from holdfast.stores import sqlite_health, sqlite_locks, sqlite_rows, sqlite_trials
+from holdfast.stores import sqlite_locks, sqlite_rows, sqlite_trials
+from holdfast.stores.late import Late
 from holdfast.stores.lockfile import OnBlocked, beside
 from holdfast.stores.outputs import OutputFiles
 from holdfast.stores.row_tables import dump_time
 from holdfast.stores.spill import SpillFiles
-from holdfast.stores.sqlite_batch_rows import delete_batches
-from holdfast.stores.sqlite_batches import SqliteBatches
 from holdfast.stores.sqlite_debts import select_debts
 from holdfast.stores.sqlite_opening import check_place, open_database
 from holdfast.stores.sqlite_rows import Head
+
+if TYPE_CHECKING:
+    from holdfast.stores import sqlite_health
+    from holdfast.stores.sqlite_batches import SqliteBatches
 
 HEADS_MAX = 4096
 """How many journals' ends are remembered; beyond, they are looked up again."""
@@ -41,8 +45,18 @@ HEADS_MAX = 4096
 class SqliteStore:
     """Journals in one SQLite database. Threads may share it; forked children may not."""
 
-    inspect = staticmethod(sqlite_health.inspect)
-    clear_suspect = staticmethod(sqlite_health.clear_suspect)
+    # Imported when they are asked for: the step of a shell script has to begin at once.
+    @staticmethod
+    def inspect(path: Path) -> sqlite_health.Health:
+        from holdfast.stores import sqlite_health
+
+        return sqlite_health.inspect(path)
+
+    @staticmethod
+    def clear_suspect(path: Path) -> None:
+        from holdfast.stores import sqlite_health
+
+        sqlite_health.clear_suspect(path)
 
     def __init__(
         self,
@@ -67,7 +81,7 @@ class SqliteStore:
         self._database = open_database(self.path, read_only, on_blocked)
         self._spill = SpillFiles(beside(self.path, ".spill"))
         self._outputs = OutputFiles(beside(self.path, ".output"))
-        self.batches = SqliteBatches(self.path, self._database, self._spill)
+        self._batches = Late(self._open_batches)
         self._heads: dict[str, Head] = {}
         self._numbers: dict[str, int] = {}
         self._kept: list[Spilled] = []
@@ -76,6 +90,15 @@ class SqliteStore:
     def dropped(self) -> int:
         """How many pieces of output could not be kept."""
         return self._outputs.dropped
+
+    @property
+    def batches(self) -> SqliteBatches:
+        return self._batches()
+
+    def _open_batches(self) -> SqliteBatches:
+        from holdfast.stores.sqlite_batches import SqliteBatches
+
+        return SqliteBatches(self.path, self._database, self._spill)
 
     # --- writing ------------------------------------------------------------------------
 
@@ -231,7 +254,7 @@ class SqliteStore:
     def remove(self, run: str) -> None:
         def work(connection: sqlite3.Connection) -> tuple[int, list[str]] | None:
             sqlite_trials.interrupt(connection, run)
-            delete_batches(connection, run)
+            self.batches.delete(connection, run)
             return sqlite_rows.delete_run(connection, run)
 
         def afterwards(removed: tuple[int, list[str]] | None) -> None:

@@ -100,6 +100,10 @@ class SqliteBatches:
             assert of_run is not None, "its epoch was checked in this transaction"
             sqlite_rows.refer(connection, of_run, kept)
 
+    def delete(self, connection: sqlite3.Connection, run: str) -> None:
+        """Delete a run's batches, within the caller's transaction; `remove` comes after it."""
+        tables.delete_batches(connection, run)
+
     def remove(self, number: int) -> None:
         """Remove the files of a run that is deleted. The caller holds the lock."""
         self._tails.remove(number)

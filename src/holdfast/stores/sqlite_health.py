@@ -7,12 +7,12 @@ import os
 import shutil
 import sqlite3
 import stat
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from holdfast.errors import StoreError
+from holdfast.model.making import dataclass
 from holdfast.ports.store import StoreAbsent
 from holdfast.stores.filesystems import filesystem_of, is_network
 from holdfast.stores.lockfile import beside, holder_of

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from holdfast.errors import StoreCorrupt
 from holdfast.model.facts import Fact, Owner, RunCreated
+from holdfast.model.making import dataclass
 from holdfast.model.owing import debt_change
 from holdfast.model.status import UNCHANGED, glance
 from holdfast.ports.store import RunRow, Stored

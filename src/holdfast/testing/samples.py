@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from holdfast.model.facts import KINDS, Fact, LifeStarted, Owner, Rewound, RunCreated, Spilled, Who
+from holdfast.model.shell_facts import Commands
 from holdfast.model.terms import Electorate, Terms
 from holdfast.model.undo_facts import Owed
 
@@ -74,6 +75,7 @@ def _sample(name: str, hint: Any) -> Any:
         Who: WHO,
         Spilled: Spilled("0" * 64, 70_000),
         Electorate: ELECTORATE,
+        Commands: Commands(("touch", "é \udcff"), "/srv", "test -e x", "rm x", "rm -f x"),
         Owed: Owed("uncordon", "uncordon é", ("node", "zone"), "0" * 32),
         Terms: Terms("confirm", "confirm: risk high", "stage", ELECTORATE, True, "high", None, 9.5),
     }

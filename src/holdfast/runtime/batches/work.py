@@ -13,7 +13,6 @@ from typing import Final, NamedTuple, TypeAlias
 from holdfast.engine.step import MESSAGE_CHARS_MAX, location_of
 from holdfast.errors import NotDone, RateLimited, UsageError
 from holdfast.model.items import NO_PRINT, ItemKey, shown_key
-from holdfast.model.making import made_often
 from holdfast.model.rate import pause_s
 from holdfast.model.retry import Retry
 from holdfast.runtime.batches.transactions import AlreadyCommitted, Connection, item_transaction
@@ -40,7 +39,6 @@ class Work(NamedTuple):
         return str(self.ordinal) if self.key is None else shown_key(self.key)
 
 
-@made_often
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What an attempt raised, in words that can cross from one process to another.

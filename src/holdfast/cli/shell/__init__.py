@@ -1,0 +1,1 @@
+"""The commands of shell scripts: begin, step, stage, confirm, ask, gate, end."""

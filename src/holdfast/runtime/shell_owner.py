@@ -1,0 +1,144 @@
+"""A run that a shell owns: is it still there, and who else works beside us for it?
+
+The shell does not beat and cannot listen. So each process that works for it watches the shell
+itself, by a handle on the very process (pidfd), and ends with it: what a command does after its
+shell is gone would be done again by the next life.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from threading import Thread
+from typing import Final
+
+from holdfast.errors import RunLocked
+from holdfast.model.parties import Owner
+from holdfast.runtime.ownership import liveness, process, signal_owner
+
+LOOK_EVERY_S: Final = 0.5
+"""How often the shell is looked at where no handle on a process can be had."""
+SETTLE_S: Final = 5.0
+"""How long a process whose command has ended may take to record that, after its shell died."""
+LEFT_S: Final = 5.0
+ANCESTORS_MAX: Final = 1_000
+_SIGINT_BIT: Final = 1 << (signal.SIGINT - 1)
+
+
+class ShellWatch:
+    """Ends this process when the shell has ended: at once while a command runs, which is killed
+    first, and else when what it did is recorded."""
+
+    def __init__(self, shell: Owner, kill: Callable[[], bool], exit_code: int) -> None:
+        """`kill` kills what runs, and returns whether anything did."""
+        self._shell, self._kill, self._exit_code = shell, kill, exit_code
+
+    def start(self) -> bool:
+        """Watch from now on; False when the shell has ended already."""
+        try:
+            handle = os.pidfd_open(self._shell.pid)
+        except ProcessLookupError:
+            return False
+        except (AttributeError, OSError):
+            handle = -1
+        if liveness(self._shell) == "dead":
+            return False
+        Thread(target=self._watch, args=(handle,), name="holdfast shell", daemon=True).start()
+        return True
+
+    def _watch(self, handle: int) -> None:
+        if handle >= 0:
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            poll.poll()
+        else:
+            while liveness(self._shell) != "dead":
+                time.sleep(LOOK_EVERY_S)
+        if not self._kill():
+            time.sleep(SETTLE_S)
+        os._exit(self._exit_code)
+
+
+def parent_of_this(main: int) -> Owner:
+    """Return the shell that started this process. Raises RunLocked when it is gone already: our
+    parent is then another, that knows nothing of the run and may live for ever.
+
+    `main` is its `$$`, which is itself or one of its own ancestors.
+    """
+    pid = os.getppid()
+    shell, is_ours = process(pid), main in _parents()
+    if not is_ours or os.getppid() != pid:
+        raise RunLocked("the shell that began the run is gone; nothing was changed")
+    return shell
+
+
+def end_left(processes: Sequence[Owner]) -> None:
+    """Kill what still works for a shell that is gone, and return when it is gone too: its
+    watchdog kills the commands. Raises nothing for what we may not kill."""
+    alive = [each for each in processes if liveness(each) in ("alive", "stopped")]
+    for each in alive:
+        try:
+            signal_owner(each, signal.SIGKILL)
+        except PermissionError:
+            continue
+    until = time.monotonic() + LEFT_S
+    while time.monotonic() < until and any(liveness(each) != "dead" for each in alive):
+        time.sleep(0.005)
+
+
+def is_beside(shell: int) -> bool:
+    """Whether this process may run beside others of the shell: it was put in the background,
+    or the shell has other children. Then the order of what they do means nothing."""
+    way = list(_up_to(shell))
+    if any(_ignores_interrupts(pid) for pid in way):
+        return True
+    return any(pid not in way for pid in _children(shell))
+
+
+def is_within(shell: int) -> bool:
+    """Whether this process descends from the shell."""
+    return shell in _parents()
+
+
+def _up_to(shell: int) -> Iterator[int]:
+    yield os.getpid()
+    for pid in _parents():
+        if pid == shell:
+            return
+        yield pid
+
+
+def _parents() -> Iterator[int]:
+    pid = os.getppid()
+    for _ in range(ANCESTORS_MAX):
+        if pid <= 0:
+            return
+        yield pid
+        try:
+            text = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return
+        pid = int(text[text.rindex(")") + 2 :].split()[1])
+
+
+def _ignores_interrupts(pid: int) -> bool:
+    """A shell without job control has what it puts in the background ignore SIGINT."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return False
+    masks = [line.split()[1] for line in lines if line.startswith("SigIgn:")]
+    return bool(masks) and bool(int(masks[0], 16) & _SIGINT_BIT)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+    except (OSError, ValueError):
+        return []

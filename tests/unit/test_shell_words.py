@@ -1,0 +1,163 @@
+"""The words that a step of a shell script is given, read by hand and by click alike."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from holdfast.cli.shell import code, commands, words
+from holdfast.cli.shell.words import SHAPES, Taken, read
+from holdfast.flow.shell_words import as_bytes, as_value, owed_by, settled_by, shown_words
+from holdfast.model.codec import encode
+from holdfast.model.facts import LifeStarted, Owner, RunCreated, StepStarted
+from holdfast.model.state import RunState
+from holdfast.testing.samples import AT, WHO
+
+WELL_FORMED = [
+    ["step", "x", "--", "true"],
+    ["step", "--once", "--check", "test -e x", "a name", "--", "ls", "--", "-l"],
+    ["step", "x", "--retry=3", "--timeout", "5m", "--undo", "rm -f x", "--confirm", "--", "-odd"],
+    ["step", "x", "--check=a=b", "--owes", "-v", "--accept-drift", "--", ""],
+    ["stage", "pre flight", "--on-failure", "undo"],
+    ["stage", "--end"],
+    ["gate", "up", "--every", "1s", "--", "curl", "-f", "url"],
+    ["confirm", "really?"],
+    ["ask", "how many?", "--choices", "1,2", "--default", "2"],
+    ["end"],
+    ["end", "7"],
+]
+
+
+@pytest.mark.parametrize("args", WELL_FORMED, ids=" ".join)
+def test_both_read_the_same(args: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read by hand is what click reads: the quick way has no meaning of its own."""
+    seen: list[Taken] = []
+    monkeypatch.setattr("holdfast.cli.shell.calling.perform", lambda taken: seen.append(taken) or 0)
+    command: click.Command = getattr(commands, args[0])
+    ended = command.main(args[1:], standalone_mode=False)
+
+    assert 0 == ended
+    assert [read(args)] == seen
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["run", "x"],
+        ["step", "x", "true"],
+        ["step", "--", "true"],
+        ["step", "x", "--"],
+        ["step", "x", "y", "--", "true"],
+        ["step", "x", "--nosuch", "--", "true"],
+        ["step", "x", "--help"],
+        ["step", "x", "--once=1", "--", "true"],
+        ["step", "x", "--check", "--", "true"],
+        ["stage", "a", "b"],
+        ["end", "--store", "x"],
+    ],
+    ids=" ".join,
+)
+def test_everything_else_is_left_to_click(args: list[str]) -> None:
+    """Help, mistakes and the options of the store are for the command line to explain."""
+    assert read(args) is None
+
+
+def test_a_step_begins_without_the_command_line() -> None:
+    """Neither click nor what walks scripts in Python or does batches is loaded for it."""
+    ask = (
+        "import sys; import holdfast.cli.shell.calling, holdfast.stores.sqlite; "
+        "print(sorted({'click', 'rich', 'inspect', 'ast', 'dataclasses', 'asyncio', 'logging', "
+        "'subprocess', 'holdfast.flow.steps', 'holdfast.app.starting', "
+        "'holdfast.stores.sqlite_batches', 'holdfast.model.batches', 'holdfast.ports.batches'} "
+        "& set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+
+    assert "[]\n" == found.stdout
+
+
+def test_every_command_has_a_shape_and_help() -> None:
+    """The table is complete, and each option says what it does."""
+    for name, shape in SHAPES.items():
+        assert isinstance(getattr(commands, name), click.Command)
+        assert all(option.help.endswith(".") for option in shape.options), name
+    assert words.STEP.options[0].key == "once"
+
+
+# --- what begin prints ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("listing", "expected"),
+    [
+        ("", ""),
+        ("trap -- 'echo hi' EXIT\n", "echo hi"),
+        ("trap -- '' INT\ntrap -- 'a'\\''b\nc' EXIT\n", "a'b\nc"),
+        ("trap -- 'x'\"'\"'y' EXIT\ntrap -- 'no' TERM\n", "x'y"),
+        ("trap -- $'echo \"it\\'s\"\\necho \\\\n' EXIT\n", 'echo "it\'s"\necho \\n'),
+        ("trap -- 'exit' 0\n", "exit"),
+        ("trap -- 'only' INT\n", ""),
+        ("trap -- 'unclosed EXIT\n", ""),
+    ],
+)
+def test_the_trap_of_each_shell_is_understood(listing: str, expected: str) -> None:
+    """bash, dash and zsh list it in three ways of quoting."""
+    found = code.trapped(listing)
+
+    assert expected == found.get("EXIT", found.get("0", ""))
+
+
+def test_our_own_trap_is_not_wrapped_again() -> None:
+    """A second run in the same shell keeps what the first one kept, once."""
+    first, *_ = code.traps("trap -- 'echo mine' EXIT\n")
+    again, *_ = code.traps(f"{first}\n")
+
+    assert first == again
+    assert 1 == first.count(" end ") and "echo mine" in first
+
+
+def test_what_others_trapped_is_theirs() -> None:
+    """A signal that is trapped, or ignored, stays so; every other one that ends bash is trapped."""
+    lines = [*code.traps("trap -- 'echo t' SIGTERM\ntrap -- '' INT\n")]
+    text = "\n".join(lines)
+
+    assert "TERM" not in text.replace("VTALRM", "") and " INT" not in text
+    assert lines.index("case $- in *i*) ;; *)") == 2 and "trap 'exit 129' HUP" in lines[1]
+    assert "trap 'exit 141' PIPE" in text
+
+
+# --- values and debts -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("out", [b"", b"\n", b"text\n\n", "naïve".encode(), b"\xff\x00", b"a\0b"])
+def test_output_comes_back_as_it_was(out: bytes) -> None:
+    """Byte for byte, whether it is text or not."""
+    assert out == as_bytes(encode(as_value(out)))
+
+
+def test_a_value_given_by_hand_is_a_line() -> None:
+    """What is no text becomes one, as `echo` would write it."""
+    assert b"7\n" == as_bytes(7)
+
+
+def test_a_debt_is_settled_by_the_same_words() -> None:
+    """However they are quoted, and also as a command line of `sh -c`; by no others."""
+    state = RunState()
+    owner = Owner("host", 1, "1", "boot", "ada")
+    state.apply(RunCreated(AT, "w", "", {}, "digest", WHO, shell=True))
+    state.apply(LifeStarted(AT, 1, owner, WHO, "1"))
+    state.apply(StepStarted(AT, "lend", 1, owes=owed_by("rm 'a b'")))
+
+    assert ("lend",) == settled_by(("rm", "a b"), state)
+    assert ("lend",) == settled_by(("sh", "-c", "rm  'a b'"), state)
+    assert () == settled_by(("rm", "a", "b"), state)
+
+
+def test_a_long_command_is_cut_where_it_is_shown() -> None:
+    """What a person sees stays a line."""
+    assert "echo 'a b'" == shown_words(("echo", "a b"))
+    assert shown_words(("echo", "x" * 1000)).endswith("…")
