@@ -12,7 +12,6 @@ approves lets it pass once. A measurement is a gate that judges nothing: it only
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -46,6 +45,7 @@ from holdfast.model.facts import (
     StepSucceeded,
 )
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass, field
 from holdfast.model.reading import Circumstances, Limits, Sample, failed_sample, sample_of
 from holdfast.model.sampling import ALIKE_S_MAX, KEPT_EACH_MAX, GateState, stats_of
 from holdfast.model.state import RunState, StepState

@@ -11,7 +11,6 @@ What a person refused, and a mistake of the script's, is no unit's failure: it e
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.engine.effects import (
@@ -40,6 +39,7 @@ from holdfast.model.facts import (
 )
 from holdfast.model.json import Json
 from holdfast.model.keys import label_of
+from holdfast.model.making import dataclass
 from holdfast.model.rolling import unit_status
 from holdfast.model.rollout import RolloutState, may_begin
 from holdfast.model.state import RunState

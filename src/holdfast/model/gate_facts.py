@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass, field
 from holdfast.model.parties import Who
 from holdfast.model.reading import Verdict
 

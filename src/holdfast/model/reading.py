@@ -8,13 +8,13 @@ whose window reaches back before the change) is inconclusive: it never passes, a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import isinf, isnan
 from typing import Any, Final, Literal, TypeAlias
 
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.model.durations import show
+from holdfast.model.making import dataclass, field
 
 Verdict: TypeAlias = Literal["pass", "fail", "inconclusive", "error"]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Final, Literal, TypeAlias
 
 from holdfast.errors import UsageError
+from holdfast.model.making import dataclass, field
 from holdfast.model.rollout_facts import RolloutPlanned
 from holdfast.model.types import register
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from holdfast.model.making import dataclass
 from holdfast.model.parties import Who
 
 

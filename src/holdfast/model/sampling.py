@@ -7,7 +7,6 @@ What is inconclusive is taken again until the gate's time is over.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil, floor
 from typing import Final, Literal, TypeAlias
@@ -15,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 from holdfast.model.codec import decode
 from holdfast.model.gate_facts import GateOpened, GateOverridden, SampleTaken
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass, field
 from holdfast.model.reading import Verdict
 from holdfast.model.types import register
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite
 from typing import Final, Protocol
 
 from holdfast.errors import UsageError
 from holdfast.model.durations import Duration, seconds
+from holdfast.model.making import dataclass
 
 TEXT_CHARS_MAX: Final = 2_000
 """Of a query or a link, in the journal."""
