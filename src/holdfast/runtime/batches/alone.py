@@ -12,10 +12,10 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import BinaryIO, Final, NoReturn
+from typing import Final, NoReturn
 
 from holdfast.runtime.batches.crews import Site, timed_out
 from holdfast.runtime.batches.shipping import die_with
@@ -25,6 +25,8 @@ from holdfast.runtime.capture import current_step
 LINES_MAX: Final = 10
 """How many of the last lines of an item that killed its process are kept."""
 LINE_BYTES_MAX: Final = 2_000
+LINES_S: Final = 1.0
+"""How long the last lines are waited for after the process is gone."""
 _OUTSIDE: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 """What people and schedulers send: it says nothing about the item."""
 
@@ -66,7 +68,7 @@ def _child(site: Site, body: Body, work: Work, tell: int, speak: int, driver: in
         current_step.set(None)
         sys.stdout = open(1, "w", buffering=1, closefd=False, errors="backslashreplace")
         sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")
-        landing = do_item(body, work, site.retry)
+        landing = do_item(lambda item: _awaited(body(item)), work, site.retry)
         sys.stdout.flush()
         sys.stderr.flush()
         content = _content(landing, site)
@@ -81,6 +83,15 @@ def _child(site: Site, body: Body, work: Work, tell: int, speak: int, driver: in
             traceback.print_exc()
             sys.stderr.flush()
         os._exit(70)
+
+
+def _awaited(made: object) -> object:
+    """Return a value; where an async function made a promise of one, on a loop made for it."""
+    if not isinstance(made, Coroutine):
+        return made
+    import asyncio
+
+    return asyncio.run(made)
 
 
 def _content(landing: Landing, site: Site) -> bytes:
@@ -108,9 +119,17 @@ class _Waiter:
         self._say = say
         self._last: deque[str] = deque(maxlen=LINES_MAX)
         self._is_late = False
+        self._problem: BaseException | None = None
 
     def wait(self) -> None:
         """Read until the process is gone, and put what came of its item on the queue."""
+        try:
+            landed = Landed.of(self._slot, (self._ended(),))
+        except BaseException as error:  # Nobody else would tell the driver, and it waits.
+            landed = Landed(self._slot, lost=(self._work,), error=error)
+        self._site.landed.put(landed)
+
+    def _ended(self) -> Landing:
         contents: SimpleQueue[bytes] = SimpleQueue()
         reader = threading.Thread(target=lambda: contents.put(self._told.read()), daemon=True)
         reader.start()
@@ -120,29 +139,38 @@ class _Waiter:
             timer.daemon = True
             timer.start()
         try:
-            self._listen(self._heard)
+            listener = threading.Thread(target=self._listen, daemon=True)
+            listener.start()
             # It stays a zombie until nobody would kill its number any more.
             os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
             if timer is not None:
                 timer.cancel()
             _, status = os.waitpid(self._pid, 0)
+            # What it started and left behind may hold its output open for as long as it likes.
+            listener.join(LINES_S)
+            if self._problem is not None:
+                raise self._problem
             landing = self._landing(status, contents.get())
         finally:
             self._told.close()
-            self._heard.close()
         self._site.tail.vacate(self._slot)
-        self._site.landed.put(Landed.of(self._slot, (landing,)))
+        return landing
 
     def _end(self) -> None:
         self._is_late = True
         with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+            # What it started holds its output open, and would be waited for.
+            os.killpg(self._pid, signal.SIGKILL)
 
-    def _listen(self, heard: BinaryIO) -> None:
-        while line := heard.readline(LINE_BYTES_MAX):
-            text = self._site.redact(line.decode(errors="backslashreplace").rstrip("\n"))
-            self._last.append(text)
-            self._say(text)
+    def _listen(self) -> None:
+        try:
+            with self._heard as heard:
+                while line := heard.readline(LINE_BYTES_MAX):
+                    text = self._site.redact(line.decode(errors="backslashreplace").rstrip("\n"))
+                    self._last.append(text)
+                    self._say(text)
+        except BaseException as error:  # Of the store; it closes the pipe, and the item ends.
+            self._problem = error
 
     def _landing(self, status: int, content: bytes) -> Landing:
         code = os.waitstatus_to_exitcode(status)

@@ -127,6 +127,20 @@ class Book:
         self.pending.tail.append(done_record(ordinal, self.output_bytes))
         self.counts["done"] += 1
 
+    def unsettle(self, ordinal: int) -> None:
+        """An item that was done is not: what it returned has no place."""
+        self.done.discard(ordinal)
+        self.pending.segments.add(segment_of(ordinal))
+        self.counts["done"] -= 1
+
+    def shown_of(self, ordinal: int) -> str:
+        """Return how an item is called whose value waits for its turn."""
+        for at, shown, _ in self.pending.values:
+            if at == ordinal:
+                return shown
+        kept = self.store.values(self.life.run, self.key, after=ordinal - 1, limit=1)
+        return kept[0].key if kept else str(ordinal)
+
     def settle_run(self, first: int, count: int) -> None:
         """Items are done of which nothing is to be written but their bits."""
         self.done.add_run(first, count)

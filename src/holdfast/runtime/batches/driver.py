@@ -18,7 +18,7 @@ from queue import Empty
 from random import random
 from typing import Final, Literal
 
-from holdfast.errors import Leaving
+from holdfast.errors import Leaving, UsageError
 from holdfast.model.budget import is_breached
 from holdfast.runtime.batches import settling
 from holdfast.runtime.batches.alone import do_alone
@@ -112,7 +112,11 @@ class Driver:
         while self._free and not self.halt and self._error is None:
             if self.pace.wait_s() > 0:
                 return
-            chunk = self._chunk()
+            try:
+                chunk = self._chunk()
+            except Exception as error:  # The source's, or a key's: what is in hand still lands.
+                self._error = error
+                return
             if not chunk:
                 return
             if not self.site.landed.empty():
@@ -181,7 +185,10 @@ class Driver:
 
     def _is_far_ahead(self) -> bool:
         book = self.book
-        return book.is_ordered and len(book.buffered) >= AHEAD_MAX
+        if not book.is_ordered or len(book.buffered) < AHEAD_MAX:
+            return False
+        # With nothing in hand, the next one has moved in the source, or is gone: read on.
+        return bool(book.in_flight or self._parked or self._again)
 
     def _park(self, work: Work, until: datetime) -> None:
         heappush(self._parked, (until, next(self._numbers), work))
@@ -246,11 +253,15 @@ class Driver:
                 self._park(then.again, until)
 
     def _take_back(self, landed: Landed) -> None:
-        """Items that their worker lost: those it was at are done alone, the others again."""
+        """Items that their worker lost: those it was at are done alone, the others again. Of a
+        `once` item nobody knows whether it took effect."""
         at = self.life.clock.now()
         suspects = {work.ordinal for work in landed.suspects}
+        nothing_began = isinstance(landed.error, UsageError)
         for work in landed.lost:
-            if work.ordinal in suspects:
+            if self.rules.once and not nothing_began:
+                settling.leave_in_doubt(self.book, work)
+            elif work.ordinal in suspects:
                 settling.suspect(self.book, work, at)
                 self._again.appendleft(work._replace(deaths=DEATHS_ALONE))
             else:

@@ -58,6 +58,7 @@ class Pool:
                 # Broken by a death that a future of another slot is about to tell.
                 self._make_anew(self._executor)
                 future = self._executor.submit(do_parcel, sent)
+            self._overdue.pop(slot, None)  # It may have ended just before it was killed.
             handed = _Handed(future, tuple(chunk), self._executor, monotonic())
             self._handed[slot] = handed
         future.add_done_callback(lambda done: self._land(slot, handed))

@@ -20,6 +20,7 @@ from holdfast.runtime.batches.driver import Driver
 from holdfast.runtime.batches.opening import open_book
 from holdfast.runtime.batches.reading import Reading
 from holdfast.runtime.batches.rules import BatchRules
+from holdfast.runtime.batches.settling import take_rest
 from holdfast.runtime.batches.summing import ended
 from holdfast.runtime.batches.transactions import BELONGING, Belonging
 from holdfast.runtime.batches.work import Body, Landed
@@ -84,6 +85,7 @@ def _drive(life: Life, book: Book, site: Site, items: Iterable[object], crew: Cr
         changed=reading.changed,
         gone=reading.gone,
     )
+    take_rest(book)
     book.checkpoint()
     return ended(book)
 

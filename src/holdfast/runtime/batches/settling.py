@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from holdfast.model.batches import ItemRow
 from holdfast.model.batching import item_key
 from holdfast.model.codec import Unrecordable, decode, encode
 from holdfast.model.items import ItemStatus
@@ -99,14 +100,35 @@ def take_turns(book: Book) -> None:
     out = book.rules.out
     if not book.is_ordered or out is None:
         return
-    while book.turn in book.settled:
+    # What is in hand has no outcome yet, though a `once` item has a row that settles it.
+    while book.turn in book.settled and book.turn not in book.rows:
         if book.turn in book.buffered:
             value = decode(book.buffered.pop(book.turn), book.rules.types)
-            with book.guard():
-                book.output_bytes = out.write(value)
-            if not book.rules.keep:
+            try:
+                with book.guard():
+                    book.output_bytes = out.write(value)
+            except Unrecordable as error:
+                _refused(book, error)
+            if not book.rules.keep or book.turn not in book.done:
                 book.pending.taken.append(book.turn)
         book.turn += 1
+
+
+def _refused(book: Book, error: Unrecordable) -> None:
+    """The output has no line for a value whose turn has come: its item is a dead letter."""
+    book.unsettle(book.turn)
+    shown, at = book.shown_of(book.turn), book.life.clock.now()
+    row = ItemRow(book.turn, shown, "failed", at, attempts=1)
+    book.put(replace(row, error_type=type(error).__name__, error=str(error)))
+    book.let_go(book.turn)
+
+
+def take_rest(book: Book) -> None:
+    """Write the outputs that waited behind items which come no more: the source is over."""
+    for ordinal in sorted(book.buffered):
+        if ordinal in book.buffered:
+            book.turn = ordinal
+            take_turns(book)
 
 
 # --- it did not ---
@@ -151,6 +173,7 @@ def _doubted(book: Book, work: Work, failure: Failure) -> Then:
     book.put(row)
     book.let_go(work.ordinal)
     book.ended("x")
+    take_turns(book)
     return NOTHING
 
 
@@ -180,6 +203,13 @@ def suspect(book: Book, work: Work, at: datetime) -> None:
     """Note that an item was in hand when its process died."""
     row = replace(work_row(work, "suspect", at), deaths=max(1, work.deaths))
     book.put(replace(row, error="it was in hand when its process died"))
+
+
+def leave_in_doubt(book: Book, work: Work) -> None:
+    """A `once` item was handed out and came to no end: the row with which it began stays."""
+    book.let_go(work.ordinal)
+    book.ended("x")
+    take_turns(book)
 
 
 def give_back(book: Book, work: Work) -> None:

@@ -150,7 +150,8 @@ def _portable(landing: Landing, retry: Retry) -> Landing:
     if landing.failure is not None:
         return landing
     try:
-        pickle.dumps(landing.value)
+        # Some go in and never come out: the pool would take that for a death.
+        pickle.loads(pickle.dumps(landing.value))
     except Exception as error:
         failure = failure_of(error, retry)
         return Landing(landing.work, None, failure, None, landing.seconds)

@@ -70,7 +70,10 @@ class Tasks:
             if limit.expired() and site.timeout_s is not None:
                 failure = timed_out(site.timeout_s, site.retry)
             return Landing(work, None, failure, None, monotonic() - began)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # Somebody ends this task, not a task of the item's own.
             failure = failure_of(error, site.retry, site.redact)
             return Landing(work, None, failure, None, monotonic() - began)
         finally:

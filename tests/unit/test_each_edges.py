@@ -1,0 +1,256 @@
+"""`each` where two of its promises meet: at most once, the order of the input, and what dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.runs import CALLS, Runs, touch
+from tests.unit.test_each import batch_of, over
+
+from holdfast import Csv, JsonLines, Retry
+from holdfast.errors import Leaving
+from holdfast.runtime.batches import driver
+
+
+@pytest.fixture
+def runs() -> Runs:
+    """A run on a store in memory."""
+    CALLS.clear()
+    return Runs()
+
+
+# --- at most once ---
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Leaving("signalled", 130, "signal")], ids=str)
+def test_a_once_item_that_was_interrupted_is_in_doubt(
+    runs: Runs, error: BaseException, at_once: int
+) -> None:
+    """A second signal in the middle of it proves nothing: it is never done again unasked."""
+
+    def pays(value: int) -> None:
+        touch(str(value))
+        if value == 1:
+            raise error
+
+    main = over(range(3), pays, name="item", once=True, at_once=at_once)
+    runs.start(main)
+    outcome = runs.start(over(range(3), pays, name="item", once=True))
+
+    assert (6, 1) == (outcome.exit_code, CALLS["1"])
+    assert ["uncertain"] == [row.status for row in runs.store.batches.items("r", "item")]
+
+
+def note_and_die(noted: list[Any]) -> int:
+    """Note in a file that the item ran; the second one kills its process."""
+    path, value = noted
+    with Path(path).open("a") as file:
+        file.write(f"{value}\n")
+    if value == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return int(value)
+
+
+def test_a_once_item_whose_worker_died_is_in_doubt(runs: Runs, tmp_path: Path) -> None:
+    """It is not a suspect to be done alone: that would be a second time."""
+    path = tmp_path / "ran"
+    items = [[str(path), number] for number in range(4)]
+    with ProcessPoolExecutor(1) as pool:
+        main = over(
+            items, note_and_die, key=lambda pair: pair[1], name="item", once=True, executor=pool
+        )
+        outcome = runs.start(main)
+
+    assert (6, ["0", "1", "2", "3"]) == (outcome.exit_code, path.read_text().split())
+
+
+# --- the order of the input ---
+
+
+@pytest.mark.parametrize("count", [3, 2_500])
+def test_what_waits_behind_an_item_that_is_gone_is_written(
+    runs: Runs, tmp_path: Path, count: int
+) -> None:
+    """However many; nobody waits for what the source has no more."""
+    out = tmp_path / "out.jsonl"
+
+    def fails(value: int) -> int:
+        if value < 0:
+            raise OSError("not now")
+        return value
+
+    def main(items: Any, **more: Any) -> Any:
+        retry = Retry(5, first="1h", most="2h")
+        return over(
+            items, fails, name="item", order="input", out=JsonLines(out), retry=retry, **more
+        )
+
+    assert 75 == runs.start(main([-1, 0], stop_after=2)).exit_code
+    outcome = runs.start(main(range(count)))
+
+    assert (0, count) == (outcome.exit_code, batch_of(runs).done)
+    assert [str(number) for number in range(count)] == out.read_text().split()
+
+
+def test_once_items_keep_the_order_of_the_input(runs: Runs, tmp_path: Path) -> None:
+    """One that is in hand has no outcome yet, and is waited for."""
+    out, gate = tmp_path / "out.jsonl", threading.Event()
+
+    def waits(value: int) -> int:
+        if value == 0:
+            gate.wait(30)
+        if value == 3:
+            gate.set()
+        return value
+
+    runs.start(
+        over(range(6), waits, name="item", order="input", once=True, at_once=2, out=JsonLines(out))
+    )
+
+    assert ["0", "1", "2", "3", "4", "5"] == out.read_text().split()
+
+
+def test_a_value_without_a_line_fails_its_item_when_its_turn_comes(
+    runs: Runs, tmp_path: Path
+) -> None:
+    """As it would have without an order: the others are written, and no life is stuck at it."""
+    out, gate = tmp_path / "out.csv", threading.Event()
+
+    def rows(value: int) -> dict[str, int]:
+        if value == 0:
+            gate.wait(30)
+        if value == 3:
+            gate.set()
+        return {"b": 2} if value == 1 else {"a": value}
+
+    options: dict[str, Any] = {"order": "input", "at_once": 2, "budget": 1, "out": Csv(out)}
+    outcome = runs.start(over(range(6), rows, name="item", **options))
+
+    assert {"total": 6, "done": 5, "failed": 1} == outcome.result
+    assert ["a", "0", "2", "3", "4", "5"] == out.read_text().split()
+    (row,) = runs.store.batches.items("r", "item")
+    assert ("1", "failed", "Unrecordable") == (row.key, row.status, row.error_type)
+    assert [] == list(runs.store.batches.values("r", "item"))
+
+
+# --- what lands all the same ---
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_items_in_hand_land_when_the_source_raises(runs: Runs, once: bool) -> None:
+    """They are recorded before the step fails; nothing runs on behind it."""
+    began, raised = threading.Event(), threading.Event()
+
+    def waits(value: int) -> int:
+        began.set()
+        raised.wait(30)
+        return value
+
+    def source() -> Iterator[int]:
+        yield 0
+        began.wait(30)
+        raised.set()
+        raise OSError("the list ended in the middle")
+
+    outcome = runs.start(over(source(), waits, name="item", at_once=2, once=once))
+
+    assert (1, 1, 0) == (outcome.exit_code, batch_of(runs).done, batch_of(runs).in_flight)
+    assert [] == list(runs.store.batches.items("r", "item"))
+
+
+def test_an_item_that_cancels_a_task_of_its_own_fails_alone(runs: Runs) -> None:
+    """The batch is not what was cancelled."""
+
+    async def cancels(value: int) -> int:
+        if value == 1:
+            task = asyncio.ensure_future(asyncio.Event().wait())
+            await asyncio.sleep(0)
+            task.cancel()
+            await task
+        return value
+
+    outcome = runs.start(over(range(4), cancels, name="item", budget=1))
+
+    assert {"total": 4, "done": 3, "failed": 1} == outcome.result
+
+
+class Twofold(Exception):
+    """Goes into a pickle and never comes out."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__("twofold")
+
+
+def note_and_return(noted: list[Any]) -> object:
+    """Note in a file that the item ran; the second one returns what cannot be sent."""
+    path, value = noted
+    with Path(path).open("a") as file:
+        file.write(f"{value}\n")
+    if len(Path(path).read_text().split()) > 20:
+        os._exit(1)
+    return Twofold(1, 2) if value == 1 else value
+
+
+def test_a_value_that_cannot_come_back_fails_its_item(runs: Runs, tmp_path: Path) -> None:
+    """A pool would break over it each time, with nobody to blame, and repeat it for ever."""
+    path = tmp_path / "ran"
+    items = [[str(path), number] for number in range(4)]
+    options: dict[str, Any] = {"key": lambda pair: pair[1], "name": "item", "budget": 1}
+    with ProcessPoolExecutor(1) as pool:
+        outcome = runs.start(over(items, note_and_return, executor=pool, **options))
+
+    assert {"total": 4, "done": 3, "failed": 1} == outcome.result
+    assert ["0", "1", "2", "3"] == path.read_text().split()
+
+
+# --- done alone ---
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every item is done in a process of its own, as if two had died over it."""
+    monkeypatch.setattr(driver, "DEATHS_ALONE", 0)
+
+
+@pytest.mark.usefixtures("alone")
+def test_an_async_item_is_done_alone_too(runs: Runs) -> None:
+    """On a loop made for it; and one that kills its process is quarantined."""
+
+    async def dies(value: int) -> int:
+        await asyncio.sleep(0)
+        if value == 1:
+            os._exit(3)
+        return value
+
+    runs.start(over(range(3), dies, name="item", budget=1))
+
+    assert (2, 1) == (batch_of(runs).done, batch_of(runs).quarantined)
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("is_late", [False, True])
+def test_nothing_waits_for_what_an_item_alone_left_running(runs: Runs, is_late: bool) -> None:
+    """Neither after its death nor after its timeout, though its output is still open."""
+
+    def leaves(value: int) -> None:
+        program = subprocess.Popen(["sleep", "20"])
+        if is_late:
+            program.wait()
+        os._exit(3)
+
+    began = os.times().elapsed
+    options: dict[str, Any] = {"timeout": 0.3} if is_late else {}
+    outcome = runs.start(over([1], leaves, name="item", **options))
+
+    assert 1 == outcome.exit_code
+    assert os.times().elapsed - began < 15
