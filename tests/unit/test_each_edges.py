@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ import pytest
 from tests.unit.runs import CALLS, Runs, touch
 from tests.unit.test_each import batch_of, over
 
-from holdfast import Csv, JsonLines, Retry
+from holdfast import Csv, JsonLines, Retry, current_item, each, workflow
+from holdfast.app.rewinding import rewind
 from holdfast.errors import Leaving
 from holdfast.runtime.batches import driver
+from holdfast.testing.crash import TESTER
 
 
 @pytest.fixture
@@ -211,6 +214,30 @@ def test_a_value_that_cannot_come_back_fails_its_item(runs: Runs, tmp_path: Path
 
     assert {"total": 4, "done": 3, "failed": 1} == outcome.result
     assert ["0", "1", "2", "3"] == path.read_text().split()
+
+
+def test_a_rewound_batch_enters_its_transactions_again(runs: Runs, tmp_path: Path) -> None:
+    """What was committed before it was set aside says nothing of the batch that follows."""
+    connection = sqlite3.connect(tmp_path / "mine.db", isolation_level=None)
+
+    def load(value: int) -> int:
+        with current_item().tx(connection):
+            touch(str(value))
+        return value
+
+    @workflow
+    def main() -> list[Any]:
+        found = each(range(3), load, name="item", keep=True)
+        if CALLS["rewound"] == 0:
+            raise ValueError("all of this again")
+        return [value for _, value in found.results()]
+
+    runs.start(main)
+    rewind(runs.store, "r", "item", runs.clock, TESTER)
+    touch("rewound")
+
+    assert [0, 1, 2] == runs.start(main).result
+    assert [2, 2, 2] == [CALLS[str(number)] for number in range(3)]
 
 
 # --- done alone ---

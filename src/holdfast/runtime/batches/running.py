@@ -44,7 +44,9 @@ def run_items(
     Leaving, after a checkpoint, when the run is to leave before all are settled; whatever the
     source or the `key=` of an item raises; UsageError for what cannot be sent to an executor.
     """
-    BELONGING.set(Belonging(life.run, key))
+    # With the fact it began with: rows of a batch that was rewound say nothing of the next one.
+    begun_seq = life.journal.state.batches[key].begun_seq
+    BELONGING.set(Belonging(life.run, f"{key}@{begun_seq}"))
     life.in_body = False  # What runs here is ours; only an item may be interrupted.
     size = _size(rules)
     book = open_book(life, key, rules, size)
