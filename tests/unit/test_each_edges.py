@@ -240,6 +240,14 @@ def test_a_rewound_batch_enters_its_transactions_again(runs: Runs, tmp_path: Pat
     assert [2, 2, 2] == [CALLS[str(number)] for number in range(3)]
 
 
+def test_a_chunk_is_no_longer_than_what_a_life_may_still_begin(runs: Runs) -> None:
+    """`stop_after` counts items, however many a worker takes at a time."""
+    main = over(range(20), lambda n: touch(str(n)), name="item", chunk=10, stop_after=13)
+
+    assert (75, 13) == (runs.start(main).exit_code, len(CALLS))
+    assert (0, 20) == (runs.start(main).exit_code, len(CALLS))
+
+
 # --- done alone ---
 
 

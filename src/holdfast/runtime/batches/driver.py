@@ -143,7 +143,7 @@ class Driver:
 
     def _chunk(self) -> list[Work]:
         """Return the next items to hand out; one that is to be done alone comes alone."""
-        size = self.rules.chunk
+        size = self.pace.room_for(self.rules.chunk)
         chunk = self._new(size)
         while len(chunk) < size:
             work = self._next()

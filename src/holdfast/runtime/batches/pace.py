@@ -83,6 +83,12 @@ class Pace:
         if items:
             self._durations.append(seconds / items)
 
+    def room_for(self, items: int) -> int:
+        """Return how many of these may begin in this life, as far as that is a number: at least
+        one, of which `has_time_for` decides."""
+        stop_after = self._book.rules.stop_after
+        return items if stop_after is None else max(1, min(items, stop_after - self._started))
+
     def has_time_for(self, items: int) -> bool:
         """Whether to begin so many more items; the first of a life always may. When not, the life
         is told to leave."""
