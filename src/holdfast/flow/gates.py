@@ -20,7 +20,7 @@ from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
 from holdfast.model.reading import Limits, check_limit
 from holdfast.model.sampling import Stats
-from holdfast.model.types import Types
+from holdfast.model.types import Types, register
 from holdfast.model.unknown import Unknown
 from holdfast.ports.probe import About, about
 from holdfast.runtime.codehash import code_hash, location
@@ -35,7 +35,7 @@ TIMEOUT_STEPS: Final = 3
 """A gate that does not say it waits so many times as long as its samples need, and five minutes at
 least, for data to come."""
 LAST_CHANGE: Final = "last change"
-STATS: Final = Types.of(Stats)
+STATS: Final = Types.of(register(Stats))
 
 
 @dataclass(frozen=True)

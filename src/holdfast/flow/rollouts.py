@@ -19,10 +19,12 @@ from holdfast.flow.verbs import sleep
 from holdfast.model.durations import seconds
 from holdfast.model.keys import join
 from holdfast.model.rollout import UNITS_MAX, Results, Share, waves_of
-from holdfast.model.types import NO_TYPES, Types
+from holdfast.model.types import NO_TYPES, Types, register
 from holdfast.runtime.context import Frame, in_workflow
 from holdfast.runtime.driving import drive
 from holdfast.runtime.replay import BranchWalked, walk_over
+
+register(Results)  # Here, for it costs whoever only reads a journal.
 
 AT_ONCE_MAX: Final = 1_000
 LABEL: Final = "rollout"

@@ -42,9 +42,11 @@ else:
 
 
 def declared(cls: type, missing: object) -> dict[str, Any]:
-    """Return the fields of such a class with their defaults, `missing` where there is none."""
+    """Return the fields of such a class with their defaults, `missing` where there is none, or
+    where it is made anew for each object."""
     plan: _Plan = cls.__dict__["__plan__"]
-    return {name: plan.defaults.get(name, missing) for name in plan.types}
+    known = {n: d for n, d in plan.defaults.items() if not isinstance(d, _Factory)}
+    return {name: known.get(name, missing) for name in plan.types}
 
 
 def made_often(cls: type[T]) -> type[T]:

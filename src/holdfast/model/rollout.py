@@ -9,7 +9,6 @@ from typing import Any, Final, Literal, TypeAlias
 from holdfast.errors import UsageError
 from holdfast.model.making import dataclass, field
 from holdfast.model.rollout_facts import RolloutPlanned
-from holdfast.model.types import register
 
 REST: Final = "rest"
 UNITS_MAX: Final = 10_000
@@ -93,7 +92,6 @@ def may_begin(
     return tuple(chosen)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class Results:
     """What became of the units: what each returned that is `done`, and why each `failed`."""

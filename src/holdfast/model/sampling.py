@@ -16,7 +16,6 @@ from holdfast.model.gate_facts import GateOpened, GateOverridden, SampleTaken
 from holdfast.model.json import Json
 from holdfast.model.making import dataclass, field
 from holdfast.model.reading import Verdict
-from holdfast.model.types import register
 
 Standing: TypeAlias = Literal["", "pass", "fail", "inconclusive"]
 """What the samples come to; empty while more are wanted."""
@@ -95,7 +94,6 @@ class GateState:
                         yield name, float(value)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class Stats:
     """What a number was over a time. `span` is from the first sample to the last; `series` has

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from holdfast.model.making import dataclass
 from holdfast.model.types import register
 
 
