@@ -196,6 +196,20 @@ def test_rows_and_checkpoint_are_one_transaction(runs: Runs, tmp_path: Path) -> 
     assert [(0,), (1,), (2,), (3,)] == connection.execute("SELECT n FROM paper").fetchall()
 
 
+def test_a_transaction_has_no_value_to_keep(runs: Runs, tmp_path: Path) -> None:
+    """Its rows are what is kept: a value would be lost by a death right after the commit."""
+    connection = sqlite3.connect(tmp_path / "mine.db", isolation_level=None)
+
+    def load(value: int) -> int:
+        with current_item().tx(connection):
+            return value
+
+    outcome = runs.start(over([1], load, name="item", keep=True))
+    connection.close()
+
+    assert (1, True) == (outcome.exit_code, "leave out= and keep= out" in outcome.reason)
+
+
 def test_steps_in_items_are_plain_calls_and_an_item_knows_itself(runs: Runs) -> None:
     """A step called by an item records nothing of its own."""
 

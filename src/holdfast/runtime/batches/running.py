@@ -46,7 +46,7 @@ def run_items(
     """
     # With the fact it began with: rows of a batch that was rewound say nothing of the next one.
     begun_seq = life.journal.state.batches[key].begun_seq
-    BELONGING.set(Belonging(life.run, f"{key}@{begun_seq}"))
+    BELONGING.set(Belonging(life.run, f"{key}@{begun_seq}", rules.keep or rules.out is not None))
     life.in_body = False  # What runs here is ours; only an item may be interrupted.
     size = _size(rules)
     book = open_book(life, key, rules, size)

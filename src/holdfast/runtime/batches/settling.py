@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from holdfast.model.batches import ItemRow
 from holdfast.model.batching import item_key
 from holdfast.model.codec import Unrecordable, decode, encode
-from holdfast.model.items import ItemStatus
+from holdfast.model.items import KEY_BYTES, ItemStatus
 from holdfast.runtime.batches.book import Book, work_row
 from holdfast.runtime.batches.work import Death, Failure, Landing, Work
 
@@ -89,7 +89,8 @@ def _take_value(book: Book, work: Work, result: object) -> Failure | None:
         book.buffered[work.ordinal] = value
     book.clear(work.ordinal)
     book.settle(work.ordinal)
-    book.learn(work.digest, work.print)
+    if not is_early:
+        book.learn(work.digest, work.print)
     book.ended(".")
     take_turns(book)
     return None
@@ -109,6 +110,10 @@ def take_turns(book: Book) -> None:
                     book.output_bytes = out.write(value)
             except Unrecordable as error:
                 _refused(book, error)
+            else:
+                # Only now: a ledger that knew it before would skip it if the output refused it.
+                entry = book.entry(book.turn)
+                book.learn(entry[:KEY_BYTES], entry[KEY_BYTES:])
             if not book.rules.keep or book.turn not in book.done:
                 book.pending.taken.append(book.turn)
         book.turn += 1

@@ -26,10 +26,12 @@ _CREATE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Belonging:
-    """Which batch of which run the items that are done here belong to."""
+    """Which batch of which run the items that are done here belong to, and whether what they
+    return is kept or written."""
 
     run: str
     batch: str
+    keeps_values: bool = False
 
 
 BELONGING: ContextVar[Belonging | None] = ContextVar("holdfast_batch", default=None)
@@ -60,6 +62,11 @@ def item_transaction(connection: Connection, digest: str) -> Iterator[None]:
     belonging = BELONGING.get()
     if belonging is None:
         raise UsageError("tx() belongs inside the function of `each`; no item is running")
+    if belonging.keeps_values:
+        raise UsageError(
+            "tx() makes an item done by its rows alone: what it returned is lost when the process "
+            "dies right after; leave out= and keep= out, and write the result into your rows"
+        )
     mark = _mark_of(connection)
     where = (belonging.run, belonging.batch, digest)
     _begin(connection)
