@@ -41,7 +41,8 @@ def test_each_paper_is_fetched_once_whatever_happens(tmp_path: Path, layout: str
         assert KILLS == night.deaths()
         assert (2 if layout == "threads" else 0) >= night.deaths(signal.SIGSEGV)
         assert sorted(set(api.versions) - {poison}) == sorted(dois(out))
-        assert at_once >= max(night.repeated(api))
+        # In all: an answer that the server logs after its driver's death counts for the next life.
+        assert at_once * (len(night.lives) - 1) >= sum(night.repeated(api))
         (row,) = rows(site, "monday")
         assert (poison, "quarantined") == (row.key, row.status)
         assert "SIGSEGV" in row.error

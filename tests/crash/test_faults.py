@@ -115,14 +115,14 @@ def test_a_full_file_system_stops_the_run(tmp_path: Path) -> None:
     """A small disk of its own that fills up: exit 74; with room again it goes on."""
     site, disk = Site(tmp_path), tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k,mode=0700", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("this machine lets nobody mount a tmpfs")
     try:
         site.store = disk / "s.db"
         site.env["HOLDFAST_STORE"] = str(site.store)
         filler = disk / "filler"
-        filler.write_bytes(b"x" * 120 * 1024)
+        filler.write_bytes(b"x" * 220 * 1024)
         code, text = site.holdfast(*RUN)
         assert 74 == code and "disk is full" in text and "Traceback" not in text, text
         filler.unlink()
