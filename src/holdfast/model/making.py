@@ -110,7 +110,10 @@ class _Late:
             import inspect
 
             return inspect.signature(twin)
-        return getattr(twin, self._name)
+        made = getattr(twin, self._name)
+        if owner.__dict__.get(self._name) is self:
+            setattr(owner, self._name, made)  # Once: the twin costs a millisecond.
+        return made
 
 
 def _made(cls: type, frozen: bool, slots: bool) -> type:

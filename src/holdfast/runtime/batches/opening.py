@@ -8,13 +8,13 @@ of them are part of the checkpoint already.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 from holdfast.model.batches import BatchRow, ItemRow
 from holdfast.model.batching import BatchState
 from holdfast.model.facts import ItemDecided, ItemsRearmed
 from holdfast.model.items import KEY_BYTES, ItemStatus
+from holdfast.model.making import replace
 from holdfast.model.signature import matches
 from holdfast.model.tail import DoneRecord, records
 from holdfast.ports.batches import Left

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from holdfast.model.durations import show
 from holdfast.model.forecast import left_of, pace_text, per_second
+from holdfast.model.making import replace
 from holdfast.runtime.batches.book import Book
 
 SAMPLES: Final = 100

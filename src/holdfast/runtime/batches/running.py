@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from queue import SimpleQueue
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from holdfast.engine.effects import Record
 from holdfast.errors import Leaving
 from holdfast.model.batching import item_key
 from holdfast.model.facts import StepLeft
+from holdfast.model.making import replace
 from holdfast.runtime.batches.book import Book
 from holdfast.runtime.batches.crews import Crew, Inline, Site, Threads
 from holdfast.runtime.batches.driver import Driver
