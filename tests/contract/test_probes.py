@@ -24,8 +24,23 @@ class TestPlainFunctions(ProbeSuite):
     def nan(self, place: Path) -> Probe:
         return lambda: math.nan
 
+    def stale(self, place: Path) -> Probe:
+        return Remembered()
+
     def unreachable(self, place: Path) -> Probe:
         return lambda: int((place / "absent").read_text())
+
+    def malformed(self, place: Path) -> Probe:
+        return refuse
+
+
+class Remembered:
+    """A probe that knows its value from ten minutes ago, and says how long one is good."""
+
+    fresh = "1m"
+
+    def __call__(self) -> Reading:
+        return Reading(4.5, datetime.now(UTC) - timedelta(minutes=10))
 
 
 class Sensor:
@@ -39,6 +54,13 @@ class Sensor:
     def __call__(self) -> Any:
         at = datetime.now(UTC) - self.age
         return {name: Reading(value, at) for name, value in self.series.items()}
+
+
+class Unplugged(Sensor):
+    """One that does not answer."""
+
+    def __call__(self) -> Any:
+        raise ConnectionRefusedError("nobody listens there")
 
 
 def refuse() -> float:
@@ -59,6 +81,9 @@ class TestSeries(ProbeSuite):
 
     def stale(self, place: Path) -> Probe:
         return Sensor({"a": 1.0}, age_s=600)
+
+    def unreachable(self, place: Path) -> Probe:
+        return Unplugged({"a": 1.0})
 
     def malformed(self, place: Path) -> Probe:
         return refuse

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -300,3 +301,35 @@ def test_each_belongs_into_a_workflow() -> None:
     """Outside a run it would record nothing."""
     with pytest.raises(UsageError, match="outside a run"):
         each([1], item)
+
+
+@pytest.mark.parametrize("budget", ["10%", Budget(percent=10, window=500)], ids=str)
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_share_of_few_items_is_judged_when_all_were_tried(
+    runs: Runs, budget: Any, at_once: int
+) -> None:
+    """A source that ends before the window is full does not slip through; within it is well."""
+
+    def fails(value: int) -> None:
+        if value % 5 == 0 or value < 0:
+            raise ValueError("no")
+
+    outcome = runs.start(over(range(20), fails, name="item", budget=budget, at_once=at_once))
+    assert (4, True) == (outcome.exit_code, "4 of" in outcome.reason)
+    outcome = runs.start(over(range(1, 20), fails, name="item", budget="20%"), id="s")
+
+    assert {"total": 19, "done": 16, "failed": 3} == outcome.result
+
+
+def test_a_rate_holds_for_each_item_of_a_chunk(runs: Runs) -> None:
+    """A worker that takes many at a time does not begin them all at once."""
+    began: list[Any] = []
+
+    def note(value: int) -> None:
+        began.append(runs.clock.now())
+
+    runs.start(over(range(4), note, name="item", rate="1/10s", chunk=3))
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(began)]
+
+    assert 4 == len(began)
+    assert min(gaps) >= 10

@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from holdfast.engine import drift
 from holdfast.engine.checking import landing
 from holdfast.engine.effects import (
     ANSWER,
@@ -31,7 +30,8 @@ from holdfast.engine.effects import (
 )
 from holdfast.engine.gate_hold import may_pass
 from holdfast.engine.spec import Call
-from holdfast.engine.step import described, location_of, reached
+from holdfast.engine.step import described, location_of
+from holdfast.engine.waiting import come_to
 from holdfast.errors import StepFailed, UsageError
 from holdfast.model.changes import last_change
 from holdfast.model.codec import encode
@@ -48,7 +48,7 @@ from holdfast.model.json import Json
 from holdfast.model.making import dataclass, field
 from holdfast.model.reading import Circumstances, Limits, Sample, failed_sample, sample_of
 from holdfast.model.sampling import ALIKE_S_MAX, KEPT_EACH_MAX, GateState, stats_of
-from holdfast.model.state import RunState, StepState
+from holdfast.model.state import RunState
 from holdfast.model.unknown import Unknown
 
 PROBE: Final = "~"
@@ -130,7 +130,7 @@ def watch(call: Call, rules: Watch) -> Program[Json | Spilled]:
     nothing could be told of it; raises StepFailed when a person says no, and when the probe
     itself is wrong (UsageError).
     """
-    state, seen = yield from _reached(call)
+    state, seen = yield from come_to(call)
     held = _Held()
     while True:
         seen = seen if call.trace.is_replay else state.steps.get(call.key)
@@ -155,17 +155,6 @@ def watch(call: Call, rules: Watch) -> Program[Json | Spilled]:
             yield from record(StepSucceeded((yield from now()), call.key, encode(stats_of(gate))))
         else:
             yield from _ask(call, gate, standing)
-
-
-def _reached(call: Call) -> Program[tuple[RunState, StepState | None]]:
-    state, step = yield from reached(call)
-    if step is None:
-        yield from drift.before_new(call)
-    elif step.status == "failed":
-        raise StepFailed(call.key, step.error_type, step.error, 1)
-    elif step.is_finished:
-        yield from drift.of_inputs(call, step)
-    return state, step
 
 
 def _opened(call: Call, rules: Watch, state: RunState, at: datetime) -> GateOpened:

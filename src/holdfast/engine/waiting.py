@@ -33,7 +33,7 @@ def sleep(call: Call, until: Callable[[datetime], datetime]) -> Program[None]:
     `until` is asked once, with the time of the first call; the moment is durable before the
     wait, so neither a crash nor a changed script starts it anew.
     """
-    state, step = yield from _reached(call)
+    state, step = yield from come_to(call)
     if step is not None and step.is_finished:
         return
     while step is None:
@@ -95,7 +95,7 @@ def wait_for(call: Call, every_s: float, timeout_s: float | None) -> Program[Jso
     The deadline counts from the first life. When it passes the run holds: a yes waits once more
     as long, a no fails the step. Raises StepFailed when the body raises.
     """
-    state, step = yield from _reached(call)
+    state, step = yield from come_to(call)
     limit = timedelta(seconds=timeout_s) if timeout_s is not None else None
     while True:
         step = step if call.trace.is_replay else state.steps.get(call.key)
@@ -118,7 +118,9 @@ def wait_for(call: Call, every_s: float, timeout_s: float | None) -> Program[Jso
         yield from pause(moment if step.next_at is None else min(moment, step.next_at))
 
 
-def _reached(call: Call) -> Program[tuple[RunState, StepState | None]]:
+def come_to(call: Call) -> Program[tuple[RunState, StepState | None]]:
+    """Return the state, and what the journal has of the wait or gate that the script has come to,
+    after comparing it. Raises StepFailed, the same as before, for one that failed."""
     state, step = yield from reached(call)
     if step is None:
         yield from drift.before_new(call)

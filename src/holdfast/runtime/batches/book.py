@@ -23,7 +23,6 @@ from typing import Any, Final
 from holdfast.errors import LostOwnership, StoreError
 from holdfast.model.batches import BatchRow, Checkpoint, ItemRow, Seen
 from holdfast.model.bits import Bits, segment_of
-from holdfast.model.budget import WINDOW_MAX
 from holdfast.model.items import KEY_BYTES, PRINT_BYTES, ItemStatus
 from holdfast.model.json import Json
 from holdfast.model.making import replace
@@ -166,12 +165,12 @@ class Book:
     def take(self, ordinal: int, status: ItemStatus) -> None:
         """An item is taken in hand of which the store has a row."""
         self.rows[ordinal] = status
+        self.noted.discard(ordinal)
 
     def clear(self, ordinal: int) -> None:
         """Nothing but its bit is known of an item from now on, where it has one."""
         if self._forget_row(ordinal):
             self.settled.discard(ordinal)
-            self.noted.discard(ordinal)
             self.pending.rows[ordinal] = None
 
     def let_go(self, ordinal: int) -> None:
@@ -314,9 +313,7 @@ class Guard:
 def _window(rules: BatchRules) -> int:
     """Return how many of the last outcomes are remembered: as many as the budget looks at."""
     budget = rules.budget
-    if budget is None or budget.percent is None:
-        return 0
-    return min(WINDOW_MAX, budget.window or WINDOW_MAX)
+    return 0 if budget is None or budget.window is None else budget.window
 
 
 def work_row(work: Work, status: ItemStatus, at: datetime) -> ItemRow:

@@ -79,6 +79,7 @@ class Driver:
                 self._record(self._landed())
             elif self.halt or self._error is not None or not self._wait_for_work():
                 break
+        self._judge()  # Once more: a share of all items is judged when all have been tried.
         self._raise()
 
     def _raise(self) -> None:
@@ -269,21 +270,18 @@ class Driver:
                 self._again.append(work)
 
     def _judge(self) -> None:
+        """Halt when the budget of failures is breached."""
         budget, book = self.rules.budget, self.book
-        if budget is None or self.halt:
+        if budget is None or self.halt or self._error is not None:
             return
         tried = book.counts["done"] + book.dead - book.counts["already"]
+        is_over = self.reading.is_over and not (self._parked or self._again or book.in_flight)
         why = is_breached(
             budget, book.dead, book.row.granted, "".join(book.recent), tried,
-            total=self._total_if_over(),
+            total=tried if is_over else None,
         )  # fmt: skip
         if why:
             self.halt, self.why = "budget", why
-
-    def _total_if_over(self) -> int | None:
-        """Return how many items were to be tried, once nothing is left to do."""
-        is_over = self.reading.is_over and not (self._parked or self._again or self.book.in_flight)
-        return 0 if is_over else None
 
     # --- waiting ---
 

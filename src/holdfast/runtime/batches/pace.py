@@ -71,10 +71,9 @@ class Pace:
         self._started += items
         book, rate = self._book, self._book.rules.rate
         if rate is not None:
-            tat, now = book.row.tat, self._life.clock.now().timestamp()
-            for _ in range(items):
-                _, tat = rate.next_allowed(tat, now)
-            book.row = replace(book.row, tat=tat)
+            with book.lock:  # A checkpoint in another thread puts the row back that it wrote.
+                _, tat = rate.next_allowed(book.row.tat, self._life.clock.now().timestamp())
+                book.row = replace(book.row, tat=tat)
 
     # --- time ---
 
@@ -84,9 +83,12 @@ class Pace:
             self._durations.append(seconds / items)
 
     def room_for(self, items: int) -> int:
-        """Return how many of these may begin in this life, as far as that is a number: at least
-        one, of which `has_time_for` decides."""
+        """Return how many of these may be handed out at once: one where each has to keep to a
+        rate, and no more than this life may begin, but always one, of which `has_time_for`
+        decides."""
         stop_after = self._book.rules.stop_after
+        if self._book.rules.rate is not None:
+            return 1
         return items if stop_after is None else max(1, min(items, stop_after - self._started))
 
     def has_time_for(self, items: int) -> bool:
