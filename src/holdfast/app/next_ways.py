@@ -64,7 +64,8 @@ def more_ways(run: str, holds: Sequence[HoldState]) -> Iterator[Next]:
     """Yield where to read of the items in doubt that are not drawn."""
     more = sum(is_about_item(hold.opened) for hold in holds) - ITEMS_SHOWN_MAX
     if more > 0:
-        yield Next(("failures", run), f"{more} more items in doubt, and what failed")
+        items = "1 more item" if more == 1 else f"{more} more items"
+        yield Next(("failures", run), f"{items} in doubt, and what failed")
 
 
 def budget_ways(run: str, which: Iterable[str]) -> Iterator[Next]:

@@ -61,7 +61,8 @@ def _doubtful(book: Book) -> tuple[Doubtful, ...]:
     for row in rows_of(book, "uncertain"):
         evidence: dict[str, Json] = {
             "item": row.key,
-            "attempt": row.attempts,
+            # Only an attempt that came to an end is counted in its row.
+            "attempt": row.attempts if row.error_type else row.attempts + 1,
             "started_at": row.at.isoformat(),
             "why": row.error,
         }
