@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.lives import Site
+from tests.crash.soaking import dice_for
 
 from holdfast.model.batches import ItemRow
 from holdfast.stores.sqlite import SqliteStore
@@ -105,7 +106,7 @@ def fetch_all(
 ) -> Night:
     """Run the example to its end, killing its driver `kills` times at random moments; what the
     poison kills is begun anew too."""
-    night, dice = Night(seed), random.Random(str(seed))
+    night, dice = Night(seed), dice_for(seed)
     words = ("run", str(EXAMPLES / "papers.py"), "--id", run, "--plain", "-p", f"api={api.url}")
     share = max(2, len(api.versions) // (kills + 2))
     while len(night.lives) < LIVES_MAX:

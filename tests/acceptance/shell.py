@@ -16,6 +16,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.crash.soaking import struck
+
 DEADLINE_S = 30.0
 DROPPED = ("HOLDFAST_STORE", "COLUMNS", "LINES", "NO_COLOR", "HOLDFAST_USER", "TERM")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -79,6 +81,7 @@ class Background:
         return self.seen
 
     def signal(self, number: signal.Signals) -> None:
+        struck(number)
         self._process.send_signal(number)
 
     def end(self) -> Said:

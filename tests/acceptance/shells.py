@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.crash.soaking import struck
 
 from holdfast.model.state import RunState
 from holdfast.runtime.journal import Journal
@@ -131,5 +132,6 @@ def kill(pid: int) -> None:
     """SIGKILL, if it is still there."""
     try:
         os.kill(pid, signal.SIGKILL)
+        struck(signal.SIGKILL)
     except ProcessLookupError:
         pass

@@ -24,6 +24,7 @@ LAYOUTS = {"threads": ((), 8), "processes": (("-p", "processes=4"), 4)}
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_each_paper_is_fetched_once_whatever_happens(tmp_path: Path, layout: str):
     """Ten times the driver is killed, and a record kills its parser: no paper is missing or twice,
@@ -64,6 +65,7 @@ def test_each_paper_is_fetched_once_whatever_happens(tmp_path: Path, layout: str
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_rate_limit_is_kept_by_all_workers_to_the_second(tmp_path: Path, layout: str):
     """While the API wants to be left alone nobody calls but who had begun, and within a second of

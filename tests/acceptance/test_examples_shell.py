@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import select
 import shutil
 import sqlite3
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.shells import DEADLINE_S, Ran, Script, descendants, kill
+from tests.crash.soaking import dice_for
 
 FOLDER = Path(__file__).parent.parent.parent / "examples" / "shell"
 EXAMPLES = sorted(FOLDER.glob("*.sh"))
@@ -37,7 +37,7 @@ def example(folder: Path, name: str) -> Script:
 
 def until_done(script: Script, *words: str, seed: str, kills: int = KILLS) -> Ran:
     """Run the example, killing its shell or one of its processes, until it ends by itself."""
-    dice = random.Random(seed)
+    dice = dice_for(seed)
     for life in range(LIVES_MAX):
         process = script.start(dice.choice(["bash", "dash"]), *words)
         if life < kills:
@@ -107,13 +107,14 @@ def serving(data: bytes) -> Iterator[tuple[str, list[int]]]:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @needs("wget", "tar")
 @pytest.mark.parametrize("seed", ["one", "two"])
 def test_the_state_machine(seed: str, tmp_path: Path) -> None:
     """It ends in the last state with the right files; the download went on where it was cut."""
     source = tmp_path / "source" / "data"
     source.mkdir(parents=True)
-    dice = random.Random(seed)
+    dice = dice_for(seed)
     for name in ("a", "b"):
         lines = [f"{dice.random()}\n" for _ in range(5_000)]
         (source / f"{name}.txt").write_text("".join(lines))
@@ -135,6 +136,7 @@ def test_the_state_machine(seed: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("is_good", [True, False])
 def test_the_deployment(is_good: bool, tmp_path: Path) -> None:
     """A good version is installed; a bad one is taken back, to the last byte, however often it
@@ -157,6 +159,7 @@ def test_the_deployment(is_good: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_the_phases(tmp_path: Path) -> None:
     """The second phase begins when all of the first is done; the sums are right."""
     site = tmp_path / "site"
@@ -175,6 +178,7 @@ def test_the_phases(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @needs("sqlite3")
 def test_the_migration(tmp_path: Path) -> None:
     """Each script is applied once; it asks before it ends, and goes back to the backup."""

@@ -63,6 +63,7 @@ def test_a_time_budget_ends_lives_and_the_weights_are_the_same(tmp_path: Path, u
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_kills_repeat_what_was_not_saved_and_the_weights_are_the_same(
     tmp_path: Path, uninterrupted: Json
 ):

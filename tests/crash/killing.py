@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from tests.crash.lives import Life, Site, script
+from tests.crash.soaking import dice_for, struck
 
 Blow: TypeAlias = Literal["kill", "term", "twice", "stop"]
 """SIGKILL; SIGTERM once or twice; SIGSTOP, and SIGCONT after a second process was refused."""
@@ -56,7 +57,7 @@ def kill_until_done(
     A life dies some time after its start, or a little after so many effects. Steps in doubt are
     decided by what is in the file of effects.
     """
-    dice, tally = random.Random(str(seed)), Tally(seed)
+    dice, tally = dice_for(seed), Tally(seed)
     words = ("run", script(workflow), "--id", run, "-p", f"steps={steps}", "--plain")
     effects_most = max(3, 2 * steps // kills)
     while tally.lives < LIVES_MAX:
@@ -85,7 +86,7 @@ def fail_until_done(
     site: Site, workflow: str, *, steps: int, seed: object, run: str = "r"
 ) -> Tally:
     """Run a workflow on a disk that fails or fills up at a random moment, mend it, go on."""
-    dice, tally = random.Random(str(seed)), Tally(seed)
+    dice, tally = dice_for(seed), Tally(seed)
     words = ("run", script(workflow), "--id", run, "-p", f"steps={steps}", "--plain")
     error = dice.choice(("fdatasync:error=EIO", "pwrite64:error=ENOSPC", "pwrite64:error=EIO"))
     most = 3 * steps if error.startswith("fdatasync") else 12 * steps
@@ -109,7 +110,8 @@ def fail_until_done(
 
 def traced(site: Site, inject: str, words: Sequence[str]) -> Life:
     """Run `holdfast WORDS` while strace tampers with a system call; return the life, ended."""
-    call = inject.partition(":")[0]
+    call, _, fault = inject.partition(":")
+    struck(f"{call} {fault.partition(':')[0]}")
     strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
     command = [*strace, "-e", f"inject={inject}", sys.executable, "-m", "holdfast", *words]
     with site.process(*command) as life:
@@ -131,7 +133,7 @@ def _goes_on(site: Site, tally: Tally, code: int, text: str, run: str) -> bool:
 
 def _strike(site: Site, life: Life, blow: Blow, words: Sequence[str], tally: Tally) -> None:
     if blow == "kill":
-        life.process.kill()
+        life.signal(signal.SIGKILL)
     elif blow == "stop":
         if life.stop():
             running = _running(site, "r", life.pid)

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from tests.crash.soaking import struck
+
 from holdfast.app import commands
 from holdfast.model.state import RunState
 from holdfast.ports.store import StoreAbsent
@@ -102,6 +104,7 @@ class Life:
             os.close(handle)
 
     def signal(self, number: int) -> None:
+        struck(number)
         self.process.send_signal(number)
 
     def stop(self) -> bool:
@@ -112,7 +115,7 @@ class Life:
 
     def kill(self) -> int:
         """End it with SIGKILL and return its exit code."""
-        self.process.kill()
+        self.signal(signal.SIGKILL)
         return self.end()
 
     def end(self) -> int:
@@ -143,6 +146,7 @@ class Site:
         folder.mkdir(parents=True, exist_ok=True)
         self.store, self.effects = folder / "s.db", folder / "effects"
         self.effects.touch()
+        self.cwd: Path | None = None
         self.env = {
             **os.environ,
             "EFFECTS": str(self.effects),
@@ -159,7 +163,7 @@ class Site:
 
     @contextmanager
     def process(self, *words: str, **options: object) -> Iterator[Life]:
-        life = Life(words, self.env, **options)
+        life = Life(words, self.env, **{"cwd": self.cwd, **options})
         try:
             yield life
         finally:

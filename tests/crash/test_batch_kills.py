@@ -6,8 +6,8 @@ Real processes finish items (`batcher.py`); strace makes a system call fail, or 
 from __future__ import annotations
 
 import os
-import random
 import re
+import signal
 import subprocess
 import sys
 from contextlib import closing
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.crash.batcher import Known
+from tests.crash.soaking import dice_for, struck
 from tests.crash.test_kill_snapshot import mounted
 from tests.crash.test_sqlite_faults import acknowledged, needs_strace
 
@@ -59,13 +60,15 @@ def lost(store: Path, output: str) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_a_killed_process_loses_no_acknowledged_item(tmp_path: Path) -> None:
     """At fifty random moments, between tail and checkpoint or within either."""
-    store, dice, told = tmp_path / "s.db", random.Random(7), 0
+    store, dice, told = tmp_path / "s.db", dice_for("batcher"), 0
     for _ in range(KILLS):
         with started(batcher(store, 100_000)) as process:
             assert process.stdout is not None
             lines = [process.stdout.readline() for _ in range(dice.randrange(1, 200))]
+            struck(signal.SIGKILL)
             process.kill()
             lines.append(process.stdout.read())
         output = "".join(lines)
@@ -77,6 +80,7 @@ def test_a_killed_process_loses_no_acknowledged_item(tmp_path: Path) -> None:
 
 @needs_strace
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("call", ["pwrite64", "ftruncate", "unlink", "mkdir", "fdatasync"])
 def test_a_kill_at_any_call_loses_no_acknowledged_item(tmp_path: Path, call: str) -> None:
     """Also while the tail is made, emptied or forgotten: the next life goes on."""
@@ -94,6 +98,7 @@ def test_a_kill_at_any_call_loses_no_acknowledged_item(tmp_path: Path, call: str
 
 @needs_strace
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 @pytest.mark.parametrize("n", [1, 9, 30, 55])
 def test_a_disk_that_fails_stops_cleanly(tmp_path: Path, error: str, n: int) -> None:
@@ -111,6 +116,7 @@ def test_a_disk_that_fails_stops_cleanly(tmp_path: Path, error: str, n: int) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_a_full_file_system_loses_no_acknowledged_item(tmp_path: Path) -> None:
     """A small disk of its own fills up: exit 74; with room again the batch goes on."""
     with mounted(tmp_path, "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs") as disk:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.crash.lives import Site, script
+from tests.crash.soaking import dice_for
 
 ITEMS_PER_KILL = 40
 LIVES_MAX = 500
@@ -45,6 +46,7 @@ def killed_until_done(site: Site, words: tuple[str, ...], kills: int, dice: rand
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize(
     ("mode", "kills"),
     [
@@ -63,7 +65,7 @@ def test_kills_lose_nothing_and_repeat_what_was_in_flight(
 ) -> None:
     """Every item took effect; the repeats are no more than the items in flight at the kills; the
     output has each item once, whole, and in the order of the input where that was asked for."""
-    site, dice, items = Site(tmp_path), random.Random(mode), ITEMS_PER_KILL * kills
+    site, dice, items = Site(tmp_path), dice_for(mode), ITEMS_PER_KILL * kills
     words = ("run", script("batches:items"), "--id", "r", "-p", f"mode={mode}", "-p",
              f"count={items}", "--plain")  # fmt: skip
     struck = killed_until_done(site, words, kills, dice)
@@ -78,10 +80,11 @@ def test_kills_lose_nothing_and_repeat_what_was_in_flight(
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_lines_that_move_between_lives_shift_nothing(tmp_path: Path) -> None:
     """Between the lives of a killed batch lines are put in front, removed and reordered: every
     line that was there at the end ran, and no line twice but those in flight."""
-    site, dice = Site(tmp_path), random.Random(7)
+    site, dice = Site(tmp_path), dice_for("lines")
     source, names = tmp_path / "in.txt", [f"line {n}" for n in range(200)]
     words = ("run", script("batches:file_lines"), "--id", "r", "--plain")
     struck = 0
@@ -118,6 +121,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("mode", ["alone", "threads", "ordered", "kept", "processes"])
 def test_a_full_disk_loses_and_repeats_nothing_finished(tmp_path: Path, mode: str) -> None:
     """It stops with exit 74 and a sentence; with more room the same command goes on, and the

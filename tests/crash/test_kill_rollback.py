@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.crash.lives import Life, Site, script
+from tests.crash.soaking import dice_for
 
 from holdfast.model.undoing import OWED, UNDO
 
@@ -25,12 +26,13 @@ def killed_in_the_middle(life: Life, dice: random.Random) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_rollback_killed_at_random_moments_leaves_nothing(tmp_path: Path, seed: int) -> None:
     """Real processes and files: in the end the world is empty, and each undo has taken effect
     once: one that was in hand when a kill came was asked about. Only what may be repeated (an undo
     that is a step, and what is owed) was repeated, if it was in hand, and never asked about."""
-    site, dice = Site(tmp_path), random.Random(seed)
+    site, dice = Site(tmp_path), dice_for(seed)
     words = ("run", script("undos:undone"), "--id", "r", "-p", f"steps={STEPS}", "--plain")
     assert site.holdfast(*words)[0] == 1
     made = {path.name for path in (tmp_path / "world").iterdir()}

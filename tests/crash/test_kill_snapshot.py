@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from tests.crash.lives import Life, Site, script
+from tests.crash.soaking import dice_for
 
 FILES, SIZE = 12, 3_000
 RUN = ("run", script("snapshots:change"), "--id", "r", "--plain")
@@ -94,6 +95,7 @@ class World:
 
 @needs_strace
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize(
     ("call", "method"),
     [
@@ -120,6 +122,7 @@ def test_a_kill_at_any_call_while_it_is_taken(tmp_path: Path, call: str, method:
 
 @needs_strace
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize(
     ("call", "way"),
     [
@@ -180,10 +183,11 @@ def traced_at(
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_kills_at_random_moments(tmp_path: Path, seed: int) -> None:
     """Of lives that take it, and of lives that put it back."""
-    dice, world, kills = random.Random(seed), World(tmp_path), 0
+    dice, world, kills = dice_for(seed), World(tmp_path), 0
     for words in (RUN, BACK):
         for number in range(8):
             rolling = world.site.state().ledger.rolling
@@ -215,6 +219,7 @@ def mounted(folder: Path, *options: str) -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("method", METHODS)
 def test_a_full_disk_leaves_the_directory_as_it_is(tmp_path: Path, method: str) -> None:
     """While it is taken, and while it is put back: a clear message, no left-over; with room it
@@ -247,6 +252,7 @@ def free(disk: Path) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.skipif(shutil.which("mkfs.btrfs") is None, reason="mkfs.btrfs is not here")
 def test_where_contents_can_be_shared_they_are(tmp_path: Path) -> None:
     """On btrfs: a tree instead of an archive, which takes no room; killed and put back alike."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from tests.acceptance.postgres import programs, serving
 from tests.crash.lives import Site, script
+from tests.crash.soaking import dice_for
 from tests.crash.test_kill_batches import killed_until_done
 
 ITEMS, KILLS = 400, 10
@@ -25,7 +25,7 @@ def judge(tmp_path: Path, address: str, connect: Callable[[], Any]) -> None:
         made.execute("CREATE TABLE loaded (n INTEGER)")
         made.commit()
     words = ("run", script("batches:rows"), "--id", "r", "-p", f"count={ITEMS}", "--plain")
-    struck = killed_until_done(site, words, KILLS, random.Random(3))
+    struck = killed_until_done(site, words, KILLS, dice_for("rows"))
     with closing(connect()) as made:
         found = sorted(n for (n,) in made.execute("SELECT n FROM loaded").fetchall())
 
@@ -35,6 +35,7 @@ def judge(tmp_path: Path, address: str, connect: Callable[[], Any]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_rows_in_sqlite_are_there_exactly_once(tmp_path: Path) -> None:
     """Two threads, ten kills: a row of an item that a kill cut off is neither lost nor doubled."""
     path = tmp_path / "users.db"
@@ -42,6 +43,7 @@ def test_rows_in_sqlite_are_there_exactly_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_rows_in_postgresql_are_there_exactly_once(tmp_path: Path) -> None:
     """The same with a real server, which outlives the kills."""
     psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import random
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.crash.soaking import dice_for, struck
 from tests.crash.writer import BULK, MARK
 
 from holdfast.errors import StoreError
@@ -30,6 +30,7 @@ def killed_life(mode: str, kind: str, folder: Path, acks: int) -> int:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = [process.stdout.readline() for _ in range(acks)]
+        struck(signal.SIGKILL)
         process.kill()
         said += process.stdout.read().splitlines(keepends=True)
     assert process.returncode == -signal.SIGKILL
@@ -49,11 +50,12 @@ def numbers(path: Path, kind: str) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 @pytest.mark.parametrize("mode", ["alone", "batch"])
 def test_kills_lose_repeat_and_tear_nothing(mode: str, kind: str, tmp_path: Path) -> None:
     """50 kill -9 for each kind and mode: every acknowledged value is there once, and whole."""
-    dice, safe = random.Random(f"{mode} {kind}"), 0
+    dice, safe = dice_for(mode, kind), 0
     for life in range(1, KILLS + 1):
         safe = max(safe, killed_life(mode, kind, tmp_path, dice.randrange(ACKS_MOST)))
         if mode == "alone" and safe and life % LOOK_EVERY == 0:

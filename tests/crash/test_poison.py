@@ -26,6 +26,7 @@ def skip_without(package: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_one_killer_is_put_aside_and_199_are_done(tmp_path: Path, layout: str):
     """Whoever does the items: exactly the killer is quarantined, with its signal and last words;

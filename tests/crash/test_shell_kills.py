@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import select
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from tests.acceptance.shells import DEADLINE_S, Script, descendants, every_shell, kill
+from tests.crash.soaking import dice_for
 
 SCRIPT = """
 set -e
@@ -50,6 +50,7 @@ def finished(script: Script) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @every_shell
 @pytest.mark.parametrize("victim", ["shell", "step", "both"])
 def test_nothing_finished_runs_twice(shell: str, victim: str, tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_nothing_finished_runs_twice(shell: str, victim: str, tmp_path: Path) ->
     again, and no command of a life that is over does anything once the next has begun."""
     script = Script(tmp_path, SCRIPT)
     (tmp_path / "effect.sh").write_text(EFFECT)
-    dice, kills, life = random.Random(f"{shell} {victim}"), 0, 0
+    dice, kills, life = dice_for(shell, victim), 0, 0
     while life < LIVES_MAX:
         life += 1
         done, before = finished(script), len(effects(tmp_path))

@@ -5,14 +5,15 @@ Real processes append (`appender.py`); strace makes the system call fail, or kil
 
 from __future__ import annotations
 
-import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.crash.soaking import dice_for, struck
 
 from holdfast.errors import StoreError
 from holdfast.model.facts import StepSucceeded, StopRequested
@@ -54,14 +55,16 @@ def found(store: Path, run: str = "r") -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_a_killed_process_loses_nothing_acknowledged(tmp_path: Path) -> None:
     """Killed twenty times in the middle of appends, the journal has all and is whole."""
-    store, dice = tmp_path / "s.db", random.Random(1)
+    store, dice = tmp_path / "s.db", dice_for("appender")
     for _ in range(20):
         command = appender(store, "r", 100_000)
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             lines = [process.stdout.readline() for _ in range(dice.randrange(1, 200))]
+            struck(signal.SIGKILL)
             process.kill()
             lines.append(process.stdout.read())
         told = acknowledged("".join(lines))
@@ -71,6 +74,7 @@ def test_a_killed_process_loses_nothing_acknowledged(tmp_path: Path) -> None:
 
 @needs_strace
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("call", ["pwrite64", "fdatasync", "fsync", "ftruncate"])
 def test_a_kill_at_any_write_loses_nothing_acknowledged(tmp_path: Path, call: str) -> None:
     """Also while the store is being made: what is left opens, and goes on."""
@@ -87,6 +91,7 @@ def test_a_kill_at_any_write_loses_nothing_acknowledged(tmp_path: Path, call: st
 
 @needs_strace
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("n", [14, 20, 40])
 def test_a_failed_sync_makes_the_store_suspect(tmp_path: Path, n: int) -> None:
     """It ends with 74, refuses to open until doctor has looked, and has lost nothing then."""
@@ -105,6 +110,7 @@ def test_a_failed_sync_makes_the_store_suspect(tmp_path: Path, n: int) -> None:
 
 @needs_strace
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("n", [1, 20, 41, 60])
 def test_a_full_disk_stops_cleanly(tmp_path: Path, n: int) -> None:
     """It ends with 74, says that the disk is full, and the next process goes on."""
@@ -123,6 +129,7 @@ def test_a_full_disk_stops_cleanly(tmp_path: Path, n: int) -> None:
 
 @needs_strace
 @pytest.mark.slow
+@pytest.mark.kills
 def test_a_full_disk_while_spilling_leaves_no_row(tmp_path: Path) -> None:
     """A large value that cannot be kept is not referred to."""
     store = tmp_path / "s.db"
@@ -144,6 +151,7 @@ def test_a_full_disk_while_spilling_leaves_no_row(tmp_path: Path) -> None:
 
 @needs_strace
 @pytest.mark.slow
+@pytest.mark.kills
 def test_a_durable_append_is_one_sync(tmp_path: Path) -> None:
     """One for each durable fact and none for the others, so one for a plain step."""
     counts = {}
@@ -160,6 +168,7 @@ def test_a_durable_append_is_one_sync(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_processes_append_side_by_side(tmp_path: Path) -> None:
     """Two owners and a bystander, over many checkpoints: everything acknowledged is there."""
     store = tmp_path / "s.db"

@@ -1,24 +1,31 @@
 """Kill real processes and fail real disks for a while: `python3 dev kill [--minutes M]`.
 
-Workflows of tests/crash/scripts run to their end under random SIGKILL, SIGTERM, SIGSTOP and
-SIGCONT, failing syncs and full disks. What really happened, in a file that each effect is
-written to, is compared with what the journal says. One line tells it all; any violation fails.
+Three things in turn, each on dice of its own. Workflows of tests/crash/scripts run to their end
+under random SIGKILL, SIGTERM, SIGSTOP and SIGCONT, failing syncs and full disks; what really
+happened, in a file that each effect is written to, is compared with what the journal says. Then
+some of the tests that strike: every example, batches, rollbacks, shell scripts. And the hammer
+that makes SQLite lose commits where nothing guards it. The last line tells it all; any violation
+fails, and says with which seed it is played again.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.crash.killing import Tally, fail_until_done, kill_until_done
 from tests.crash.lives import Site
 
+ROOT = Path(__file__).parent.parent.parent
 WORKFLOWS = (
     ("steps:sequence", 200, 1),
     ("steps:branches", 80, 2),
@@ -30,6 +37,7 @@ WORKFLOWS = (
 """Each with its number of steps, and how many of them may be in hand at once."""
 KILLS_PER_RUN = 20
 KILLS_LEAST = 200
+WORKFLOWS_PER_ROUND, TESTS_PER_ROUND, HAMMER_S = 6, 12, 10
 
 
 @dataclass(slots=True)
@@ -45,6 +53,9 @@ class Total:
     lost: int = 0
     corrupt: int = 0
     violations: int = 0
+    tests: int = 0
+    hammered_s: int = 0
+    blows: Counter[str] = field(default_factory=Counter)
 
     def add(self, tally: Tally, corrupt: int) -> None:
         excused = sum(tally.allowed.values())
@@ -58,12 +69,20 @@ class Total:
         self.corrupt += bool(corrupt)
         self.violations += len(tally.wrong)
 
-    def line(self) -> str:
+    @property
+    def is_clean(self) -> bool:
+        return not (self.violations or self.repeated or self.lost or self.corrupt)
+
+    def lines(self) -> str:
+        blows = ", ".join(f"{count} {name}" for name, count in self.blows.most_common())
         return (
-            f"{self.kills} kills, {self.runs} runs, {self.resumes} resumes, "
+            f"{self.runs} workflows: {self.kills} kills, {self.resumes} resumes, "
             f"{self.decisions} decisions, {self.in_hand} repeats of the step in hand, "
             f"{self.repeated} finished steps repeated, {self.lost} items lost, "
-            f"{self.corrupt} corrupt stores, {self.violations} violations"
+            f"{self.corrupt} corrupt stores\n"
+            f"{self.tests} tests of examples, batches, rollbacks and shell scripts, "
+            f"{self.hammered_s} s of the hammer\n"
+            f"blows in all: {blows}\n{self.violations} violations"
         )
 
 
@@ -82,23 +101,71 @@ def play(folder: Path, seed: str) -> tuple[Tally, int]:
     return tally, len(site.wrong())
 
 
+def play_workflows(total: Total, seed: str) -> None:
+    for number in range(WORKFLOWS_PER_ROUND):
+        with tempfile.TemporaryDirectory() as folder:
+            tally, corrupt = play(Path(folder), f"{seed}.{number}")
+        total.add(tally, corrupt)
+        for text in tally.wrong:
+            print(text, flush=True)
+
+
+def striking_tests() -> list[str]:
+    """Return the names of all tests that strike real processes."""
+    said = _pytest("--collect-only", "-q", "-m", "kills", "tests").stdout
+    found = sorted(line for line in said.splitlines() if "::" in line)
+    assert found, said
+    return found
+
+
+def play_tests(total: Total, names: list[str], seed: str) -> None:
+    """Play some tests with the dice of `seed`; a failed one is printed and counts."""
+    chosen = random.Random(seed).sample(names, TESTS_PER_ROUND)
+    done = _pytest("-q", "-n", "2", "-p", "no:cacheprovider", *chosen, SOAK_SEED=seed)
+    total.tests += len(chosen)
+    if done.returncode:
+        failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        total.violations += max(1, len(failed))
+        print(f"{done.stdout}\nplay it with: SOAK_SEED={seed} pytest ...", flush=True)
+
+
+def hammer(total: Total) -> None:
+    """Append, checkpoint, open and close at once from many processes."""
+    command = [sys.executable, "tests/soak/walreset.py", "--seconds", str(HAMMER_S)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    total.hammered_s += HAMMER_S
+    if done.returncode:
+        total.corrupt += 1
+        print(done.stdout, done.stderr, flush=True)
+
+
+def _pytest(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", *words]
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, check=False
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=0.0, help="at least this long")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     options = parser.parse_args()
-    total, begun, number = Total(), time.monotonic(), 0
-    while total.kills < KILLS_LEAST or time.monotonic() - begun < options.minutes * 60:
-        seed = f"{options.seed}.{number}"
-        number += 1
-        with tempfile.TemporaryDirectory() as folder:
-            tally, corrupt = play(Path(folder), seed)
-        total.add(tally, corrupt)
-        for text in tally.wrong:
-            print(text, flush=True)
+    total, begun, number, names = Total(), time.monotonic(), 0, striking_tests()
+    print(f"seed {options.seed}", flush=True)
+    with tempfile.NamedTemporaryFile("r") as blows:
+        os.environ["SOAK_BLOWS"] = blows.name
+        while total.kills < KILLS_LEAST or time.monotonic() - begun < options.minutes * 60:
+            seed = f"{options.seed}.{number}"
+            number += 1
+            play_workflows(total, seed)
+            play_tests(total, names, seed)
+            hammer(total)
+            total.blows = Counter(Path(blows.name).read_text().splitlines())
+            print(f"{time.monotonic() - begun:.0f} s\n{total.lines()}", flush=True)
     spent = time.monotonic() - begun
-    print(f"seed {options.seed}, {spent:.0f} s: {total.line()}")
-    return 1 if total.violations or total.repeated or total.lost or total.corrupt else 0
+    print(f"seed {options.seed}, {spent:.0f} s\n{total.lines()}")
+    return 0 if total.is_clean else 1
 
 
 if __name__ == "__main__":
