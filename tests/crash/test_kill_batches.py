@@ -85,18 +85,21 @@ def test_lines_that_move_between_lives_shift_nothing(tmp_path: Path) -> None:
     """Between the lives of a killed batch lines are put in front, removed and reordered: every
     line that was there at the end ran, and no line twice but those in flight."""
     site, dice = Site(tmp_path), dice_for("lines")
-    source, names = tmp_path / "in.txt", [f"line {n}" for n in range(200)]
+    source, names = tmp_path / "in.txt", [f"line {n}" for n in range(1_000)]
     words = ("run", script("batches:file_lines"), "--id", "r", "--plain")
     struck = 0
     for round_ in range(8):
         source.write_text("".join(f"{name}\n" for name in names))
         with site.life(*words) as life:
-            if life.has_effects(20) and life.kill() == -signal.SIGKILL:
-                struck += 1
+            # On a loaded machine it may have done all of them before it is struck.
+            if not life.has_effects(20) or life.kill() != -signal.SIGKILL:
+                break
+            struck += 1
         names.insert(0, f"new {round_}")
         names.pop(dice.randrange(1, len(names)))
         dice.shuffle(names) if round_ % 3 == 2 else names.insert(40, names.pop(60))
-    source.write_text("".join(f"{name}\n" for name in [*names, names[3]]))
+    else:
+        source.write_text("".join(f"{name}\n" for name in [*names, names[3]]))
     code, text = site.holdfast(*words)
     counted, output = site.counted(), written(tmp_path)
 

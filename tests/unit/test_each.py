@@ -17,6 +17,7 @@ from holdfast import (
     Retry,
     StepFailed,
     each,
+    lines,
     paged,
     workflow,
 )
@@ -111,6 +112,21 @@ def test_a_source_with_cursors_is_resumed_at_the_oldest_unfinished(runs: Runs) -
     assert {"total": 15, "done": 15, "failed": 0} == outcome.result
     assert [2, 3, 4] == asked
     assert 15 == len(CALLS) == sum(CALLS.values())
+
+
+def test_a_file_that_changed_is_read_from_its_beginning(runs: Runs, tmp_path: Path) -> None:
+    """Lines put in front move all others: the place that was remembered says nothing any more,
+    and no line is passed by or cut in two."""
+    file = tmp_path / "in.txt"
+    file.write_text("".join(f"old {n}\n" for n in range(20)))
+    runs.start(over(lines(file), stop_after=12))
+    assert batch_of(runs).cursor is not None
+    file.write_text("".join(f"new {n}\n" for n in range(7)) + file.read_text())
+    outcome = runs.start(over(lines(file)))
+
+    wanted = [f"old {n}" for n in range(20)] + [f"new {n}" for n in range(7)]
+    assert Counter(wanted) == CALLS
+    assert {"total": 27, "done": 27, "failed": 0} == outcome.result
 
 
 # --- what comes of an item ---

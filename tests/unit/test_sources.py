@@ -35,6 +35,22 @@ def test_lines_are_items_without_their_ends(tmp_path: Path) -> None:
     assert ["one", "  ", "two", "three\rstill", "last"] == list(lines(path))
 
 
+def test_a_cursor_holds_until_the_file_is_written_to(tmp_path: Path) -> None:
+    """Also when as many bytes are there as before; a reading that begins there is refused."""
+    file = tmp_path / "items"
+    file.write_bytes(b"one\ntwo\n")
+    (_, (cursor, _)) = lines(file).resume(None)
+    assert lines(file).holds(cursor)
+    file.write_bytes(b"six\nten\n")
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))  # clocks of old kernels tick slowly
+
+    assert not lines(file).holds(cursor)
+    assert not lines(tmp_path / "none").holds(cursor)
+    assert not lines(file).holds([4, 2])
+    with pytest.raises(UsageError, match="was written to since line 2"):
+        next(lines(file).resume(cursor))
+
+
 def test_an_empty_file_has_no_items(tmp_path: Path) -> None:
     """Neither lines nor rows nor values, compressed or not."""
     for name, content in (("a", b""), ("a.gz", gzip.compress(b"", mtime=0))):

@@ -34,3 +34,16 @@ class Resumable(Protocol[T_co]):
         also the finished ones. A cursor is plain JSON, never None, and means the same in another
         process. Raises UsageError for a cursor that this source did not give.
         """
+
+
+@runtime_checkable
+class Changeable(Resumable[T_co], Protocol[T_co]):
+    """A source in which items may move, so that a cursor may come to point at something else.
+
+    A reading that nothing interrupts sees nothing of what changes behind it either; that alone
+    needs no `holds`, as long as a cursor stays between the same two items.
+    """
+
+    def holds(self, cursor: Json) -> bool:
+        """Whether everything is where it was when this cursor was given. When it is not, a reading
+        has to begin at the beginning. Never raises; a strange cursor does not hold."""

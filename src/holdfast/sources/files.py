@@ -1,7 +1,8 @@
 """The items in a file: its lines, its rows, its JSON values.
 
-A cursor is where an item begins: `[byte, line]`, counted in the unpacked text. To go on in a
-compressed file, it is unpacked again up to there.
+A cursor is where an item begins, and in which state of the file: `[byte, line, stamp]`, counted in
+the unpacked text. In a file that was written to since, another line may begin there, or none: then
+the cursor does not hold. To go on in a compressed file, it is unpacked again up to there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Generic, TypeVar
 
 from holdfast.errors import UsageError
 from holdfast.model.json import Json
-from holdfast.sources.reading import Reader, encoding_of, path_of, place_of
+from holdfast.sources.reading import Reader, encoding_of, path_of, place_of, stamp_of
 
 T = TypeVar("T")
 
@@ -34,13 +35,27 @@ class InFile(ABC, Generic[T]):
 
     def resume(self, cursor: Json) -> Generator[tuple[Json, T], None, None]:
         """Yield each item with the place where it begins, from that of `cursor` on."""
-        place = None if cursor is None else place_of(self.path, cursor)
+        given = None if cursor is None else place_of(self.path, cursor)
         with closing(Reader(self.path, self._encoding)) as reader:
+            stamp = reader.stamp
             names = self._header(reader)
-            if place is not None:
-                reader.go_to(*place)
+            if given is not None:
+                byte, line, known = given
+                if known != stamp:
+                    raise UsageError(
+                        f"{self.path} was written to since line {line} of it was to be read next; "
+                        "read it from its beginning"
+                    )
+                reader.go_to(byte, line)
             for (byte, line), item in self._items(reader, names):
-                yield [byte, line], item
+                yield [byte, line, stamp], item
+
+    def holds(self, cursor: Json) -> bool:
+        """Whether the file is the one, byte for byte, that this cursor is a place in."""
+        try:
+            return place_of(self.path, cursor)[2] == stamp_of(os.stat(self.path))
+        except (UsageError, OSError):
+            return False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"

@@ -26,7 +26,8 @@ _CANNOT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EAC
 
 
 class Reader:
-    """A file, being read. `began` is the byte and the number of the last line that was given."""
+    """A file, being read. `began` is the byte and the number of the last line that was given, and
+    `stamp` tells the file, as it was when it was opened, from any other."""
 
     def __init__(self, path: str, encoding: str) -> None:
         self.path, self._encoding = path, encoding
@@ -34,6 +35,7 @@ class Reader:
         self._place, self._line = 0, 1
         with self._translated():
             self._file = _opened(path)
+            self.stamp = stamp_of(os.fstat(self._file.fileno()))
 
     def lines(self) -> Iterator[str]:
         """Yield the lines from here on, with their ends. Raises UsageError, with the line's number,
@@ -114,10 +116,15 @@ def encoding_of(given: str) -> str:
     return "utf-8" if name in ("utf8", "utf-8", "utf-8-sig") else given
 
 
-def place_of(path: str, cursor: Json) -> tuple[int, int]:
-    """Return the byte and the line of a cursor. Raises UsageError when it is none of ours."""
-    if isinstance(cursor, list) and len(cursor) == 2:
-        place, line = cursor
+def stamp_of(file: os.stat_result) -> str:
+    """Return what differs after every write to a file, and in every other file."""
+    return f"{file.st_ino:x}.{file.st_size:x}.{file.st_mtime_ns:x}.{file.st_ctime_ns:x}"
+
+
+def place_of(path: str, cursor: Json) -> tuple[int, int, str]:
+    """Return the byte, the line and the stamp of a cursor. Raises UsageError for none of ours."""
+    if isinstance(cursor, list) and len(cursor) == 3:
+        place, line, stamp = cursor
         if type(place) is int and type(line) is int and place >= 0 and line >= 1:
-            return place, line
-    raise UsageError(f"{cursor!r} is no place in {path}; a cursor is [byte, line]")
+            return place, line, str(stamp)
+    raise UsageError(f"{cursor!r} is no place in {path}; a cursor is [byte, line, stamp]")

@@ -32,7 +32,10 @@ class SourceSuite(ABC):
 
     @abstractmethod
     def open(self, place: Path) -> Iterable[Any]:
-        """Return a source of at least four items, of which no two are equal."""
+        """Return a source of at least four items, of which no two are equal.
+
+        Called again with the same place, it returns the same source, in which nothing has moved.
+        """
 
     def test_a_second_reading_is_the_same(self, tmp_path: Path) -> None:
         """Every reading gives the same items in the same order, and none twice."""

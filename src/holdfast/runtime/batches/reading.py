@@ -15,7 +15,7 @@ from typing import Final
 
 from holdfast.model.items import KEY_BYTES, NO_PRINT, key_digest, key_of, print_of
 from holdfast.model.json import Json
-from holdfast.ports.sources import Resumable
+from holdfast.ports.sources import Changeable, Resumable
 from holdfast.runtime.batches.book import ENTRY_BYTES, Book
 from holdfast.runtime.batches.work import Work
 
@@ -160,11 +160,13 @@ def _by_key(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[W
 
 def _start_of(book: Book, items: Iterable[object]) -> tuple[Json, int]:
     """Return where to begin to read: a cursor, and how many items come before it, all of them
-    settled. The beginning, where the source has no cursors, or an item before is to be done."""
+    settled. The beginning, where the source has no cursors or has changed, or where an item before
+    is to be done."""
     place = book.row.cursor
     if isinstance(place, list) and isinstance(items, Resumable):
         cursor, at = place
-        if isinstance(at, int) and book.settled.missing_from(0) >= at:
+        has_moved = isinstance(items, Changeable) and not items.holds(cursor)
+        if isinstance(at, int) and book.settled.missing_from(0) >= at and not has_moved:
             return cursor, at
     return None, 0
 
