@@ -13,6 +13,8 @@ SHELLS = ("bash", "zsh", "fish")
 def completion(shell: str) -> None:
     """Print the completion script of a shell.
 
+    Tab then completes commands, options, and the names of runs, steps, holds and targets.
+
     For bash: `eval "$(holdfast completion bash)"` in ~/.bashrc; zsh likewise in ~/.zshrc; for
     fish: `holdfast completion fish > ~/.config/fish/completions/holdfast.fish`.
     """

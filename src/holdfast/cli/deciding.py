@@ -21,6 +21,7 @@ from holdfast.app.starting import resume, workflow_of
 from holdfast.app.stopping import end_owner, end_steps
 from holdfast.cli import item_deciding
 from holdfast.cli.desk import Desk, is_owned, opened_desk
+from holdfast.cli.naming import hold_option, run_argument, step_argument
 from holdfast.cli.options import Common, store_options
 from holdfast.cli.running import Presence, live_through, presence_options, set_option
 from holdfast.cli.text import safe
@@ -31,9 +32,9 @@ from holdfast.model.jsontext import loads
 from holdfast.model.state import RunState
 from holdfast.ports.store import RunRow
 
-_RUN = click.argument("run")
-_STEP = click.argument("step")
-_HOLD = click.option("--hold", metavar="ID", help="Which question, when there are several.")
+_RUN = run_argument()
+_STEP = step_argument()
+_HOLD = hold_option(help="Which question, when there are several.")
 
 
 def _message(help: str) -> Callable[[Any], Any]:
@@ -161,7 +162,7 @@ def skip(common: Common, run: str, step: str, comment: str) -> None:
 
 @click.command("retry")
 @_RUN
-@click.argument("step", required=False)
+@step_argument(required=False)
 @item_deciding.failed_options
 @_NOTE
 @set_option
@@ -233,7 +234,7 @@ def _json_of(text: str | None) -> Json:
 
 
 @click.command("stop")
-@click.argument("run", required=False)
+@run_argument(required=False)
 @click.option("--all", "is_all", is_flag=True, help="Every unfinished run of the store.")
 @click.option("--now", is_flag=True, help="End its process too: SIGTERM twice, then SIGKILL.")
 @store_options

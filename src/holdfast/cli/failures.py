@@ -16,6 +16,7 @@ from holdfast.app.next_ways import Next, item_ways, shown_holds
 from holdfast.app.views import RunView, view_run
 from holdfast.cli.batch_lines import items
 from holdfast.cli.inspecting import command_options, plain_option, reading
+from holdfast.cli.naming import run_argument
 from holdfast.cli.options import Common, json_option, store_options
 from holdfast.cli.paper import Paper, paper
 from holdfast.cli.showing import next_lines
@@ -34,7 +35,7 @@ HEADS: Final[dict[ItemStatus, str]] = {
 
 
 @click.command("failures")
-@click.argument("run")
+@run_argument()
 @click.argument("batch", required=False)
 @plain_option
 @json_option

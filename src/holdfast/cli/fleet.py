@@ -15,6 +15,7 @@ from holdfast.app.loading import load_workflow
 from holdfast.app.next_ways import Next
 from holdfast.app.starting import start
 from holdfast.app.views import view_run
+from holdfast.cli.naming import run_argument
 from holdfast.cli.options import Common, json_option, store_options
 from holdfast.cli.paper import Paper, paper
 from holdfast.cli.rollouts import picture
@@ -102,7 +103,7 @@ def _outer(common: Common) -> list[str]:
 
 
 @fleet_group.command("status")
-@click.argument("run", metavar="RUN")
+@run_argument(metavar="RUN")
 @click.option("--plain", is_flag=True, help="Words instead of signs and colours; never redrawn.")
 @json_option
 @store_options

@@ -9,6 +9,7 @@ import click
 
 from holdfast.app import starting
 from holdfast.app.views import owed_json
+from holdfast.cli.naming import run_argument, to_option
 from holdfast.cli.options import Common, json_option, store_options
 from holdfast.cli.paper import paper
 from holdfast.cli.running import Presence, live_through, presence_options
@@ -22,9 +23,9 @@ _MODE = click.option("--mode", type=click.Choice(MODES), help="Whether undos ask
 
 
 @click.command("rollback")
-@click.argument("run")
+@run_argument()
 @click.argument("file", required=False, metavar="[FILE]")
-@click.option("--to", metavar="STEP", help="Only back to this step or scope, itself included.")
+@to_option(help="Only back to this step or scope, itself included.")
 @_MODE
 @presence_options
 @store_options
@@ -50,7 +51,7 @@ def rollback(
 
 
 @click.command("settle")
-@click.argument("run")
+@run_argument()
 @click.argument("file", required=False, metavar="[FILE]")
 @_MODE
 @presence_options

@@ -10,6 +10,7 @@ from typing import get_args
 
 import click
 
+from holdfast.cli.naming import run_argument, step_argument, target_option
 from holdfast.cli.options import Common, json_option, store_options
 from holdfast.cli.paper import Paper, paper
 from holdfast.cli.text import json_text, safe, safe_lines, when
@@ -47,7 +48,7 @@ def reading(common: Common, run: str | None = None) -> Iterator[Store]:
 
 @click.command("list")
 @click.option("--status", type=click.Choice(get_args(RunStatus)), help="Only runs that stand so.")
-@click.option("--target", metavar="NAME", help="Only runs on this target.")
+@target_option(metavar="NAME", help="Only runs on this target.")
 @click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
 @plain_option
@@ -83,7 +84,7 @@ def list_(
 
 
 @click.command("show")
-@click.argument("run")
+@run_argument()
 @plain_option
 @json_option
 @store_options
@@ -101,7 +102,7 @@ def show(common: Common, run: str, is_plain: bool, as_json: bool) -> None:
 
 
 @click.command("why")
-@click.argument("run")
+@run_argument()
 @click.argument("item", required=False)
 @plain_option
 @json_option
@@ -132,8 +133,8 @@ def why(common: Common, run: str, item: str | None, is_plain: bool, as_json: boo
 
 
 @click.command("log")
-@click.argument("run")
-@click.argument("step", required=False)
+@run_argument()
+@step_argument(required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
 @click.option("--all", "with_superseded", is_flag=True, help="Also what was superseded.")
 @plain_option
@@ -168,7 +169,7 @@ def log(
 
 
 @click.command("watch")
-@click.argument("run")
+@run_argument()
 @plain_option
 @json_option
 @store_options
@@ -190,7 +191,7 @@ def watch(common: Common, run: str, is_plain: bool, as_json: bool) -> None:
 
 
 @click.command("export")
-@click.argument("run")
+@run_argument()
 @click.option("--md", "as_markdown", is_flag=True, help="A Markdown document, to read.")
 @json_option
 @store_options
@@ -210,7 +211,7 @@ def export(common: Common, run: str, as_markdown: bool, as_json: bool) -> None:
 
 
 @click.command("verify")
-@click.argument("run")
+@run_argument()
 @json_option
 @store_options
 def verify(common: Common, run: str, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from holdfast.app.finding import find_run
 from holdfast.app.loading import load_workflow
 from holdfast.app.planning import Plan, Planned, plan
 from holdfast.app.terms import target_params, terms_for
+from holdfast.cli.naming import run_option
 from holdfast.cli.options import Common, json_option, store_options
 from holdfast.cli.running import parameter_options, parameters_from
 from holdfast.cli.shell.running import plan_of, shell_of
@@ -25,7 +26,7 @@ from holdfast.runtime.journal import Journal
 
 @click.command("plan")
 @click.argument("file", metavar="FILE[:WORKFLOW]")
-@click.option("--run", "run", metavar="RUN", help="What is left of this run.")
+@run_option(help="What is left of this run.")
 @parameter_options
 @json_option
 @store_options

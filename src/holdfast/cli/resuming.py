@@ -17,6 +17,7 @@ from holdfast.app.views import status_of, time_json, view_run
 from holdfast.app.wording import stands
 from holdfast.cli.ending import next_command
 from holdfast.cli.failing import say
+from holdfast.cli.naming import run_argument
 from holdfast.cli.options import Common, json_option, steal_options, store_options
 from holdfast.cli.running import (
     Presence,
@@ -38,7 +39,7 @@ EXIT_FAILED: Final = 1
 
 
 @click.command("resume")
-@click.argument("run", required=False)
+@run_argument(required=False)
 @click.argument("file", required=False, metavar="[FILE]")
 @click.option("--due", is_flag=True, help="Only what needs no person now; without RUN, every run.")
 @click.option("--accept-drift", is_flag=True, help="Accept the difference that was shown.")

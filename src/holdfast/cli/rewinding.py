@@ -6,12 +6,13 @@ import click
 
 from holdfast.app.rewinding import rewind
 from holdfast.cli.desk import opened_desk
+from holdfast.cli.naming import run_argument, to_option
 from holdfast.cli.options import Common, store_options
 
 
 @click.command("rewind")
-@click.argument("run")
-@click.option("--to", metavar="STEP", required=True, help="The first step, or scope, to run again.")
+@run_argument()
+@to_option(required=True, help="The first step, or scope, to run again.")
 @click.option("-m", "comment", metavar="TEXT", default="", help="The reason; it is recorded.")
 @store_options
 def rewind_command(common: Common, run: str, to: str, comment: str) -> None:

@@ -18,6 +18,7 @@ from holdfast.app.views import RunView, look, view_of, with_batches
 from holdfast.cli.ending import ending
 from holdfast.cli.failing import guarded, say
 from holdfast.cli.live import Progress, progress_on
+from holdfast.cli.naming import target_option
 from holdfast.cli.options import Common, steal_options, store_options
 from holdfast.cli.paper import paper
 from holdfast.cli.prompt import Ask, is_interactive, person_for
@@ -92,7 +93,7 @@ def parameter_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--ask", type=click.Choice(ASKS), help="How much one yes covers."),
         mode_option,
-        click.option("--target", metavar="T", help="What the run acts on."),
+        target_option(help="What the run acts on."),
         click.option(
             "--params", "params_file", metavar="FILE", help="A JSON file with the parameters."
         ),
