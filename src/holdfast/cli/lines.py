@@ -243,6 +243,8 @@ def _timer(fact: f.TimerSet, state: RunState) -> str:
 
 
 def _hold(fact: f.HoldOpened, state: RunState) -> str:
+    if fact.key.endswith(f"{fact.kind} {fact.question}"):
+        return f"hold opened {fact.id} {shown(fact.key)}"
     about = f" {shown(fact.key)}" if fact.key else ""
     return f"hold opened {fact.id} {fact.kind}{about}: {clean(fact.question)}"
 
