@@ -219,7 +219,7 @@ def test_a_prometheus_that_is_killed_in_mid_soak_decides_nothing(
     """What comes after is an error, never a pass or a failure; the run holds, and with Prometheus
     back `retry` goes on."""
     shell = shell_of(tmp_path, own)
-    options = ["-p", f"expr={RATE}", "-p", "samples=6", "-p", "timeout=4s", "-p", "every=500ms"]
+    options = ["-p", f"expr={RATE}", "-p", "samples=4", "-p", "timeout=8s", "-p", "every=500ms"]
     life = shell.begin("run", "script.py:up", "--id", "r", *options)
     life.until("pass")
     own.kill()
@@ -232,5 +232,5 @@ def test_a_prometheus_that_is_killed_in_mid_soak_decides_nothing(
     assert 3 == said.code, said.err
     assert "does not answer" in said.err
     assert "fail" not in verdicts and "error" == verdicts[-1]
-    assert 1 <= verdicts.count("pass") < 6
+    assert 1 <= verdicts.count("pass") < 4
     assert 0 == done.code, done.err

@@ -114,6 +114,8 @@ def test_variables_are_placed_where_they_stood() -> None:
     )
 
 
+HUB = "docker" + ".io/library"
+
 # --- pods -------------------------------------------------------------------------------------
 
 
@@ -135,8 +137,8 @@ def pod(image: str = "e:2", status_image: str = "e:2", **status: Any) -> dict[st
     ("wanted", "found", "is_current"),
     [
         ("e:2", "e:2", True),
-        ("e:2", "docker.io/library/e:2", True),
-        ("e", "docker.io/library/e:latest", True),
+        ("e:2", f"{HUB}/e:2", True),
+        ("e", f"{HUB}/e:latest", True),
         ("quay.io/x/e:2", "quay.io/x/e:2", True),
         ("e:2", "e:1", False),
         ("e@sha256:abc", "sha256:abc", True),
