@@ -38,6 +38,9 @@ class Says(ThreadingHTTPServer):
         self.waits.set()
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever has given up does not read the answer."""
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
