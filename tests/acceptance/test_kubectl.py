@@ -194,6 +194,21 @@ def test_what_will_never_be_ready_fails_at_once(there: Cluster, reason: str) -> 
     assert (0, OLD) == (back.code, there.image("etcd-1")), back.err
 
 
+def test_a_signal_leaves_a_wait_in_order(there: Cluster) -> None:
+    """At no cost of an attempt; the next life waits on."""
+    there.sick["etcd:3.6"] = "ContainerCreating"
+    life = there.shell.begin("run", "script.py:image", "--id", "r", "-p", "image=etcd:3.6")
+    life.until("etcd waits for ContainerCreating")
+    life.signal(signal.SIGTERM)
+    left = life.end()
+    there.api.set_pod("etcd-1")
+    done = there.shell("resume", "r")
+
+    assert 143 == left.code, left.err
+    assert 1 == done.code and "boom" in done.err, done.err
+    assert [] == [f for f in facts(there, "AttemptFailed") if f["key"].startswith("wait until")]
+
+
 def test_variables_and_paths_are_changed_and_put_back(there: Cluster) -> None:
     """Others stay as they are, also in the rollback."""
     container = {"name": "etcd", "image": OLD, "env": [{"name": "B", "value": "b"}, KEPT]}

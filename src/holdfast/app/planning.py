@@ -158,7 +158,7 @@ def plan(
     _walk(workflow, checked, life, found)
     for line in found.steps:
         line.items = life.surveys.get(line.key)
-        found.warnings += warnings_of(line.key, line.silent, life.doubts)
+        found.warnings += warnings_of(line.key, line.silent, life.doubts or {})
     return found
 
 

@@ -26,7 +26,6 @@ from holdfast.ports.probe import About, about, doubts
 from holdfast.runtime.codehash import code_hash, location
 from holdfast.runtime.context import FRAME, Frame, in_workflow
 from holdfast.runtime.driving import drive
-from holdfast.runtime.dry import DryLife
 
 SAMPLES_MAX: Final = 100_000
 MEASURED_MAX: Final = 10_000
@@ -207,7 +206,7 @@ def _looking(probe: Callable[[], Any]) -> StepFunction[..., Any]:
 def _note_doubts(probe: object) -> None:
     """In a plan, have the probe say what is doubtful about it. Raises UsageError."""
     found = FRAME.get()
-    if found is not None and found.step is not None and isinstance(found.life, DryLife):
+    if found is not None and found.step is not None and found.life.doubts is not None:
         found.life.doubts[found.step.key] = doubts(probe)
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 from holdfast.flow.awaited import place, recorded
 from holdfast.flow.steps import Duration, StepFunction
 from holdfast.model.durations import seconds
-from holdfast.model.json import Json
 from holdfast.model.retry import Retry
 from holdfast.ops.kubectl import nodes, waiting, workloads
 from holdfast.ops.kubectl.environment import Env, EnvChanged, env_step
 from holdfast.ops.kubectl.executing import exec_step
-from holdfast.ops.kubectl.workloads import Changed, patch_step
+from holdfast.ops.kubectl.workloads import Changed, Values, patch_step
 from holdfast.runtime.processes import Done
 
 __all__ = [
@@ -87,9 +86,9 @@ async def set_env(
 
 async def patch(
     resource: str,
-    change: Mapping[str, Json],
+    change: Values,
     *,
-    test: Mapping[str, Json] | None = None,
+    test: Values | None = None,
     namespace: str | None = None,
     context: str | None = None,
     label: str | None = None,

@@ -15,7 +15,6 @@ from holdfast.flow.inside import sh, target_env
 from holdfast.integrations.kubernetes.pods import Object
 from holdfast.integrations.kubernetes.refusals import KubectlFailed, refusal
 from holdfast.runtime.context import FRAME
-from holdfast.runtime.dry import DryLife
 from holdfast.runtime.processes import Done, Groups, run_program
 
 VERSION = "1"
@@ -73,7 +72,7 @@ def is_foreseen() -> bool:
     """Whether only a plan asks: what a step before this one will change stands as it is then, and
     a check of it would say of today what is meant for later."""
     found = FRAME.get()
-    return found is not None and isinstance(found.life, DryLife)
+    return found is not None and found.life.doubts is not None
 
 
 def _unlogged(command: list[str]) -> Done:
