@@ -11,6 +11,7 @@ import pytest
 import holdfast
 from holdfast import aio, ops
 from holdfast.ops import aio as ops_aio
+from holdfast.ops import kubectl
 
 VERBS = [name for name in aio.__all__ if inspect.isfunction(getattr(holdfast, name))]
 
@@ -34,8 +35,12 @@ def test_ready_made_steps_have_equal_signatures() -> None:
     for name in ops.__all__:
         blocking, awaited = getattr(ops, name), getattr(ops_aio, name)
         assert inspect.signature(blocking) == inspect.signature(awaited)
+    for name in ops_aio.kubectl.__all__:
+        blocking, awaited = getattr(kubectl, name), getattr(ops_aio.kubectl, name)
+        assert inspect.signature(blocking) == inspect.signature(awaited)
 
-    assert ops.__all__ == ops_aio.__all__
+    assert ops.__all__ == [name for name in ops_aio.__all__ if name != "kubectl"]
+    assert ops_aio.kubectl.__all__ == [name for name in kubectl.__all__ if name.islower()]
 
 
 def test_every_awaited_verb_has_a_blocking_one() -> None:

@@ -22,9 +22,9 @@ from holdfast.model.reading import Limits, check_limit
 from holdfast.model.sampling import Stats
 from holdfast.model.types import Types, register
 from holdfast.model.unknown import Unknown
-from holdfast.ports.probe import About, about
+from holdfast.ports.probe import About, about, doubts
 from holdfast.runtime.codehash import code_hash, location
-from holdfast.runtime.context import Frame, in_workflow
+from holdfast.runtime.context import FRAME, Frame, in_workflow
 from holdfast.runtime.driving import drive
 
 SAMPLES_MAX: Final = 100_000
@@ -191,14 +191,23 @@ def _looking(probe: Callable[[], Any]) -> StepFunction[..., Any]:
     if is_async(probe):
 
         async def look(terms: str) -> object:
+            _note_doubts(probe)
             return await probe()
 
         return adhoc(look, reads=True)
 
     def look_here(terms: str) -> object:
+        _note_doubts(probe)
         return probe()
 
     return adhoc(look_here, reads=True)
+
+
+def _note_doubts(probe: object) -> None:
+    """In a plan, have the probe say what is doubtful about it. Raises UsageError."""
+    found = FRAME.get()
+    if found is not None and found.step is not None and found.life.doubts is not None:
+        found.life.doubts[found.step.key] = doubts(probe)
 
 
 def _shown(described: Gate, rules: Watch) -> str:

@@ -55,6 +55,8 @@ class Life:
 
     undoes = True
     """Whether a stage that fails is undone; a plan undoes nothing."""
+    doubts: dict[str, tuple[str, ...]] | None = None
+    """In a plan, what probes say is doubtful about them, by the key of their gate; else None."""
 
     def __init__(
         self,
