@@ -279,15 +279,16 @@ def live_through(common: Common, presence: Presence, go: Callable[[Setting], Out
     the result on stdout."""
     store = common.open()
     try:
-        outcome = _lived(store, common, presence, go)
+        outcome = lived_through(store, common, presence, go)
     finally:
         store.close()
     click.get_current_context().exit(outcome.exit_code)
 
 
-def _lived(
+def lived_through(
     store: Store, common: Common, presence: Presence, go: Callable[[Setting], Outcome]
 ) -> Outcome:
+    """Go through one life of a run and return how it ended, which is said."""
     prompts = is_interactive() and not (presence.no_input or presence.wait)
     progress = progress_on(sys.stderr, plain=presence.plain, prompts=prompts)
     begun = _Begun(progress)
