@@ -12,14 +12,14 @@ from shlex import quote
 from typing import Final
 
 from holdfast.errors import CommandFailed, NotDone
-from holdfast.flow.shell_calls import LINE_BYTES_MAX, STEP, TOKEN, WHY_NOT
+from holdfast.flow.shell_calls import LINE_BYTES_MAX, STEP, WHY_NOT
 from holdfast.flow.shell_words import as_value
 from holdfast.model.batching import item_key
 from holdfast.model.codec import digest
 from holdfast.model.making import dataclass
 from holdfast.ports.store import Output
-from holdfast.runtime.batches.orphans import VARIABLE, marker_of
-from holdfast.runtime.batches.programs import Program
+from holdfast.runtime.batches.orphans import VARIABLE
+from holdfast.runtime.batches.programs import Program, found
 from holdfast.runtime.batches.work import CURRENT, Work
 from holdfast.runtime.batches.wrote import Kept, Wrote
 from holdfast.runtime.groups import Groups
@@ -36,6 +36,8 @@ LAST_CHARS_MAX: Final = 300
 PIPE_BYTES: Final = 4096
 LOOK_S: Final = 0.25
 SIGPIPE_CODE: Final = 128 + signal.SIGPIPE
+PATHS_MAX: Final = 1_000
+_STEP, _TOKEN = STEP.encode(), VARIABLE.encode()
 _SIGNALLED: Final = 128
 _PLAIN: Final = frozenset((errno.ENOENT, errno.EACCES))
 
@@ -152,9 +154,8 @@ class ItemCommand:
         self._attempts, self._text_of, self._aside = attempts, text_of, aside
         self._keeps, self._held = keeps, held
         created = life.journal.state.created
-        self._token = digest([life.run, created.at.isoformat() if created else ""])
-        self._mark = digest([life.run, key, self._token])
-        self.marker = self._mark.encode()
+        self.marker = digest([life.run, key, created.at.isoformat() if created else ""]).encode()
+        self._paths: dict[str, str] = {}
         self._env = {**os.environb, b"HOLDFAST_RUN": os.fsencode(life.run)}
         self._pid = os.getpid()
         # A process of an item's own has other ends in their places.
@@ -167,15 +168,20 @@ class ItemCommand:
         if "\0" in item:
             raise CommandNeverRan("the item holds a NUL character, which no command can be given")
         argv = self._template.words(item, work.ordinal + 1)
-        return Program(argv, {**self._env, **self._own(work)})
+        return Program(self._path_of(argv[0]), argv, {**self._env, **self._own(work)})
+
+    def _path_of(self, name: str) -> str:
+        """Return where a program is: looked for once, as a shell does."""
+        path = self._paths.get(name)
+        if path is None:
+            path = found(name)
+            if len(self._paths) < PATHS_MAX:
+                self._paths[name] = path
+        return path
 
     def _own(self, work: Work) -> dict[bytes, bytes]:
         key = item_key(self._key, work.shown)
-        return {
-            STEP.encode(): os.fsencode(key),
-            TOKEN.encode(): digest([self._token, key]).encode(),
-            VARIABLE.encode(): marker_of(self._mark, work.ordinal),
-        }
+        return {_STEP: os.fsencode(key), _TOKEN: b"%b:%d" % (self.marker, work.ordinal)}
 
     def is_cut_off(self) -> bool:
         return self._life.is_cut_off

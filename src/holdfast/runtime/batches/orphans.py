@@ -22,8 +22,9 @@ from holdfast.errors import RunLocked
 from holdfast.ports.slots import unpacked
 from holdfast.runtime.watchdog import pipe
 
-VARIABLE: Final = "HOLDFAST_MARK"
-"""The variable that says to which item of which batch a process belongs."""
+VARIABLE: Final = "HOLDFAST_TOKEN"
+"""The variable that says to which item of which batch a process belongs: one text for all its
+attempts."""
 GONE_S: Final = 5.0
 """How long a killed process may take to be gone."""
 LOOK_S: Final = 0.01
@@ -135,8 +136,3 @@ def _marked(marker: bytes) -> Iterator[tuple[int, int]]:
         item = rest.partition(b"\0")[0]
         if found and item.isdigit():
             yield int(name), int(item)
-
-
-def marker_of(value: str, item: int) -> bytes:
-    """Return what the variable says in the programs of an item."""
-    return f"{value}:{item}".encode()

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty
 from time import monotonic
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from holdfast.model.making import dataclass
 from holdfast.runtime.batches.crews import Site, timed_out
@@ -43,8 +43,9 @@ _RESET_SIGNALS: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What is run for an item: its words, and all of its environment."""
+    """What is run for an item: the file, its words, and all of its environment."""
 
+    path: str
     argv: list[str]
     env: dict[bytes, bytes]
 
@@ -349,27 +350,28 @@ def spawn(program: Program, null: int, out: int, err: int) -> int:
     """Start a program that leads a session and reads nothing; a text without `#!` is read by a
     shell, as a shell does it. Raises OSError."""
     moves = [(os.POSIX_SPAWN_DUP2, end, to) for to, end in enumerate((null, out, err))]
-    argv = program.argv
     try:
-        return os.posix_spawnp(
-            argv[0], argv, program.env, file_actions=moves, setsid=True, setsigmask=(),
-            setsigdef=_RESET_SIGNALS,
-        )  # fmt: skip
+        return _spawned(program.path, program.argv, program.env, moves)
     except OSError as error:
         if error.errno != errno.ENOEXEC:
             raise
-    path = argv[0] if "/" in argv[0] else _found(argv[0])
+    return _spawned(SHELL, [SHELL, program.path, *program.argv[1:]], program.env, moves)
+
+
+def _spawned(path: str, argv: list[str], env: dict[bytes, bytes], moves: list[Any]) -> int:
     return os.posix_spawn(
-        SHELL, [SHELL, path, *argv[1:]], program.env, file_actions=moves, setsid=True,
-        setsigmask=(), setsigdef=_RESET_SIGNALS,
-    )  # fmt: skip
+        path, argv, env, file_actions=moves, setsid=True, setsigmask=(), setsigdef=_RESET_SIGNALS
+    )
 
 
-def _found(name: str) -> str:
-    """Return where a program is that the search path was just seen to have."""
+def found(name: str) -> str:
+    """Return where the search path has a program; an empty text where it has none."""
+    if "/" in name:
+        return name
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    paths = (os.path.join(folder or ".", name) for folder in folders)
-    return next((path for path in paths if os.access(path, os.X_OK)), name)
+    paths = [os.path.join(folder or ".", name) for folder in folders]
+    files = [path for path in paths if os.path.isfile(path)]
+    return next((path for path in files if os.access(path, os.X_OK)), files[0] if files else "")
 
 
 def _kill(pid: int, number: int) -> None:
