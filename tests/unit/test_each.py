@@ -17,6 +17,7 @@ from holdfast import (
     Retry,
     StepFailed,
     each,
+    lines,
     paged,
     workflow,
 )
@@ -111,6 +112,25 @@ def test_a_source_with_cursors_is_resumed_at_the_oldest_unfinished(runs: Runs) -
     assert {"total": 15, "done": 15, "failed": 0} == outcome.result
     assert [2, 3, 4] == asked
     assert 15 == len(CALLS) == sum(CALLS.values())
+
+
+@pytest.mark.parametrize("how", ["inserted", "moved", "appended"])
+def test_a_file_that_changed_is_read_from_its_beginning(
+    how: str, runs: Runs, tmp_path: Path
+) -> None:
+    """A place in it would mean another item, half a line, or that new ones before it are never
+    done; what is done already is not done again."""
+    path, names = tmp_path / "items", [f"item {n}" for n in range(20)]
+    path.write_text("\n".join(names))
+    runs.start(over(lines(path), stop_after=12))
+    edited = {
+        "inserted": ["x", *names], "moved": names[::-1], "appended": [*names, "item 20"],
+    }[how]  # fmt: skip
+    path.write_text("\n".join(edited))
+    outcome = runs.start(over(lines(path)))
+
+    assert {"total": len(edited), "done": len(edited), "failed": 0} == outcome.result
+    assert Counter(dict.fromkeys(edited, 1)) == CALLS
 
 
 # --- what comes of an item ---

@@ -36,6 +36,8 @@ from holdfast.runtime.takeover import Claim, take
 from holdfast.version import VERSION
 
 RUNS_LOOKED_AT_MAX = 100
+ITEMS, FOLDER = "items", "folder"
+"""The parameters of a run that is one call of `each`, and no script's."""
 OVER = 0
 """Stands for the life of a run that is over: what is recorded is replayed, and nothing runs."""
 
@@ -115,7 +117,8 @@ def _newest(store: Store, fact: RunCreated, wanted: Wanted) -> str | None:
             continue
         first = next(iter(store.read(row.id))).fact
         if isinstance(first, RunCreated) and first.shell:
-            if not wanted.params or first.params_digest == fact.params_digest:
+            is_any = not wanted.params and first.params.keys() != {ITEMS, FOLDER}
+            if is_any or first.params_digest == fact.params_digest:
                 return row.id
     return None
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Final
 
-from holdfast.app.shelling import OVER, Wanted, choose, take_up
+from holdfast.app.shelling import FOLDER, ITEMS, OVER, Wanted, choose, take_up
 from holdfast.app.starting import Setting
 from holdfast.cli.live import Progress
 from holdfast.cli.options import Common
@@ -30,8 +30,6 @@ from holdfast.runtime.journal import Journal
 from holdfast.runtime.life import Listener
 from holdfast.runtime.ownership import this_process
 
-ITEMS, FOLDER = "items", "folder"
-"""The parameters of such a run."""
 PIPE: Final = "-"
 
 

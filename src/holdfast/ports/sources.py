@@ -41,4 +41,7 @@ class Resumable(Protocol[T_co]):
         Several items in a row may share a cursor (those of one page): then all of them come again,
         also the finished ones. A cursor is plain JSON, never None, and means the same in another
         process. Raises UsageError for a cursor that this source did not give.
+
+        A source that can tell whether a cursor still means the same has a method
+        `is_still(cursor) -> bool`; where it does not, the source is read from its beginning.
         """

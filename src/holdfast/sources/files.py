@@ -1,7 +1,7 @@
 """The items in a file: its lines, its rows, its JSON values.
 
-A cursor is where an item begins: `[byte, line]`, counted in the unpacked text. To go on in a
-compressed file, it is unpacked again up to there.
+A cursor is where an item begins, and in which state of the file: `[byte, line, stamp]`, counted in
+the unpacked text. To go on in a compressed file, it is unpacked again up to there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from holdfast.errors import UsageError
 from holdfast.model.json import Json
-from holdfast.sources.reading import Reader, encoding_of, path_of, place_of
+from holdfast.sources.reading import Reader, encoding_of, path_of, place_of, stamp_of
 
 T = TypeVar("T")
 
@@ -39,8 +39,14 @@ class InFile(ABC, Generic[T]):
             names = self._header(reader)
             if place is not None:
                 reader.go_to(*place)
+            as_it_is = stamp_of(self.path)
             for (byte, line), item in self._items(reader, names):
-                yield [byte, line], item
+                yield [byte, line, as_it_is], item
+
+    def is_still(self, cursor: Json) -> bool:
+        """Whether the file is the one in which the cursor is a place: what was put before it
+        since would never be read from there."""
+        return isinstance(cursor, list) and cursor[2:] == [stamp_of(self.path)]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"

@@ -114,10 +114,21 @@ def encoding_of(given: str) -> str:
     return "utf-8" if name in ("utf8", "utf-8", "utf-8-sig") else given
 
 
+def stamp_of(path: str) -> str:
+    """Return what changes when a file does: its size, when it was written, which it is. An empty
+    text when it is gone."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ""
+    return f"{found.st_size}.{found.st_mtime_ns}.{found.st_ino}"
+
+
 def place_of(path: str, cursor: Json) -> tuple[int, int]:
-    """Return the byte and the line of a cursor. Raises UsageError when it is none of ours."""
-    if isinstance(cursor, list) and len(cursor) == 2:
-        place, line = cursor
+    """Return the byte and the line of a cursor, of an older release without the file's stamp.
+    Raises UsageError when it is none of ours."""
+    if isinstance(cursor, list) and len(cursor) in (2, 3):
+        place, line = cursor[:2]
         if type(place) is int and type(line) is int and place >= 0 and line >= 1:
             return place, line
-    raise UsageError(f"{cursor!r} is no place in {path}; a cursor is [byte, line]")
+    raise UsageError(f"{cursor!r} is no place in {path}; a cursor is [byte, line, stamp]")

@@ -82,10 +82,10 @@ class SourceSuite(ABC):
     def test_resuming_works_in_another_process(self, tmp_path: Path) -> None:
         """A cursor goes through JSON, and a source that was made anew knows it."""
         cursor, item = next(islice(_resumed(self.open(tmp_path), None), ITEMS_MIN - 1, None))
-        again = self.open(tmp_path)
-        kept = json.loads(json.dumps(cursor))
+        again = list(_resumed(self.open(tmp_path), json.loads(json.dumps(cursor))))
 
-        assert item in [found for c, found in _resumed(again, kept) if c == cursor]
+        # Not by the cursor it had before: that may tell in which state the place was.
+        assert item in [found for c, found in again if c == again[0][0]]
 
     def test_a_cursor_of_nobody_is_refused(self, tmp_path: Path) -> None:
         """What this source never gave is an error, not a place."""

@@ -169,12 +169,14 @@ def _by_key(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[W
 
 def _start_of(book: Book, items: Iterable[object]) -> tuple[Json, int]:
     """Return where to begin to read: a cursor, and how many items come before it, all of them
-    settled. The beginning, where the source has no cursors, or an item before is to be done."""
+    settled. The beginning, where the source has no cursors, or an item before is to be done, or
+    the source `is_still` not what the cursor is a place in."""
     place = book.row.cursor
     if isinstance(place, list) and isinstance(items, Resumable):
         cursor, at = place
         if isinstance(at, int) and book.settled.missing_from(0) >= at:
-            return cursor, at
+            is_still = getattr(items, "is_still", None)
+            return (cursor, at) if is_still is None or is_still(cursor) else (None, 0)
     return None, 0
 
 
