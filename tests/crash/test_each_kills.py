@@ -199,6 +199,32 @@ def test_no_command_outlives_its_driver(way: str, tmp_path: Path) -> None:
     assert ["start", "start"] == [what for what, _, _ in effects(tmp_path)]
 
 
+@pytest.mark.slow
+def test_no_item_goes_on_without_its_shell(tmp_path: Path) -> None:
+    """In a script that is killed the batch ends at once, with its commands; the next life does
+    the items that were in hand."""
+    text = 'eval "$(holdfast begin x)"\nholdfast each y -j 2 --items items -- sh long.sh\n'
+    script = Script(tmp_path, text)
+    (tmp_path / "items").write_text("item 1\nitem 2\nitem 3\n")
+    (tmp_path / "long.sh").write_text(LONG)
+    process = script.start("sh")
+    while len(effects(tmp_path)) < 2:
+        select.select([], [], [], 0.01)
+    below = descendants(process.pid)
+    kill(process.pid)
+    process.communicate(timeout=DEADLINE_S)
+    _until_gone(below)
+    left = [each for each in below if not is_gone(each)]
+    (tmp_path / "long.sh").write_text('echo "end $1 $$" >>effects\n')
+    again = script.run("sh")
+
+    assert [] == left
+    assert 0 == again.code, again
+    assert ["item 1", "item 2", "item 3"] == sorted(
+        item for what, item, _ in effects(tmp_path) if what == "end"
+    )
+
+
 def _until_gone(pids: list[int]) -> None:
     until = 500
     while until and not all(map(is_gone, pids)):

@@ -89,6 +89,8 @@ class ShellCall:
         self.life = life
         self.passing: Passing | None = None
         self.code = 0
+        self.ends: Callable[[], bool] | None = None
+        """Kills what else runs here, and tells whether anything did."""
         self._out: list[bytes] = []
 
     @property
@@ -103,6 +105,8 @@ class ShellCall:
     def kill(self) -> bool:
         """Kill the command that runs, and return whether one did; from any thread."""
         passing = self.passing
+        if self.ends is not None:
+            return self.ends()
         if passing is None or not passing.is_running:
             return False
         passing.kill()

@@ -10,7 +10,7 @@ from holdfast.engine import drift
 from holdfast.engine.batch import Ended, batch
 from holdfast.engine.spec import Call, Rules
 from holdfast.engine.trace import Trace
-from holdfast.errors import StepFailed, UsageError
+from holdfast.errors import LostOwnership, StepFailed, UsageError
 from holdfast.flow.shell_calls import Asked, ShellCall
 from holdfast.flow.shell_items import ItemCommand, Template
 from holdfast.flow.shell_life import ShellWorkflow
@@ -87,6 +87,7 @@ def each_in_script(call: ShellCall, asked: EachAsked) -> int:
     if secret is not None:
         raise UsageError(f"the command holds the secret {secret}, and secrets are never recorded")
     call.reach(key)
+    call.ends = lambda: _end_all(call.life)
     made = call.call(Asked(asked.name, asked.commands, Rules()), key, body_of(call.life, asked))
     try:
         call.drive(batch(replace(made, inputs=asked.inputs)))
@@ -94,6 +95,14 @@ def each_in_script(call: ShellCall, asked: EachAsked) -> int:
         call.life.tell(str(failure))
         return 1
     return 0
+
+
+def _end_all(life: Life) -> bool:
+    """Give up on what runs, from another thread: its shell is gone. How it ends is not recorded."""
+    life.leave("its shell is gone", LostOwnership.exit_code, "lost")
+    life.is_cut_off = True
+    life.groups.kill_all(0.0)
+    return True
 
 
 def each_replayed(call: ShellCall, asked: EachAsked) -> int:

@@ -36,7 +36,7 @@ SECRETS = "HOLDFAST_SECRETS"
 INPUT, NOBODY, WAITS = "HOLDFAST_INPUT", "none", "wait"
 """The variable that says who answers: nobody, or somebody elsewhere who is waited for."""
 UNTIL = "HOLDFAST_UNTIL"
-"""The variable with the moment, of the system's monotonic clock, at which the script is to leave."""
+"""The variable that says at which moment of the monotonic clock the script is to leave."""
 EXIT_LOCKED = 5
 SIGNALLED = 128
 
