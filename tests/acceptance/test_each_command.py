@@ -173,11 +173,12 @@ def test_without_items_or_command_nothing_begins(script: Script, tmp_path: Path)
         126: alone(script, "x", "--", "./script.sh", items="1\n"),
         2: alone(script, "x", "--items", "absent", "--", "true"),
     }
-    wrong = [alone(script, "x", option, "0", "--", "true") for option in ("-j", "--retry")]
+    wrong = [alone(script, "x", *option, "--", "true")
+             for option in (("-j", "0"), ("--retry", "0"), ("-j", "9999"))]  # fmt: skip
 
     assert list(found) == [each.code for each in found.values()], found
     assert "no such command" in found[127].err and "cannot be executed" in found[126].err
-    assert [2, 2] == [each.code for each in wrong]
+    assert [2, 2, 2] == [each.code for each in wrong] and "ulimit -n" in wrong[2].err
     assert not script.store.exists() or [] == script.runs
 
 
@@ -230,6 +231,21 @@ def test_nobody_reads_its_output(script: Script) -> None:
     assert b"0\n141\n" == done.stdout, done
     assert 0 == again.code and b"49\n" in again.out
     assert {f"{n}".encode() for n in range(2, 50)} <= set(again.out.split())
+
+
+def test_too_few_open_files_are_refused(script: Script) -> None:
+    """Before any item begins: it is no failure of theirs."""
+    text = "ulimit -n {}; exec bin/holdfast each x -- echo"
+    few, enough = (
+        subprocess.run(
+            ["sh", "-c", text.format(files)], cwd=script.folder, env=script.env(), input=b"1\n",
+            capture_output=True, timeout=DEADLINE_S,
+        )
+        for files in (40, 45)
+    )  # fmt: skip
+
+    assert 2 == few.returncode and b"ulimit -n" in few.stderr
+    assert 0 == enough.returncode and b"1\n" == enough.stdout, enough
 
 
 def test_only_the_last_attempt_writes(script: Script) -> None:

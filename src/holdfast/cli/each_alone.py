@@ -64,7 +64,9 @@ def _going(taken: Taken, asked: EachAsked, wanted: Wanted) -> Callable[[Setting]
             setting, begun.run, begun.life, this_process(), "", again=line, resumed=wanted.resumes
         )
         setting.begins(begun.run, journal.state)
-        workflow = EachWorkflow(replace(asked, aside=_aside(setting)), shown_words(line))
+        secrets = {name: begun.env[name] for name in begun.secrets}
+        told = replace(asked, aside=_aside(setting))
+        workflow = EachWorkflow(told, shown_words(line), secrets)
         with setting.telling.told(journal) if setting.telling else nullcontext(()) as listeners:
             return _lived(setting, workflow, journal, listeners)
 

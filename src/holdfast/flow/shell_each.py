@@ -120,15 +120,18 @@ def each_replayed(call: ShellCall, asked: EachAsked) -> int:
 class EachWorkflow(ShellWorkflow):
     """A run that is nothing but one batch of a shell."""
 
-    def __init__(self, asked: EachAsked, again: str = "") -> None:
+    def __init__(self, asked: EachAsked, again: str, secrets: Mapping[str, str]) -> None:
+        """`secrets` are covered wherever they are shown, by name."""
         super().__init__(asked.name, again=again)
-        self._asked = asked
+        self._asked, self._secrets = asked, secrets
 
     def walk(self, life: Life, root: Trace, params: Mapping[str, object]) -> object:
         """Do the items that are not done, to the recorded end of the run."""
         if life.is_replaying:
             return super().walk(life, root, params)
         asked = self._asked
+        for name, secret in self._secrets.items():
+            life.redact(name, secret)
         call = Call(
             asked.name,
             asked.name,

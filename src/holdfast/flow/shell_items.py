@@ -244,6 +244,9 @@ class ItemCommand:
 
     def pass_on(self, out: Iterable[bytes], err: Iterable[bytes]) -> None:
         """Write to our own outputs. Raises Leaving when nobody reads them, or nobody waits."""
+        if os.getpid() != self._pid:
+            self._write(out, err)  # Whatever draws here may have been copied in the middle of it.
+            return
         self._aside(lambda: self._write(out, err))
 
     def _write(self, out: Iterable[bytes], err: Iterable[bytes]) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
 from typing import Any, Final
 
 from holdfast.cli.live import Progress, progress_on
@@ -31,6 +32,8 @@ from holdfast.runtime.passing import cannot_run
 from holdfast.sources.words import raw_of, words
 
 AT_ONCE_MAX: Final = 10_000
+FILES_EACH, FILES_OURS = 3, 40
+"""Open files that a command takes here, and those that we have beside them."""
 PROGRESS_EVERY_S: Final = 10.0
 
 
@@ -104,8 +107,10 @@ def _is_terminal() -> bool:
 
 def _rules(taken: Taken) -> BatchRules:
     given = {name: taken.get(name) for name in ("for", "timeout", "rate")}
+    at_once = _whole("-j", taken.get("j"), AT_ONCE_MAX) or 1
+    _refuse_too_many(at_once)
     return BatchRules(
-        at_once=_whole("-j", taken.get("j"), AT_ONCE_MAX) or 1,
+        at_once=at_once,
         retry=Retry(attempts=_whole("--retry", taken.get("retry"), AT_ONCE_MAX) or 1),
         timeout_s=None if given["timeout"] is None else seconds(given["timeout"]),
         order="input" if taken.has("keep_order") else "any",
@@ -113,6 +118,16 @@ def _rules(taken: Taken) -> BatchRules:
         rate=None if given["rate"] is None else Rate.of(given["rate"]),
         time_budget_s=None if given["for"] is None else seconds(given["for"]),
     )
+
+
+def _refuse_too_many(at_once: int) -> None:
+    """Raise UsageError when so many commands take more open files than this process may have."""
+    needed, limit = FILES_EACH * at_once + FILES_OURS, getrlimit(RLIMIT_NOFILE)[0]
+    if limit not in (-1, RLIM_INFINITY) and needed > limit:
+        raise UsageError(
+            f"-j {at_once} takes {needed:,} open files, and `ulimit -n` is {limit:,}: raise that, "
+            f"or give -j {max(1, (limit - FILES_OURS) // FILES_EACH)} at most"
+        )
 
 
 def _whole(name: str, text: str | None, most: int) -> int | None:

@@ -38,6 +38,8 @@ QUIET_S, or for DRAIN_S: as of the program of a step."""
 LOOK_S: Final = 0.02
 """How often a program is looked at where no handle on a process can be had."""
 OUT, ERR, END = 0, 1, 2
+_SCARCE: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM))
+"""What the machine is short of says nothing of an item: the batch fails, and goes on later."""
 _RESET_SIGNALS: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -133,7 +135,9 @@ class Programs:
             pid, ends = self._started(self._commands.program_of(work))
         except Exception as error:
             tail.vacate(slot)
-            self._landed.append(self._failed(slot, work, error, began))
+            is_ours = isinstance(error.__cause__, OSError) and error.__cause__.errno in _SCARCE
+            lost = Landed(slot, lost=(work,), error=error.__cause__)
+            self._landed.append(lost if is_ours else self._failed(slot, work, error, began))
             return
         except BaseException as error:
             self._landed.append(Landed(slot, lost=(work,), error=error))
