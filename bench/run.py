@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from batching import items_per_second, memory, resuming_many
+from commanding import commanding
 from resuming import resume
 from scripting import scripting
 from starting import start_up
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "bench" / "figures.json"
 MEASURES = (
     on_disk, on_tmpfs, fsyncs, items_per_second, memory, resume, resuming_many, start_up, scripting,
-    many_runs,
+    commanding, many_runs,
 )  # fmt: skip
 MARKS = ("<!-- figures -->", "<!-- /figures -->")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import select
 import shutil
@@ -201,6 +202,65 @@ def _tables(database: Path) -> list[str]:
     with closing(sqlite3.connect(database)) as opened:
         rows = opened.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
         return [name for (name,) in rows]
+
+
+# --- a batch in pieces of time ----------------------------------------------------------------
+
+
+@pytest.mark.slow
+@needs("gzip")
+def test_the_batch(tmp_path: Path) -> None:
+    """It stops when its time is spent, with 75, and the same command goes on until all is done;
+    names with spaces and newlines are names."""
+    (tmp_path / "work" / "in").mkdir(parents=True)
+    names = [f"file {n}" for n in range(11)] + ["new\nline"]
+    for name in names:
+        (tmp_path / "work" / "in" / name).write_text(name)
+    script = example(tmp_path, "batch.sh")
+    codes = {until_done(script, str(tmp_path / "work"), "1ms", seed="batch", kills=3).code}
+    for _ in names:
+        if codes >= {0}:
+            break
+        codes.add(script.run("dash", str(tmp_path / "work"), "1ms").code)
+    found = {
+        path.stem: gzip.decompress(path.read_bytes())
+        for path in (tmp_path / "work/out").glob("*.gz")
+    }
+
+    assert {75, 0} == codes
+    assert {name: name.encode() for name in names} == found
+    assert "12" == (tmp_path / "work" / "count").read_text().strip()
+
+
+# --- extract, transform, load -----------------------------------------------------------------
+
+
+@pytest.mark.slow
+@needs("sqlite3", "awk")
+def test_the_pipeline(tmp_path: Path) -> None:
+    """Every record of every file of every source is loaded once; a bad one is a dead letter."""
+    for source in ("east", "west"):
+        (tmp_path / "sources" / source).mkdir(parents=True)
+        for file in ("a", "b"):
+            rows = [f"{file}{n},{n}.25" for n in range(6)]
+            text = "\n".join(["id,amount", *rows, ""]).replace("b5,", "it's,")
+            (tmp_path / "sources" / source / f"{file}.csv").write_text(text)
+    database = tmp_path / "sales.db"
+    script = example(tmp_path, "etl.sh")
+    words = (str(tmp_path / "sources"), str(database), str(tmp_path / "work"))
+    ran = until_done(script, *words, seed="etl")
+    with closing(sqlite3.connect(database)) as opened:
+        found = opened.execute(
+            "SELECT count(*), count(DISTINCT id), sum(cents) FROM sale"
+        ).fetchone()
+
+    failures = script.type("failures", script.runs[0])
+    total = 2 * sum(n * 100 + 25 for n in (*range(6), *range(5)))
+
+    assert 0 == ran.code, ran
+    assert (22, 11, total) == found
+    assert f"{total}\n" == (tmp_path / "work" / "total").read_text()
+    assert "2 items failed" in failures.text and "it's" in failures.text
 
 
 def test_run_and_plan_of_a_script(tmp_path: Path) -> None:

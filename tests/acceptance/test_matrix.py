@@ -126,7 +126,7 @@ WORDS: dict[str, tuple[str, ...]] = {
 """What is typed, by the command and an option that makes it another one, where `{how}` is the run's
 parameter and `{step}` the step that it rests in."""
 ELSEWHERE = {"demo", "gc", "doctor", "completion", "targets", "trust", "owed"} | {
-    "begin", "step", "stage", "gate", "confirm", "ask", "end"}  # fmt: skip
+    "begin", "step", "each", "stage", "gate", "confirm", "ask", "end"}  # fmt: skip
 """Commands that are about no run."""
 
 Make = Callable[[Shell], None]

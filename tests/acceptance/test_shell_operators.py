@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import select
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -294,3 +295,46 @@ def test_a_target_has_one_run(tmp_path: Path) -> None:
 
     assert 5 == refused.code and "--steal" in refused.err and b"" == refused.out, refused
     assert 0 == taken.code and b"in it\n" == taken.out, taken
+
+
+def test_run_of_a_script_with_time_and_people(tmp_path: Path) -> None:
+    """`run script.sh` takes --params, whose values -p overrides, --for, which ends it before a step
+    with 75, --no-input, which parks, and --wait, which stays until somebody answers."""
+    text = (
+        'echo "$HOLDFAST_PARAM_a $HOLDFAST_PARAM_b"\nset -e\n'
+        "holdfast step one -- sleep 0.3\nholdfast step two -- true\nholdfast confirm 'sure?'\n"
+    )
+    script = Script(tmp_path, text, "nightly.sh")
+    (tmp_path / "p.json").write_text('{"a": "x y", "b": [1, 2]}')
+    words = ("run", "nightly.sh", "--params", "p.json", "-p", "a=z")
+    timed = script.type(*words, "--for", "0.2s")
+    parked = script.type(*words, "--no-input")
+    (run,) = script.runs
+    process = subprocess.Popen(
+        [tmp_path / "bin" / "holdfast", *words, "--wait"], cwd=tmp_path, env=script.env(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    while b"sure?" not in (line := process.stderr.readline()):
+        assert line
+    answered = script.type("approve", run)
+    process.communicate(timeout=60)
+
+    assert 75 == timed.code and b"z [1, 2]\n" == timed.out, timed
+    assert "stopped" in timed.err and "holdfast run -p a=z -p 'b=[1, 2]' nightly.sh" in timed.err
+    assert 3 == parked.code and "sure?" in parked.err, parked
+    assert (0, 0) == (answered.code, process.returncode)
+
+
+def test_run_of_a_script_takes_a_target(tmp_path: Path) -> None:
+    """`run script.sh --steal -m WHY` takes the target from a run that nobody works on, once."""
+    script = Script(tmp_path, "holdfast step one -- test -e ok\n", "nightly.sh")
+    (tmp_path / "holdfast.toml").write_text("[targets.db]\n")
+    other = script.type("run", "nightly.sh", "--target", "db", "--id", "old")
+    refused = script.type("run", "nightly.sh", "--target", "db", "--id", "new")
+    stolen = script.type(
+        "run", "nightly.sh", "--target", "db", "--id", "new", "--steal", "-m", "it is old"
+    )
+
+    assert (1, 5, 1) == (other.code, refused.code, stolen.code), stolen
+    assert "--steal" not in stolen.err.partition("next")[2]

@@ -114,19 +114,24 @@ def test_a_source_with_cursors_is_resumed_at_the_oldest_unfinished(runs: Runs) -
     assert 15 == len(CALLS) == sum(CALLS.values())
 
 
-def test_a_file_that_changed_is_read_from_its_beginning(runs: Runs, tmp_path: Path) -> None:
-    """Lines put in front move all others: the place that was remembered says nothing any more,
-    and no line is passed by or cut in two."""
-    file = tmp_path / "in.txt"
-    file.write_text("".join(f"old {n}\n" for n in range(20)))
-    runs.start(over(lines(file), stop_after=12))
+@pytest.mark.parametrize("how", ["inserted", "moved", "appended"])
+def test_a_file_that_changed_is_read_from_its_beginning(
+    how: str, runs: Runs, tmp_path: Path
+) -> None:
+    """A place in it would mean another item, half a line, or that new ones before it are never
+    done; what is done already is not done again."""
+    path, names = tmp_path / "items", [f"item {n}" for n in range(20)]
+    path.write_text("\n".join(names))
+    runs.start(over(lines(path), stop_after=12))
     assert batch_of(runs).cursor is not None
-    file.write_text("".join(f"new {n}\n" for n in range(7)) + file.read_text())
-    outcome = runs.start(over(lines(file)))
+    edited = {
+        "inserted": ["x", *names], "moved": names[::-1], "appended": [*names, "item 20"],
+    }[how]  # fmt: skip
+    path.write_text("\n".join(edited))
+    outcome = runs.start(over(lines(path)))
 
-    wanted = [f"old {n}" for n in range(20)] + [f"new {n}" for n in range(7)]
-    assert Counter(wanted) == CALLS
-    assert {"total": 27, "done": 27, "failed": 0} == outcome.result
+    assert {"total": len(edited), "done": len(edited), "failed": 0} == outcome.result
+    assert Counter(dict.fromkeys(edited, 1)) == CALLS
 
 
 # --- what comes of an item ---

@@ -8,6 +8,7 @@ import sys
 import click
 import pytest
 
+from holdfast.cli import each as eaching
 from holdfast.cli.shell import code, commands, words
 from holdfast.cli.shell.words import SHAPES, Taken, read
 from holdfast.flow.shell_words import as_bytes, as_value, owed_by, settled_by, shown_words
@@ -21,6 +22,8 @@ WELL_FORMED = [
     ["step", "--once", "--check", "test -e x", "a name", "--", "ls", "--", "-l"],
     ["step", "x", "--retry=3", "--timeout", "5m", "--undo", "rm -f x", "--confirm", "--", "-odd"],
     ["step", "x", "--check=a=b", "--owes", "-v", "--accept-drift", "--", ""],
+    ["each", "x", "--items", "f", "-0", "-j", "2", "--keep-order", "--for", "5m", "--", "a", "{}"],
+    ["each", "x", "--items", "-", "--budget", "1%", "--out=o", "--shell", "--", "a | b"],
     ["stage", "pre flight", "--on-failure", "undo"],
     ["stage", "--end"],
     ["gate", "up", "--every", "1s", "--", "curl", "-f", "url"],
@@ -35,8 +38,13 @@ WELL_FORMED = [
 def test_both_read_the_same(args: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """What is read by hand is what click reads: the quick way has no meaning of its own."""
     seen: list[Taken] = []
-    monkeypatch.setattr("holdfast.cli.shell.calling.perform", lambda taken: seen.append(taken) or 0)
-    command: click.Command = getattr(commands, args[0])
+
+    def note(taken: Taken, do: object = None) -> int:
+        return seen.append(taken) or 0
+
+    monkeypatch.setattr("holdfast.cli.shell.calling.perform", note)
+    monkeypatch.setattr("holdfast.cli.each.perform", note)
+    command: click.Command = getattr(eaching if args[0] == "each" else commands, args[0])
     ended = command.main(args[1:], standalone_mode=False)
 
     assert 0 == ended
@@ -83,7 +91,8 @@ def test_a_step_begins_without_the_command_line() -> None:
 def test_every_command_has_a_shape_and_help() -> None:
     """The table is complete, and each option says what it does."""
     for name, shape in SHAPES.items():
-        assert isinstance(getattr(commands, name), click.Command)
+        home = eaching if name == "each" else commands
+        assert isinstance(getattr(home, name), click.Command)
         assert all(option.help.endswith(".") for option in shape.options), name
     assert words.STEP.options[0].key == "once"
 

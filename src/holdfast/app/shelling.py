@@ -36,6 +36,8 @@ from holdfast.runtime.takeover import Claim, take
 from holdfast.version import VERSION
 
 RUNS_LOOKED_AT_MAX = 100
+ITEMS, FOLDER = "items", "folder"
+"""The parameters of a run that is one call of `each`, and no script's."""
 OVER = 0
 """Stands for the life of a run that is over: what is recorded is replayed, and nothing runs."""
 
@@ -50,7 +52,7 @@ class NotToBegin(HoldfastError):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What `begin` was told."""
+    """What `begin` was told. What `resumes` goes on with what a person stopped, too."""
 
     name: str
     params: Mapping[str, str]
@@ -59,6 +61,7 @@ class Wanted:
     mode: str = ""
     ask: str = ""
     steal: str | None = None
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def choose(setting: Setting, wanted: Wanted) -> Begun:
         check_same(state, fact, run)
     row = find_run(setting.store, run)
     if not state.is_finished:
-        _check_free(setting, row, state)
+        _check_free(setting, row, state, resumes=wanted.resumes)
     return _begun(setting, row, state)
 
 
@@ -114,7 +117,8 @@ def _newest(store: Store, fact: RunCreated, wanted: Wanted) -> str | None:
             continue
         first = next(iter(store.read(row.id))).fact
         if isinstance(first, RunCreated) and first.shell:
-            if not wanted.params or first.params_digest == fact.params_digest:
+            is_any = not wanted.params and first.params.keys() != {ITEMS, FOLDER}
+            if is_any or first.params_digest == fact.params_digest:
                 return row.id
     return None
 
@@ -124,12 +128,12 @@ def _check_shell(state: RunState, run: str) -> None:
         raise UsageError(f"run {run} is not of a shell script: choose another --id")
 
 
-def _check_free(setting: Setting, row: RunRow, state: RunState) -> None:
+def _check_free(setting: Setting, row: RunRow, state: RunState, *, resumes: bool) -> None:
     """Raise what keeps a run from being taken up by its script."""
     if row.owner is not None and is_within(row.owner.pid):
         if judge(row, setting.clock.monotonic(), lease_s=setting.lease_s).may_take is False:
             raise UsageError(f"this shell has begun run {row.id} already, and is in it")
-    if state.stop is not None:
+    if state.stop is not None and not resumes:
         word = "paused" if state.stop.pause else "stopped"
         by = state.stop.by.name
         text = f"run {row.id} was {word} by {by}; go on with: holdfast resume {row.id}"
@@ -167,6 +171,7 @@ def take_up(
     *,
     again: tuple[str, ...] = (),
     steal: str | None = None,
+    resumed: bool = False,
 ) -> Journal:
     """Make this shell the owner of the run, in the very life that was chosen. `again` is how its
     script is run again, where what the shell was started with does not say that.
@@ -181,8 +186,8 @@ def take_up(
     terms = terms_for(setting.inventory, workflow, state.target, state.given_mode, state.given_ask)
     file = str(Path(script).resolve()) if os.path.isfile(script) else ""
     claim = Claim(
-        setting.by, VERSION, file=file, terms=terms, lease_s=setting.lease_s, epoch=life - 1,
-        owner=shell, commands=_started_with(shell.pid, again),
+        setting.by, VERSION, resumed, file=file, terms=terms, lease_s=setting.lease_s,
+        epoch=life - 1, owner=shell, commands=_started_with(shell.pid, again),
     )  # fmt: skip
 
     def taken() -> Journal:

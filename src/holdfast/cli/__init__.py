@@ -34,6 +34,10 @@ def _shell(args: list[str]) -> int | None:
     taken = read(args)
     if taken is None:
         return None
+    if args[0] == "each":
+        from holdfast.cli.each import perform_each
+
+        return perform_each(taken)
     # It lives too short to be worth a collection; of cycles it makes few.
     gc.disable()
     from holdfast.cli.shell.calling import perform, perform_and_exit
@@ -43,4 +47,4 @@ def _shell(args: list[str]) -> int | None:
     return perform(taken)
 
 
-_SHELL = frozenset(("begin", "step", "stage", "confirm", "ask", "gate", "end"))
+_SHELL = frozenset(("begin", "step", "each", "stage", "confirm", "ask", "gate", "end"))

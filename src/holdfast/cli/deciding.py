@@ -21,6 +21,7 @@ from holdfast.app.starting import resume, workflow_of
 from holdfast.app.stopping import end_owner, end_steps
 from holdfast.cli import item_deciding
 from holdfast.cli.desk import Desk, is_owned, opened_desk
+from holdfast.cli.each_again import going_again
 from holdfast.cli.naming import hold_option, run_argument, step_argument
 from holdfast.cli.options import Common, store_options
 from holdfast.cli.running import Presence, live_through, presence_options, set_option
@@ -202,7 +203,10 @@ def retry(
         desk.tell(armed, resumable=False)
         goes_on_there = is_owned(row)
     if not goes_on_there:
-        live_through(common, presence, lambda setting: resume(setting, row.id, pairs=pairs))
+        again = None if pairs else going_again(common, row.id)
+        live_through(
+            common, presence, again or (lambda setting: resume(setting, row.id, pairs=pairs))
+        )
 
 
 def _check_pairs(row: RunRow, state: RunState, pairs: Sequence[str]) -> None:

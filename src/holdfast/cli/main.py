@@ -22,6 +22,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "In a shell script": {
         "begin": ("shell.beginning", "Make the rest of the script a run, or go on with it."),
         "step": ("shell.commands", "Run a command as a checkpoint of the script."),
+        "each": ("each", "Run a command for every item, each a checkpoint."),
         "stage": ("shell.commands", "Begin a stage, or end it with --end."),
         "gate": ("shell.commands", "Wait until a command passes."),
         "confirm": ("shell.commands", "Hold until a person says yes."),

@@ -15,6 +15,7 @@ from holdfast.app.reasons import why_of
 from holdfast.app.starting import resume
 from holdfast.app.views import status_of, time_json, view_run
 from holdfast.app.wording import stands
+from holdfast.cli.each_again import going_again
 from holdfast.cli.ending import next_command
 from holdfast.cli.failing import say
 from holdfast.cli.naming import run_argument
@@ -90,6 +91,10 @@ def resume_command(
         context.exit(take_up_due(common, as_json=as_json))
     if due:
         presence = replace(presence, no_input=True, patience_s=PATIENCE_S)
+    elif not (accept_drift or recheck or pairs or steal or mode):
+        again = going_again(common, run)
+        if again is not None:
+            live_through(common, presence, again)
     live_through(
         common,
         presence,

@@ -22,7 +22,7 @@ from holdfast.cli.naming import target_option
 from holdfast.cli.options import Common, steal_options, store_options
 from holdfast.cli.paper import paper
 from holdfast.cli.prompt import Ask, is_interactive, person_for
-from holdfast.cli.shell.running import Given, run_script, shell_of
+from holdfast.cli.shell.running import Given, attending, run_script, shell_of, with_params
 from holdfast.cli.text import json_text
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.running import Outcome
@@ -179,12 +179,18 @@ def run_command(
 
     A run that finished under that --id is reported; a stop or pause by a person is not lifted.
     `holdfast run FILE --help` shows the workflow's parameters. The result is printed as JSON.
-    A shell script is run in its own shell, with ARGUMENTS; those with a dash stand after --.
+    A shell script is run in its own shell, with ARGUMENTS; those with a dash stand after --. It
+    leaves at the first step that begins when the time of --for is spent.
     """
     if (shell := shell_of(file)) is not None:
-        if presence != Presence() or params_file is not None or steal is not None:
-            raise click.UsageError("a shell script takes --id, --target, --mode, --ask and -p only")
-        run_script(common, shell, file, Given(id, target, mode, ask, pairs), words)
+        if presence.plain:
+            raise click.UsageError("--plain: a shell script writes what it writes")
+        params = {} if params_file is None else _read_params(params_file)
+        run_script(
+            common, shell, file, Given(id, target, mode, ask, with_params(pairs, params), steal),
+            words, attending(no_input=presence.no_input, wait=presence.wait,
+                             budget_s=presence.budget_s),
+        )  # fmt: skip
     if words:
         raise click.UsageError(f"{file} is no shell script: what is {words[0]!r}?")
     common.read_inventory()
@@ -280,15 +286,16 @@ def live_through(common: Common, presence: Presence, go: Callable[[Setting], Out
     the result on stdout."""
     store = common.open()
     try:
-        outcome = _lived(store, common, presence, go)
+        outcome = lived_through(store, common, presence, go)
     finally:
         store.close()
     click.get_current_context().exit(outcome.exit_code)
 
 
-def _lived(
+def lived_through(
     store: Store, common: Common, presence: Presence, go: Callable[[Setting], Outcome]
 ) -> Outcome:
+    """Go through one life of a run and return how it ended, which is said."""
     prompts = is_interactive() and not (presence.no_input or presence.wait)
     progress = progress_on(sys.stderr, plain=presence.plain, prompts=prompts)
     begun = _Begun(progress)

@@ -27,10 +27,8 @@ from holdfast.model.keys import scope_of
 from holdfast.model.state import RunState, StepState
 from holdfast.ports.store import Output
 
-DRAW_EVERY_S = 0.1
-DRAW_SOON_S = 0.05
-RUNNING_SHOWN_MAX = 8
-OUTPUT_SHOWN_MAX = 3
+DRAW_EVERY_S, DRAW_SOON_S = 0.1, 0.05
+RUNNING_SHOWN_MAX, OUTPUT_SHOWN_MAX = 8, 3
 NAME_CELLS_MIN, NAME_CELLS_MAX = 24, 40
 BESIDE_NAME_CELLS = 36
 """Left of the line for the time and a note, as long as the name's column is not the least."""
@@ -114,6 +112,12 @@ class Screen:
         with self._lock:
             self._held = None
             self._draw()
+
+    def aside(self, write: Callable[[], None]) -> None:
+        """Let something be written to the terminal; what moves is drawn again below it, soon."""
+        with self._lock:
+            self._draw(is_moving=False)
+            write()
 
     def close(self) -> None:
         self._over.set()

@@ -91,6 +91,7 @@ def batch(call: Call) -> Program[Json | Spilled]:
     elif seen.is_finished and (call.trace.is_replay or seen.version == call.rules.version):
         if seen.code != call.code:
             call.edited(call.key)
+        yield from drift.of_inputs(call, seen)
         return seen.result
     outdated = seen.ended_seq if seen is not None and seen.is_finished else 0
     while True:
@@ -113,12 +114,14 @@ def _started(call: Call, seen: StepState | None, decided_by: str) -> Program[Ste
         call.key,
         1 if seen is None else seen.attempts + 1,
         call.label,
+        call.inputs,
         code=call.code,
         shown=call.shown,
         decided_by=decided_by,
         version=call.rules.version,
         location=call.location,
         is_batch=True,
+        commands=call.commands,
     )
 
 

@@ -52,7 +52,7 @@ TIMED_OUT: Final = 124
 LINE_BYTES_MAX: Final = 64 * 1024
 LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 """Of one attempt's output, as it is kept for people; what is recorded has no such limit."""
-_WHY_NOT: Final = {127: "no such command", 126: "it cannot be executed"}
+WHY_NOT: Final = {127: "no such command", 126: "it cannot be executed"}
 
 
 class CommandExited(CommandFailed):
@@ -69,7 +69,7 @@ class CommandNeverRan(NotDone):
 
     def __init__(self, argv: Iterable[str], code: int) -> None:
         words = tuple(argv)
-        super().__init__(f"exit status {code}: {_WHY_NOT[code]}: {words[0]}")
+        super().__init__(f"exit status {code}: {WHY_NOT[code]}: {words[0]}")
         self.code = code
 
 
@@ -89,6 +89,8 @@ class ShellCall:
         self.life = life
         self.passing: Passing | None = None
         self.code = 0
+        self.ends: Callable[[], bool] | None = None
+        """Kills what else runs here, and tells whether anything did."""
         self._out: list[bytes] = []
 
     @property
@@ -103,6 +105,8 @@ class ShellCall:
     def kill(self) -> bool:
         """Kill the command that runs, and return whether one did; from any thread."""
         passing = self.passing
+        if self.ends is not None:
+            return self.ends()
         if passing is None or not passing.is_running:
             return False
         passing.kill()
@@ -230,7 +234,7 @@ class ShellCall:
         assert commands is not None
         self.code = cannot_run(commands.argv[0])
         if self.code:
-            self.life.tell(f"{commands.argv[0]}: {_WHY_NOT[self.code]}")
+            self.life.tell(f"{commands.argv[0]}: {WHY_NOT[self.code]}")
             raise CommandNeverRan(commands.argv, self.code)
         self._out.clear()
         attempts = call.rules.retry.attempts

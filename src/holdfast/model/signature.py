@@ -2,7 +2,8 @@
 
 `ValueError: id 17 is bad` and `ValueError: id 18 is bad` are one kind of failure, and a thousand
 of them one line. What is replaced by `#` is whatever names one case: numbers, hexadecimal ids and
-addresses, UUIDs. Words stay, also in quotes: they often say what is wrong.
+addresses, UUIDs. Words stay, also in quotes: they often say what is wrong; so does the number of an
+exit status.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _CASE: Final = re.compile(
     \b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b   # a UUID
     | \b0x[0-9a-fA-F]+\b
     | \b(?=[a-fA-F]*[0-9])[0-9a-fA-F]{8,}\b                   # an id with a digit in it
-    | [0-9]+(?:[.,:][0-9]+)*                                  # a number, a time, an address
+    | (?<![0-9])(?<!exit\ status\ )[0-9]+(?:[.,:][0-9]+)*     # a number, a time, an address
     """,
     re.VERBOSE,
 )

@@ -9,11 +9,19 @@ first one of that cursor.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from holdfast.model.json import Json
 
 T_co = TypeVar("T_co", covariant=True)
+
+
+class NotYet:
+    """What a source yields in the place of an item that is not there yet, instead of waiting for
+    it: it is asked again soon, and what is in hand is attended to meanwhile."""
+
+
+NOT_YET: Final = NotYet()
 
 
 @runtime_checkable

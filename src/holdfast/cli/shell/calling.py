@@ -37,10 +37,10 @@ def perform_and_exit(taken: Taken) -> NoReturn:
     os._exit(code)
 
 
-def perform(taken: Taken) -> int:
+def perform(taken: Taken, do: Callable[[Taken], int] | None = None) -> int:
     """Do what was read and return the exit code. Never raises: it says what is wrong."""
     try:
-        code = _DO[taken.command](taken)
+        code = (do or _DO[taken.command])(taken)
     except (HoldfastError, Leaving) as error:
         text = str(error) or type(error).__name__
         for line in text.splitlines() if isinstance(error, ConfigError) else [text]:

@@ -13,14 +13,14 @@ from holdfast.cli.shell import words
 from holdfast.cli.shell.words import Option, Shape, Taken
 
 
-def command_of(shape: Shape, help: str) -> click.Command:
-    """Return the click command of a shape: it reads the same words."""
+def command_of(shape: Shape, help: str, do: Callable[[Taken], int] | None = None) -> click.Command:
+    """Return the click command of a shape: it reads the same words, and does what they say."""
 
     def run(common: Common, **given: Any) -> None:
         from holdfast.cli.shell.calling import perform
 
         _tell_store(common)
-        click.get_current_context().exit(perform(_taken(shape, given)))
+        click.get_current_context().exit((do or perform)(_taken(shape, given)))
 
     function: Callable[..., Any] = run
     function.__doc__ = help

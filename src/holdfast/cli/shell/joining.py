@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 RUN, LIFE, ACCEPT = "HOLDFAST_RUN", "HOLDFAST_LIFE", "HOLDFAST_ACCEPT_DRIFT"
 SECRETS = "HOLDFAST_SECRETS"
 """The variable with the names of those that hold a secret of the target."""
+INPUT, NOBODY, WAITS = "HOLDFAST_INPUT", "none", "wait"
+"""The variable that says who answers: nobody, or somebody elsewhere who is waited for."""
+UNTIL = "HOLDFAST_UNTIL"
+"""The variable that says at which moment of the monotonic clock the script is to leave."""
 EXIT_LOCKED = 5
 SIGNALLED = 128
 
@@ -91,7 +95,9 @@ class Somebody:
 
         if self._attendant is None:
             ask = Ask(self.store, clock, by, progress_on(sys.stderr, plain=True))
-            self._attendant = person_for(ask, prompts=is_interactive(), wait=False)
+            how = os.environ.get(INPUT)
+            prompts = is_interactive() and not how
+            self._attendant = person_for(ask, prompts=prompts, wait=how == WAITS)
         return self._attendant.attend(run, state, holds)
 
     def close(self) -> None:
@@ -130,7 +136,8 @@ def joined(
     if state.created is None or not state.created.shell:
         raise UsageError(f"no run {run!r} of a shell script in {store.url}")
     person = Somebody(store, accepts_drift or bool(os.environ.get(ACCEPT)))
-    life = Life(journal, SystemClock(), person, Performer)
+    clock = SystemClock()
+    life = Life(journal, clock, person, Performer, budget_s=_left_s(clock.monotonic()))
     life.listeners.append(Voice())
     for name in os.environ.get(SECRETS, "").split():
         life.redact(name, os.environ.get(name, ""))
@@ -142,6 +149,14 @@ def joined(
         return lived(call, do, epoch)
     finally:
         person.close()
+
+
+def _left_s(now: float) -> float | None:
+    """Return how long the script may still take; None without a limit."""
+    try:
+        return max(0.0, float(os.environ[UNTIL]) - now)
+    except (KeyError, ValueError):
+        return None
 
 
 def lived(call: ShellCall, do: Callable[[ShellCall], int], epoch: int) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from json import dumps
 from pathlib import Path
 from shlex import join, quote, split
 from typing import Final, NoReturn
@@ -12,10 +13,12 @@ from holdfast.app.finding import find_run
 from holdfast.app.planning import Plan, Planned
 from holdfast.cli.options import Common
 from holdfast.cli.shell.code import AGAIN, called
+from holdfast.cli.shell.joining import INPUT, NOBODY, UNTIL, WAITS
 from holdfast.errors import UsageError
 from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 from holdfast.ports.store import StoreAbsent
+from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
 
 SHELLS: Final = frozenset(("sh", "bash", "dash", "zsh", "ksh"))
@@ -35,12 +38,38 @@ class Given:
     mode: str | None
     ask: str | None
     pairs: Sequence[str]
+    steal: str | None = None
 
     def words(self) -> list[str]:
         """Return the options of `begin`."""
+        stolen = () if self.steal is None else ("--steal", "-m", self.steal)
+        return [*self.again(), *stolen]
+
+    def again(self) -> list[str]:
+        """Return those with which the same is run again: a target is taken once."""
         options = {"--id": self.id, "--target": self.target, "--mode": self.mode, "--ask": self.ask}
         named = [word for name, value in options.items() if value for word in (name, value)]
         return [*named, *(word for pair in self.pairs for word in ("-p", pair))]
+
+
+def with_params(pairs: Sequence[str], params: Mapping[str, object]) -> list[str]:
+    """Return what `-p` says, and of a file's parameters those that it does not: texts as they
+    are, all other values as JSON."""
+    given = {pair.partition("=")[0] for pair in pairs}
+    texts = {
+        name: value if isinstance(value, str) else dumps(value) for name, value in params.items()
+    }
+    return [*pairs, *(f"{name}={text}" for name, text in texts.items() if name not in given)]
+
+
+def attending(*, no_input: bool, wait: bool, budget_s: float | None) -> dict[str, str]:
+    """Return the variables that tell the calls of a script who answers, and by when they leave."""
+    variables = {}
+    if no_input or wait:
+        variables[INPUT] = WAITS if wait else NOBODY
+    if budget_s is not None:
+        variables[UNTIL] = repr(SystemClock().monotonic() + budget_s)
+    return variables
 
 
 def shell_of(file: str) -> list[str] | None:
@@ -59,15 +88,21 @@ def shell_of(file: str) -> list[str] | None:
 
 
 def run_script(
-    common: Common, shell: list[str], file: str, given: Given, rest: Sequence[str]
+    common: Common,
+    shell: list[str],
+    file: str,
+    given: Given,
+    rest: Sequence[str],
+    attending: Mapping[str, str],
 ) -> NoReturn:
-    """Become the script's shell, which begins the run and then reads the script. Raises
-    UsageError when there is no such shell."""
+    """Become the script's shell, which begins the run and then reads the script; its calls find
+    the variables of `attending`. Raises UsageError when there is no such shell."""
     name = Path(file).stem
     options = [*common.repeated, *(("--as", common.claimed) if common.claimed else ())]
     begin = f"{called()} {join(['begin', *options, name, *given.words()])}"
     place = file if "/" in file else f"./{file}"
-    environment = {**os.environ, AGAIN: join(["holdfast", "run", *given.words(), file, *rest])}
+    line = join(["holdfast", "run", *given.again(), file, *rest])
+    environment = {**os.environ, AGAIN: line, **attending}
     code = f'eval "$({begin})"\nunset {AGAIN}\n. "$0"'
     try:
         os.execvpe(shell[0], [*shell, "-c", code, place, *rest], environment)

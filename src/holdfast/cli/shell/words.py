@@ -20,11 +20,12 @@ class Option:
     name: str
     help: str
     metavar: str = ""
+    called: str = ""
 
     @property
     def key(self) -> str:
-        """The option without its dashes."""
-        return self.name.lstrip("-").replace("-", "_")
+        """The option without its dashes, or what it is called."""
+        return self.called or self.name.lstrip("-").replace("-", "_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,29 @@ GATE: Final = Shape(
     ),
     has_command=True,
 )
+EACH: Final = Shape(
+    "each",
+    ("NAME",),
+    (
+        Option("--items", "The file with the items, one a line; - is standard input.", "FILE"),
+        Option("-0", "The items end with NUL, as `find -print0` writes them.", called="null"),
+        Option("-j", "How many run at once (1).", "N"),
+        Option("--retry", "How many attempts an item has.", "N"),
+        Option("--timeout", "How long an attempt may take (90s, 5m).", "D"),
+        Option("--budget", "How many items may fail (5, 1%) before a person is asked.", "N"),
+        Option("--rate", "How many may begin in a time (20/s, 100/m).", "R"),
+        Option("--for", "Begin no item that does not fit into this time; exit 75.", "D"),
+        Option("--keep-order", "Pass on what the items write in the order of the items."),
+        Option("--out", "Write a line of JSON for each item there, exactly once.", "FILE"),
+        Option("--shell", "Let a shell read the command; what is put in is quoted."),
+        Option("--id", "The id of a run of its own; the same again goes on with it.", "ID"),
+        Option("--target", "What a run of its own acts on.", "T"),
+        _ACCEPT,
+    ),
+    has_command=True,
+)
 END: Final = Shape("end", ("STATUS",), (_ACCEPT,), fewest=0)
-SHAPES: Final = {shape.name: shape for shape in (STEP, STAGE, CONFIRM, ASK, GATE, END)}
+SHAPES: Final = {shape.name: shape for shape in (STEP, EACH, STAGE, CONFIRM, ASK, GATE, END)}
 
 
 def read(args: Sequence[str]) -> Taken | None:

@@ -34,6 +34,19 @@ GRACE_S = 5.0
 """How long an item may take to end after its timeout, when its programs were killed."""
 
 
+class Landings(Protocol):
+    """Where workers say what landed, and the driver waits for it: a queue."""
+
+    def put(self, landed: Landed) -> None: ...
+
+    def get(self, *, timeout: float) -> Landed:
+        """Return what has landed first. Raises queue.Empty when nothing has for so long."""
+
+    def get_nowait(self) -> Landed: ...
+
+    def empty(self) -> bool: ...
+
+
 @dataclass(slots=True)
 class Site:
     """What every crew works with: the user's function, what holds for each item, where to note
@@ -44,7 +57,7 @@ class Site:
     retry: Retry
     timeout_s: float | None
     tail: Tail
-    landed: SimpleQueue[Landed]
+    landed: Landings
     redact: Callable[[str], str]
     guarded: Callable[[Callable[[], Landed]], Landed]
     end_programs: Callable[[Work], None]

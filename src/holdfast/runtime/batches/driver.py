@@ -36,6 +36,8 @@ AHEAD_MAX: Final = 1_000
 """With output in the order of the input: how far an item may be ahead of the one that is next."""
 DEATHS_ALONE: Final = 2
 """An item in hand at so many deaths of its process is done alone."""
+SOURCE_S: Final = 0.02
+"""How often a source is asked again that had no item yet."""
 LOOK_S: Final = 0.25
 """How often the driver looks whether somebody asked the run to stop."""
 
@@ -215,6 +217,7 @@ class Driver:
             wait_s = min(wait_s, HARDENED_S)
         if self._free and not self.halt:
             wait_s = min(wait_s, self.pace.wait_s() or SLICE_S, self._parked_s())
+            wait_s = min(wait_s, SOURCE_S if self.reading.is_waiting else SLICE_S)
         return max(wait_s, 0.001)
 
     def _parked_s(self) -> float:
@@ -291,6 +294,8 @@ class Driver:
         pause_s = self.pace.wait_s()
         if pause_s > 0 and (self._again or self._parked or not self.reading.is_over):
             moments = [self.life.clock.now() + timedelta(seconds=pause_s)]
+        if self.reading.is_waiting:
+            moments.append(self.life.clock.now() + timedelta(seconds=SOURCE_S))
         if not moments:
             return bool(self._again)
         self.book.harden()

@@ -61,7 +61,8 @@ def known_book(life: Life, key: str, rules: BatchRules, epoch: int) -> tuple[Boo
     with book.guard():
         if not is_anew:
             _read(book)
-            for left in book.store.left(life.run, key, epoch):
+            # What another process of this very life left, too: a shell's life has many.
+            for left in book.store.left(life.run, key, epoch + 1):
                 _absorb(book, left)
             _apply(book, state)
     return book, is_anew, found is not None

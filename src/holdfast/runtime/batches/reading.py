@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from holdfast.model.items import KEY_BYTES, NO_PRINT, key_digest, key_of, print_of
 from holdfast.model.json import Json
-from holdfast.ports.sources import Changeable, Resumable
+from holdfast.ports.sources import NOT_YET, Changeable, Resumable
 from holdfast.runtime.batches.book import ENTRY_BYTES, Book
 from holdfast.runtime.batches.work import Work
 
 PAGE_ENTRIES: Final = 4_096
+_NOTHING: Final[Any] = None
+"""Stands among the items for one that is not there yet; nobody sees it but `take`."""
 
 
 class Reading:
@@ -27,13 +29,13 @@ class Reading:
 
     `duplicates` are items whose key came before, `changed` are finished ones that are not what
     they were, `gone` those that are in the manifest and came no more; the last is known once the
-    reading `is_over`.
+    reading `is_over`. It `is_waiting` while the source has no item yet.
     """
 
     def __init__(self, book: Book, items: Iterable[object]) -> None:
         self.duplicates = self.changed = self.gone = 0
         self.distinct = 0
-        self.is_over = False
+        self.is_over = self.is_waiting = False
         self.total = len(items) if isinstance(items, Sized) else None
         self._take = self._taker(book, items)
 
@@ -49,7 +51,10 @@ class Reading:
 
     def take(self, count: int) -> list[Work]:
         """Return the next items that nobody settled yet; fewer when the source has no more."""
+        self.is_waiting = False
         works = self._take(count)
+        if self.is_waiting:
+            return [work for work in works if work is not None]
         self.is_over = self.is_over or len(works) < count
         return works
 
@@ -133,6 +138,10 @@ def _by_key(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[W
     known, pages = _Known(book, at), _Pages(book)
     reading.distinct = at
     for cursor, item in _stream(items, start):
+        if item is NOT_YET:
+            reading.is_waiting = True
+            yield _NOTHING
+            continue
         key = key_of(item, rules.key)
         digest = key_digest(key)
         fingerprint = print_of(item, rules.fingerprint) if rules.has_prints else NO_PRINT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from holdfast.model.batches import Identity
 from holdfast.model.budget import Budget
@@ -14,6 +14,9 @@ from holdfast.model.retry import Retry
 from holdfast.model.types import NO_TYPES, Types
 from holdfast.ports.outputs import OutputFile
 
+if TYPE_CHECKING:
+    from holdfast.runtime.batches.programs import Commands
+
 Order: TypeAlias = Literal["any", "input"]
 
 
@@ -21,7 +24,8 @@ Order: TypeAlias = Literal["any", "input"]
 class BatchRules:
     """What `each` was told. Durations are in seconds. `at_once` is None where the executor says
     it. Without an executor the items are done here: by the calling thread, by threads, or by
-    tasks when the function is async. `types` finds the classes of kept values."""
+    tasks when the function is async. With `commands` each is a program. `types` finds the classes
+    of kept values."""
 
     identity: Identity = "keys"
     key: Callable[..., object] | None = None
@@ -42,6 +46,7 @@ class BatchRules:
     once: bool = False
     hardens_each: bool = False
     types: Types = NO_TYPES
+    commands: Commands | None = None
 
     @property
     def has_prints(self) -> bool:

@@ -63,7 +63,7 @@ def run_items(
         life.clock.monotonic,
     )
     try:
-        return _drive(life, book, site, items, _crew(site, rules, size, loop))
+        return _drive(life, book, site, items, _crew(site, rules, size, loop, book))
     except Leaving:
         _note_left(life, key)
         raise
@@ -100,7 +100,13 @@ def _size(rules: BatchRules) -> int:
     return rules.at_once or 1
 
 
-def _crew(site: Site, rules: BatchRules, size: int, loop: AbstractEventLoop | bool) -> Crew:
+def _crew(
+    site: Site, rules: BatchRules, size: int, loop: AbstractEventLoop | bool, book: Book
+) -> Crew:
+    if rules.commands is not None:
+        from holdfast.runtime.batches.programs import Programs
+
+        return Programs(site, size, rules.commands, lambda item: item not in book.settled)
     if loop:
         from holdfast.runtime.batches.tasks import Tasks
 

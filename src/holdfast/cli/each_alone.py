@@ -1,0 +1,117 @@
+"""`holdfast each` outside any script: a run of its own, as `xargs` is used.
+
+It is known by its name, the folder it is called in and the file of its items: the same call again
+goes on with the newest run of these that is not finished, also with another command. A finished
+run is over: the next call begins a new one, unless `--id` names it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Final
+
+from holdfast.app.shelling import FOLDER, ITEMS, OVER, Wanted, choose, take_up
+from holdfast.app.starting import Setting
+from holdfast.cli.live import Progress
+from holdfast.cli.options import Common
+from holdfast.cli.running import Presence, lived_through
+from holdfast.cli.shell.each import asked_of, beside
+from holdfast.cli.shell.saying import say
+from holdfast.cli.shell.words import Taken
+from holdfast.flow.running import Outcome, live
+from holdfast.flow.shell_each import EachAsked, EachWorkflow
+from holdfast.flow.shell_words import shown_words
+from holdfast.model.keys import check_label
+from holdfast.model.making import replace
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.life import Listener
+from holdfast.runtime.ownership import this_process
+
+PIPE: Final = "-"
+
+
+def alone(taken: Taken, asked: EachAsked) -> int:
+    """Begin or go on with the run, and return its exit code."""
+    common = Common(None, os.environ.get("HOLDFAST_USER", ""), os.environ.get("HOLDFAST_CONFIG"))
+    common.read_inventory()
+    store = common.open()
+    try:
+        go = _going(taken, asked, _wanted(taken, asked))
+        return lived_through(store, common, Presence(), go).exit_code
+    finally:
+        store.close()
+
+
+def alone_in(taken: Taken, run: str) -> Callable[[Setting], Outcome]:
+    """Return what goes on with that very run, and lifts what a person stopped."""
+    asked = asked_of(taken)
+    wanted = dataclasses.replace(_wanted(taken, asked), id=run, resumes=True)
+    return _going(taken, asked, wanted)
+
+
+def _going(taken: Taken, asked: EachAsked, wanted: Wanted) -> Callable[[Setting], Outcome]:
+    def go(setting: Setting) -> Outcome:
+        begun = choose(setting, wanted)
+        if begun.life == OVER:
+            say(f"run {begun.run} is over: nothing of it runs any more")
+            return Outcome("succeeded", None, begun.run)
+        os.environ.update(begun.env)
+        line = again(taken)
+        journal = take_up(
+            setting, begun.run, begun.life, this_process(), "", again=line, resumed=wanted.resumes
+        )
+        setting.begins(begun.run, journal.state)
+        secrets = {name: begun.env[name] for name in begun.secrets}
+        told = replace(asked, aside=_aside(setting))
+        workflow = EachWorkflow(told, shown_words(line), secrets)
+        with setting.telling.told(journal) if setting.telling else nullcontext(()) as listeners:
+            return _lived(setting, workflow, journal, listeners)
+
+    return go
+
+
+def _lived(
+    setting: Setting, workflow: EachWorkflow, journal: Journal, listeners: Sequence[Listener]
+) -> Outcome:
+    return live(
+        workflow,
+        {},
+        journal,
+        setting.clock,
+        setting.person,
+        (*listeners, *setting.listeners),
+        budget_s=setting.budget_s,
+        lease_s=setting.lease_s,
+        inventory=setting.inventory,
+    )
+
+
+def _aside(setting: Setting) -> Callable[[Callable[[], None]], None]:
+    (progress,) = setting.listeners
+    drawn: Progress = progress  # type: ignore[assignment]
+    return lambda write: beside(drawn, write)
+
+
+def _wanted(taken: Taken, asked: EachAsked) -> Wanted:
+    source = taken.get("items") or PIPE
+    path = source if source == PIPE else os.path.abspath(source)
+    params = {ITEMS: path, FOLDER: asked.commands.cwd}
+    return Wanted(check_label(asked.name), params, taken.get("id"), taken.get("target"))
+
+
+def again(taken: Taken) -> tuple[str, ...]:
+    """Return the words that do the same once more."""
+    from holdfast.cli.shell.words import EACH
+
+    metavars = {option.key: option for option in EACH.options}
+    options = [
+        word
+        for key, value in taken.values.items()
+        for word in (
+            (metavars[key].name, value) if metavars[key].metavar else (metavars[key].name,)
+        )
+    ]
+    return ("holdfast", "each", *taken.words, *options, "--", *taken.argv)

@@ -1,0 +1,158 @@
+"""The items of a shell: the lines of a file or a pipe, or words that end in a NUL.
+
+They are taken as bytes, for a file's name may be any. What is text and short is its own key; a
+number is one, so that people see and type `7`; anything else is known by its digest.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, Final, TypeAlias
+
+from holdfast.errors import StoreError, UsageError
+from holdfast.model.items import KEY_CHARS_MAX
+from holdfast.ports.sources import NOT_YET
+
+Word: TypeAlias = str | int | tuple[bytes]
+"""An item: a text, a number that is written as it would be, or bytes that are no short text."""
+READ_BYTES: Final = 64 * 1024
+WORD_BYTES_MAX: Final = 1 << 28
+"""Something without separators is no list of items, and must not fill the memory."""
+DIGITS_MAX: Final = 15
+STDIN: Final = 0
+
+
+def words(path: str, *, null: bool = False) -> Iterable[object]:
+    """Return the lines of a file as items, or with `null` what NULs end; `-` is standard input.
+
+    Empty ones are no items; of lines a `\\r` at the end is no part. Raises UsageError for a file
+    that cannot be read. A pipe is read as it comes, and once: while there is nothing in it,
+    NOT_YET is yielded.
+    """
+    separator = b"\0" if null else b"\n"
+    if path == "-":
+        return InPipe(STDIN, "standard input", separator)
+    with _translated(path):
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            return InPipe(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path, separator)
+        with open(path, "rb"):
+            return InFile(os.path.abspath(path), separator)
+
+
+class InFile:
+    """Items in a file, read from its beginning: what was put on top of others since is an item,
+    too, and a place in the file would say nothing of that."""
+
+    def __init__(self, path: str, separator: bytes) -> None:
+        self.path, self._separator = path, separator
+
+    def __iter__(self) -> Iterator[Word]:
+        return map(_word, self._raw())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._raw())
+
+    def _raw(self) -> Iterator[bytes]:
+        with _translated(self.path), open(self.path, "rb") as file:
+            if self._separator == b"\n":
+                for line in file:
+                    yield from _told(line)
+                return
+            rest = b""
+            while chunk := file.read(READ_BYTES):
+                *whole, rest = (rest + chunk).split(self._separator)
+                for raw in whole:
+                    yield from _told(raw, self._separator)
+                _check_size(self.path, rest)
+            yield from _told(rest, self._separator)
+
+
+class InPipe:
+    """Items as they come out of a pipe. What has come is kept, in a file without a name: a second
+    reading begins with it."""
+
+    def __init__(self, fd: int, name: str, separator: bytes) -> None:
+        self._fd, self._name, self._separator = fd, name, separator
+        self._come: IO[bytes] | None = None
+        self._is_over = False
+
+    def __del__(self) -> None:
+        if self._come is not None:
+            self._come.close()
+
+    def __iter__(self) -> Iterator[object]:
+        rest, separator = b"", self._separator
+        for chunk in self._chunks():
+            if not chunk:
+                yield NOT_YET
+                continue
+            *whole, rest = (rest + chunk).split(separator)
+            for raw in whole:
+                yield from map(_word, _told(raw, separator))
+            _check_size(self._name, rest)
+        yield from map(_word, _told(rest, separator))
+
+    def _chunks(self) -> Iterator[bytes]:
+        """Yield what has come so far, and what comes; nothing while there is nothing."""
+        ready, at = select.poll(), 0
+        ready.register(self._fd, select.POLLIN)
+        with _translated(self._name):
+            if self._come is None:
+                self._come = tempfile.TemporaryFile()
+            while True:
+                self._come.seek(at)
+                chunk = self._come.read(READ_BYTES)
+                if not chunk and self._is_over:
+                    return
+                if not chunk and ready.poll(0):
+                    chunk = os.read(self._fd, READ_BYTES)
+                    self._is_over = not chunk
+                    self._come.write(chunk)
+                at += len(chunk)
+                if chunk or not self._is_over:
+                    yield chunk
+
+
+def _told(raw: bytes, separator: bytes = b"\n") -> Iterator[bytes]:
+    """Yield what stands in a piece, unless it is nothing."""
+    told = raw.removesuffix(b"\n").removesuffix(b"\r") if separator == b"\n" else raw
+    if told:
+        yield told
+
+
+def _word(raw: bytes) -> Word:
+    if len(raw) > KEY_CHARS_MAX:
+        return (raw,)
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return (raw,)
+    if len(text) <= DIGITS_MAX and text.isascii() and text.isdigit() and str(int(text)) == text:
+        return int(text)
+    return text
+
+
+def raw_of(item: object) -> bytes:
+    """Return the bytes that an item is."""
+    return item[0] if isinstance(item, tuple) else str(item).encode()
+
+
+def _check_size(name: str, rest: bytes) -> None:
+    if len(rest) > WORD_BYTES_MAX:
+        raise UsageError(f"{name}: an item is longer than {WORD_BYTES_MAX >> 20} MiB")
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        raise UsageError(f"{name} cannot be read: {(error.strerror or '').lower()}") from error
+    except OSError as error:
+        raise StoreError(f"{name} cannot be read: {error.strerror}") from error
