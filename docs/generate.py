@@ -249,11 +249,20 @@ def _ready_made() -> Iterator[str]:
         "Outside any run the plain ones are just functions. A `Place` is a path: text, or a `Path`."
     )
     for module, names in READY_MADE.items():
+        own = "" if module == "holdfast.ops.snapshot" else module.rpartition(".")[2] + "."
         for name in names:
-            yield from _entry(name, getattr(import_module(module), name))
+            yield from _entry(own + name, getattr(import_module(module), name))
 
 
-READY_MADE = {"holdfast.ops.snapshot": ("snapshot", "Snapshot", "restore")}
+READY_MADE = {
+    "holdfast.ops.snapshot": ("snapshot", "Snapshot", "restore"),
+    "holdfast.ops.nodetool": (
+        "node", "run", "drain", "snapshot", "clear_snapshot", "disable_binary", "enable_binary",
+        "disable_gossip", "enable_gossip", "upgrade_sstables", "schema", "schema_agrees", "ring",
+        "not_up", "snapshots", "release", "mode", "info", "is_native_running", "schema_probe",
+        "not_up_probe", "snapshot_age_probe",
+    ),
+}  # fmt: skip
 
 # --- reference/facts.md -----------------------------------------------------------------------
 
