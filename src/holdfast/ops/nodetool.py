@@ -242,6 +242,7 @@ def clear_snapshot(node: Node, tag: str) -> None:
     _clear(node, tag)
 
 
+@step("remove the snapshot of {node}")
 def _undo_snapshot(node: Node, result: str | None) -> None:
     tag = result if result is not None else saved()
     if isinstance(tag, str):
