@@ -256,6 +256,11 @@ def _ready_made() -> Iterator[str]:
 
 READY_MADE = {
     "holdfast.ops.snapshot": ("snapshot", "Snapshot", "restore"),
+    "holdfast.ops.git": ("repository", "branch", "commit", "push", "commit_of", "remote_commit"),
+    "holdfast.ops.pulls": (
+        "github", "gitea", "open_pull", "wait_for_checks", "merge_pull", "close_pull", "pull_now",
+        "checks", "Pull",
+    ),
     "holdfast.ops.nodetool": (
         "node", "run", "drain", "snapshot", "clear_snapshot", "disable_binary", "enable_binary",
         "disable_gossip", "enable_gossip", "upgrade_sstables", "schema", "schema_agrees", "ring",
