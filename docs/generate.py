@@ -245,7 +245,8 @@ def _ready_made() -> Iterator[str]:
     """The steps that are there already, and what belongs to them."""
     yield "## holdfast.ops"
     yield (
-        "Ready-made steps, from `holdfast.ops`; `holdfast.ops.aio` has the same names, awaited. "
+        "Ready-made steps, from `holdfast.ops`; `holdfast.ops.aio` has `snapshot`, awaited, and makes "
+        "the others so. "
         "Outside any run the plain ones are just functions. A `Place` is a path: text, or a `Path`."
     )
     for module, names in READY_MADE.items():
@@ -261,6 +262,7 @@ READY_MADE = {
         "github", "gitea", "open_pull", "wait_for_checks", "merge_pull", "close_pull", "pull_now",
         "checks", "Pull",
     ),
+    "holdfast.ops.aio": ("awaited",),
     "holdfast.ops.nodetool": (
         "node", "run", "drain", "snapshot", "clear_snapshot", "disable_binary", "enable_binary",
         "disable_gossip", "enable_gossip", "upgrade_sstables", "schema", "schema_agrees", "ring",

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from tests.unit.runs import Runs
 
-from holdfast import UsageError, do, gate, postflight, preflight, workflow
+from holdfast import UsageError, aio, do, gate, postflight, preflight, workflow
 from holdfast.errors import CommandFailed
 from holdfast.model.facts import DebtSettled, StepFoundDone
 from holdfast.ops import nodetool
+from holdfast.ops.aio import awaited
 from holdfast.ops.nodetool import Node, node
 
 LAB = Path(__file__).parents[2] / "examples" / "cassandra" / "lab.py"
@@ -181,6 +182,22 @@ def test_a_tag_that_a_shell_could_read_is_refused(cluster: Cluster) -> None:
     """It would go through the shell of ssh."""
     with pytest.raises(UsageError, match="is no tag"):
         nodetool.snapshot(cluster.a, "a;reboot")
+
+
+@aio.workflow
+async def hides_awaited() -> None:
+    async with aio.preflight():
+        await awaited(nodetool.disable_binary)(AT["a"])
+        await awaited(nodetool.drain)(AT["b"])
+        await aio.do("fail", boom)
+
+
+def test_in_an_async_workflow_they_are_awaited(runs: Runs, cluster: Cluster) -> None:
+    """With their checks and debts."""
+    outcome = runs.start(hides_awaited)
+
+    assert "failed" == outcome.status
+    assert ["a disablebinary", "b drain", "a enablebinary"] == cluster.now["log"]
 
 
 @workflow

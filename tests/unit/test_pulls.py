@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -279,6 +280,18 @@ def test_a_forge_that_is_not_there_is_busy() -> None:
     """It may be there later; nothing was done."""
     with pytest.raises(ForgeBusy, match="no answer"):
         transport.request("http://127.0.0.1:1/", "POST", {}, "t")
+
+
+def test_what_the_extra_brings_is_imported_at_the_first_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without it the message says what to install; to import the steps costs nothing of it."""
+    code = "import sys, holdfast.ops.pulls; sys.exit('urllib3' in sys.modules)"
+    subprocess.run((sys.executable, "-c", code), check=True, timeout=30)
+    monkeypatch.setitem(sys.modules, "urllib3", None)
+
+    with pytest.raises(UsageError, match="install holdfast"):
+        transport.request("http://127.0.0.1:1/", "GET", None, "t")
 
 
 @pytest.mark.parametrize("name", ["acme", "acme/", "/config", "a/b/c"])

@@ -148,10 +148,11 @@ def _until_one_goes_on(life: Life, fleet_id: str, waits: Mapping[str, str]) -> N
 
 def _said(fleet_id: str, waits: Mapping[str, str]) -> str:
     """Return which targets wait, and for what."""
-    see = f"see: holdfast fleet status {fleet_id}"
     if len(waits) == 1:
         ((target, text),) = waits.items()
-        return f"{target} waits for a person: {text}; {see}"
+        see = child_id(fleet_id, target)
+        return f"{target} waits for a person: {text}; see: holdfast why {see}"
+    see = f"see: holdfast fleet status {fleet_id}"
     shown = [f"{target} ({text})" for target, text in list(waits.items())[:WAITING_SHOWN_MAX]]
     more = len(waits) - len(shown)
     names = "; ".join(shown) + (f"; and {more} more" if more else "")
