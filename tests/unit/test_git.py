@@ -160,6 +160,14 @@ def test_a_remote_that_went_on_refuses_the_push(runs: Runs, clone: Clone) -> Non
     assert ["Theirs", "Begin"] == clone.commits("new", at=clone.bare)
 
 
+def test_a_branch_that_is_checked_out_has_its_files_staged(runs: Runs, clone: Clone) -> None:
+    """Else the next commit there would take the change back."""
+    clone("switch", "--quiet", "--create", "new")
+    runs.start(delivers)
+
+    assert ("refs/heads/new", "?? notes.txt") == clone.untouched
+
+
 @workflow
 def commits_nothing() -> None:
     git.branch(AT["repo"], "new")

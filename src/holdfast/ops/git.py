@@ -1,8 +1,8 @@
 """A change in a git repository as steps: branch, commit, push, each undone when that is harmless.
 
-Nothing is checked out, and neither the user's index nor the branch that is checked out is used: a
-commit is made of files beside them and put onto its branch in one moment. So a kill leaves a branch
-that has the commit, or one that has not; and what git leaves locked when it dies is our own.
+Nothing is checked out, and the user's index is not used: a commit is made of files beside it and
+put onto its branch in one moment. So a kill leaves a branch that has the commit, or one that has
+not; and what git leaves locked when it dies is our own.
 
     place = repository("/srv/config")
     branch(place, "cassandra-4.1")
@@ -185,7 +185,8 @@ def _take_off(place: Repository, branch: str, result: str | None) -> None:
 def commit(place: Repository, branch: str, message: str, paths: tuple[str, ...]) -> str:
     """Commit files of the working directory, as they are there, onto a branch; return the commit.
 
-    The branch need not be checked out; the index is left alone. The commit carries the step's
+    The branch need not be checked out, and the index is left alone; of a branch that is, the files
+    are staged first, or the next commit there would take them back. The commit carries the step's
     token, by which a later life finds it: it is made once. The undo takes it off while it is the
     last. Raises StepFailed when the files are on the branch like that already.
     """
@@ -207,6 +208,10 @@ def commit(place: Repository, branch: str, message: str, paths: tuple[str, ...])
     text = f"{message.rstrip()}\n\n{TRAILER}: {sign}\n"
     made = _git(place, "commit-tree", tree, "-p", old, text=text).out.strip()
     _keep(made)
+    if _git(place, "symbolic-ref", "--quiet", "HEAD", check=False).out.strip() == (
+        f"refs/heads/{branch}"
+    ):
+        _git(place, "add", "--all", "--", *paths)
     _put(place, branch, made, old)
     return made
 
