@@ -10,7 +10,7 @@ from holdfast.flow.awaited import place, recorded
 from holdfast.flow.steps import StepFunction
 from holdfast.ops.snapshot import Place, Snapshot, labelled
 
-__all__ = ["Snapshot", "awaited", "snapshot"]
+__all__ = ["Snapshot", "snapshot"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
