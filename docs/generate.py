@@ -245,7 +245,8 @@ def _ready_made() -> Iterator[str]:
     """The steps that are there already, and what belongs to them."""
     yield "## holdfast.ops"
     yield (
-        "Ready-made steps, from `holdfast.ops`; `holdfast.ops.aio` has the same names, awaited. "
+        "Ready-made steps, from `holdfast.ops`; `holdfast.ops.aio` has `snapshot` and `kubectl`, "
+        "awaited, and `awaited` makes the others so. "
         "Outside any run the plain ones are just functions. A `Place` is a path: text, or a `Path`."
     )
     for module, names in READY_MADE.items():
@@ -271,6 +272,18 @@ READY_MADE = {
         "Changed", "EnvChanged",
     ),
     "holdfast.ops.prometheus": ("query", "range", "Query", "PrometheusFailed"),
+    "holdfast.ops.git": ("repository", "branch", "commit", "push", "commit_of", "remote_commit"),
+    "holdfast.ops.pulls": (
+        "github", "gitea", "open_pull", "wait_for_checks", "merge_pull", "close_pull", "pull_now",
+        "checks", "Pull",
+    ),
+    "holdfast.ops.aio": ("awaited",),
+    "holdfast.ops.nodetool": (
+        "node", "run", "drain", "snapshot", "clear_snapshot", "disable_binary", "enable_binary",
+        "disable_gossip", "enable_gossip", "upgrade_sstables", "schema", "schema_agrees", "ring",
+        "not_up", "snapshots", "release", "mode", "info", "is_native_running", "schema_probe",
+        "not_up_probe", "snapshot_age_probe",
+    ),
 }  # fmt: skip
 
 # --- reference/facts.md -----------------------------------------------------------------------

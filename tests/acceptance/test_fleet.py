@@ -7,52 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.acceptance.shell import Said, Shell, plain
-
-SCRIPT = """
-from pathlib import Path
-from holdfast import here, step, workflow
-
-HERE = Path(__file__).parent
-
-@step("upgrade {target}")
-def upgrade(target):
-    with open(HERE / "log", "a") as log:
-        log.write(target + "\\n")
-    if (HERE / f"{target}.broken").exists():
-        raise OSError("image not found")
-
-@workflow(target="required")
-def up(image: str = "3.5"):
-    upgrade(here().target)
-    return image
-"""
-RISKS = ("high", "low", "medium", "low")
-
-
-class Fleet(Shell):
-    """A folder with an inventory of so many clusters."""
-
-    def __init__(self, folder: Path, count: int, more: str = "") -> None:
-        super().__init__(folder, SCRIPT)
-        targets = [
-            f'[targets."c{n:02}"]\nrisk = "{RISKS[n % 4]}"\nmode = "auto"\n'
-            f'labels = {{ tier = "{"prod" if n % 2 else "stage"}" }}\n'
-            for n in range(count)
-        ]
-        (folder / "holdfast.toml").write_text("\n".join(targets) + more)
-
-    def roll(self, *words: str, id: str = "f", targets: str = "all") -> Said:
-        return self("fleet", "run", "script.py", "--targets", targets, "--id", id, *words)
-
-    def status(self) -> dict[str, str]:
-        found = json.loads(self("fleet", "status", "f", "--json").out)
-        units = [unit for wave in found["rollouts"][0]["waves"] for unit in wave]
-        return {unit["unit"]: unit["status"] for unit in units}
-
-    def log(self) -> list[str]:
-        file = self.folder / "log"
-        return file.read_text().split() if file.exists() else []
+from tests.acceptance.fleets import Fleet
+from tests.acceptance.shell import plain
 
 
 @pytest.mark.slow

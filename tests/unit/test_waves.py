@@ -76,6 +76,15 @@ def test_units_run_at_most_so_many_at_once_and_apart(
     assert sorted(units) == sorted(begun)
 
 
+def test_what_is_set_aside_keeps_its_group_and_no_place() -> None:
+    """It may be half done: nothing of its group begins, and others take its place."""
+    groups = {"a": 1, "b": 1, "c": 2, "d": 3}
+
+    assert ("c",) == may_begin("bcd", (), 1, groups, aside=("a",))
+    assert ("c", "d") == may_begin("bcd", (), 3, groups, aside=("a",))
+    assert () == may_begin("b", (), 3, groups, aside=("a",))
+
+
 # --- windows ------------------------------------------------------------------------------------
 
 WINDOW = parse("Tue-Thu 09:00-16:00, !2026-12-02 UTC")

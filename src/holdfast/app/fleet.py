@@ -2,33 +2,44 @@
 
 Each target's run is an ordinary one, with its own journal, lock and mode; this one only says who
 is next. A target's run that failed, or that a gate stopped, uses up the budget. One that waits for
-a person is nobody's failure: the fleet waits for it, and goes on when it is run again.
+a person is nobody's failure: it is set aside, the others of its wave go on, and no later wave
+begins until it is done. What is set aside takes no place of those that run side by side, but keeps
+the targets that are to be apart from it waiting: it may be half done.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import Any, Final
 
+from holdfast.app.due import judged
+from holdfast.app.fleet_rules import between_of, gates_of, groups_of
 from holdfast.app.reasons import why
 from holdfast.app.views import status_of
-from holdfast.errors import HoldfastError, UsageError
+from holdfast.errors import HoldfastError, Leaving
 from holdfast.flow.decorator import step
-from holdfast.flow.inside import here, save, sh
-from holdfast.flow.rollouts import rolled
+from holdfast.flow.inside import here, leave_step, sh
+from holdfast.flow.rollouts import ASIDE, rolled
 from holdfast.flow.workflows import workflow
-from holdfast.model.inventory import RISK_OF_THE_UNRATED, Inventory
 from holdfast.model.keys import check_run_id
 from holdfast.model.rollout import Results
-from holdfast.model.terms import RISKS
-from holdfast.runtime.context import in_step
+from holdfast.ports.store import RunRow, Store
+from holdfast.runtime.context import in_step, in_workflow
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.life import Life
 
 STOP_AFTER: Final[ContextVar[int | None]] = ContextVar("holdfast_stop_after", default=None)
 """How many targets this life of a fleet may begin: said for a command, and not recorded."""
+STAYS: Final[ContextVar[bool]] = ContextVar("holdfast_stays", default=False)
+"""Whether this life of a fleet stays until somebody answered what its targets ask."""
 NEEDS_A_PERSON: Final = frozenset({"on_hold", "paused", "stopped"})
-EVERY: Final = "all"
+EXIT_PERSON: Final = 3
+EXIT_LOCKED: Final = 5
+LOOK_EVERY_S: Final = 1.0
+WAITING_SHOWN_MAX: Final = 3
 
 
 class TargetFailed(HoldfastError):
@@ -50,28 +61,17 @@ def run_target(target: str, run: str, file: str, words: list[str]) -> str:
         *command, "run", file, "--id", run, "--target", target, "--no-input", "--plain", *more,
         check=False,
     )  # fmt: skip
-    status, text = _standing(run)
-    if status == "succeeded":
-        return run
-    if status in NEEDS_A_PERSON and begun.code == 3:
-        _wait_for_a_person(target, run, text)
-    raise TargetFailed(f"run {run} {status or 'did not begin'} (exit {begun.code}): {text}")
-
-
-def _standing(run: str) -> tuple[str, str]:
-    """Return the status of a target's run, and why it stands so."""
     life, _ = in_step("run_target")
     row = life.store.row(run)
-    if row is None:
-        return "", "see what it wrote: holdfast log"
-    return status_of(row), why(life.store, run).summary
-
-
-def _wait_for_a_person(target: str, run: str, text: str) -> None:
-    """Leave the fleet as it is: the target is begun, and has not failed. Raises Leaving."""
-    life, _ = in_step("run_target")
-    life.leave(f"{target} waits for a person: {text}; see: holdfast why {run}", 3, "park")
-    save(run)
+    status = "" if row is None else status_of(row)
+    if status == "succeeded":
+        return run
+    text = "see what it wrote: holdfast log" if row is None else why(life.store, run).summary
+    asks = status in NEEDS_A_PERSON and begun.code == EXIT_PERSON
+    if asks or (status in _AT_WORK and begun.code == EXIT_LOCKED):
+        leave_step(run)
+        raise Leaving(text if asks else "another process has it", EXIT_PERSON, ASIDE)
+    raise TargetFailed(f"run {run} {status or 'did not begin'} (exit {begun.code}): {text}")
 
 
 @workflow(name="fleet")
@@ -83,46 +83,77 @@ def fleet(
     at_once: int = 1,
     soak: str = "",
     words: list[str] = [],  # noqa: B006  (a parameter's default is only read)
+    apart: str = "",
+    window: str = "",
+    between: str = "",
+    gates: list[str] = [],  # noqa: B006
 ) -> Results:
     """Run the workflow in `file` on every target, in waves."""
-    fleet_id = here().run_id
+    fleet_id, life = here().run_id, in_workflow("fleet").life
 
     def one(target: str) -> str:
-        return run_target(target, child_id(fleet_id, target), file, words)
+        run = child_id(fleet_id, target)
+        waits = "" if life.replays_here() else what_it_waits_for(life, run)
+        if waits:
+            raise Leaving(waits, EXIT_PERSON, ASIDE)
+        return run_target(target, run, file, words)
 
+    def when_aside(waits: Mapping[str, str]) -> None:
+        _until_one_goes_on(life, fleet_id, waits)
+
+    groups: Callable[[Any], Hashable] | None = groups_of(life.inventory, apart) if apart else None
     return rolled(
-        targets, one, waves=list(waves) or None, at_once=at_once, apart=None, budget=budget,
-        soak=soak or None, gates=(), between=None, window=None, stop_after=STOP_AFTER.get(),
+        targets, one, waves=list(waves) or None, at_once=at_once, apart=groups, budget=budget,
+        soak=soak or None, gates=gates_of(gates), between=between_of(between),
+        window=window or None, stop_after=STOP_AFTER.get(), when_aside=when_aside,
     )  # fmt: skip
 
 
-# --- which targets ----------------------------------------------------------------------------
+# --- targets that wait ------------------------------------------------------------------------
+
+_AT_WORK: Final = frozenset({"queued", "running", "waiting"})
 
 
-def chosen_targets(inventory: Inventory, wanted: Sequence[str]) -> list[str]:
-    """Return the targets that any of these texts means, least risky first, then by name.
-
-    A text is a name, `all`, or labels that a target must have, all of them: `tier=prod,zone=a`.
-    Raises UsageError when one means nothing.
-    """
-    found: dict[str, None] = {}
-    for text in wanted:
-        names = [name for name in inventory.targets if _is_meant(inventory, name, text)]
-        if not names:
-            known = ", ".join(list(inventory.targets)[:5]) or "none"
-            where = inventory.file or "there is no inventory"
-            raise UsageError(f"--targets {text!r} means no target; there are: {known} ({where})")
-        found.update(dict.fromkeys(names))
-    return sorted(found, key=lambda name: (_risk(inventory, name), name))
+def what_it_waits_for(life: Life, run: str) -> str:
+    """Return what keeps the run of a target from going on when it is started now: a question that
+    nobody answered, a person's stop, another process; an empty text when nothing does."""
+    row = life.store.row(run)
+    if row is None:
+        return ""
+    return _in_its_way(life.store, row, life)
 
 
-def _is_meant(inventory: Inventory, name: str, text: str) -> bool:
-    if text in (EVERY, name):
-        return True
-    pairs = [part.partition("=") for part in text.split(",")]
-    labels: Any = inventory.targets[name].labels
-    return all(sign and labels.get(key.strip()) == value.strip() for key, sign, value in pairs)
+def _in_its_way(store: Store, row: RunRow, life: Life) -> str:
+    status = status_of(row)
+    if status in ("succeeded", "failed", "interrupted"):
+        return ""
+    state = Journal(store, row.id).refresh()
+    if status == "stopped" and state.stop is None:
+        return ""  # A signal ended its process: nobody said that it should rest.
+    verdict = judged(store, row, state, life.clock.now())
+    # What a gate stopped, and what is in doubt, is a failure again when it is tried again.
+    is_waiting = not verdict.is_due and verdict.exit_code in (EXIT_PERSON, EXIT_LOCKED)
+    return verdict.why if is_waiting else ""
 
 
-def _risk(inventory: Inventory, name: str) -> int:
-    return RISKS.index(inventory.targets[name].risk or RISK_OF_THE_UNRATED)
+def _until_one_goes_on(life: Life, fleet_id: str, waits: Mapping[str, str]) -> None:
+    """Return when one of these targets can go on. Raises Leaving unless this life stays."""
+    runs = [child_id(fleet_id, target) for target in waits]
+    while all(what_it_waits_for(life, run) for run in runs):
+        if not STAYS.get():
+            raise life.leave(_said(fleet_id, waits), EXIT_PERSON, "park")
+        life.tell_once(_said(fleet_id, waits))
+        life.wait_until(life.clock.now() + timedelta(seconds=LOOK_EVERY_S))
+
+
+def _said(fleet_id: str, waits: Mapping[str, str]) -> str:
+    """Return which targets wait, and for what."""
+    if len(waits) == 1:
+        ((target, text),) = waits.items()
+        see = child_id(fleet_id, target)
+        return f"{target} waits for a person: {text}; see: holdfast why {see}"
+    see = f"see: holdfast fleet status {fleet_id}"
+    shown = [f"{target} ({text})" for target, text in list(waits.items())[:WAITING_SHOWN_MAX]]
+    more = len(waits) - len(shown)
+    names = "; ".join(shown) + (f"; and {more} more" if more else "")
+    return f"{len(waits)} targets wait for a person: {names}; {see}"

@@ -58,6 +58,8 @@ def _with_children(view: RolloutView, children: dict[str, tuple[str, str]]) -> R
 def _with_child(unit: UnitView, children: dict[str, tuple[str, str]]) -> UnitView:
     """Return a unit that is begun as waiting, when its run waits for a person."""
     run, status = children.get(unit.key, ("", ""))
-    if unit.status == "in flight" and status in NEEDS_A_PERSON:
+    if unit.status not in ("in flight", "waiting"):
+        return unit
+    if status in NEEDS_A_PERSON:
         return replace(unit, status="waiting", why=f"{status.replace('_', ' ')} (run {run})")
-    return unit
+    return replace(unit, status="in flight") if run else unit

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from holdfast.app.finding import find_run
-from holdfast.app.fleet import STOP_AFTER, chosen_targets, fleet
+from holdfast.app.fleet import STAYS, STOP_AFTER, fleet
+from holdfast.app.fleet_rules import absolute_gates, check_apart, chosen_targets
 from holdfast.app.fleet_views import FleetView, fleet_view
 from holdfast.app.loading import load_workflow
 from holdfast.app.next_ways import Next
@@ -23,8 +24,10 @@ from holdfast.cli.running import Presence, live_through, parameters_from, presen
 from holdfast.cli.showing import next_lines
 from holdfast.cli.text import json_text, safe
 from holdfast.cli.watching import Watched
+from holdfast.model.durations import seconds
 from holdfast.model.rollout import waves_of
 from holdfast.model.terms import MODES
+from holdfast.model.windows import parse
 from holdfast.ports.store import Store
 
 NEED_SHOWN_MAX = 10
@@ -44,7 +47,16 @@ def fleet_group() -> None:
 @click.option("--waves", default="", metavar="W,…", help="Counts, percents, rest: 1,10%,rest.")
 @click.option("--budget", default=0, type=click.IntRange(0), help="How many targets may fail.")
 @click.option("--at-once", default=1, type=click.IntRange(1), help="How many run side by side.")
+@click.option("--apart", default="", metavar="LABEL", help="Never two with its value together.")
 @click.option("--soak", default="", metavar="D", help="Wait so long after each wave.")
+@click.option(
+    "--gate", "gates", metavar="[FILE:]NAME", multiple=True,
+    help="A Gate, or a function, watched after each wave, throughout the soak.",
+)  # fmt: skip
+@click.option(
+    "--between", default="", metavar="confirm|QUESTION", help="Ask before each further wave."
+)
+@click.option("--window", default="", metavar="W", help="Begin targets only inside this window.")
 @click.option("--stop-after", type=click.IntRange(1), help="Begin so many, then leave: exit 75.")
 @click.option("--mode", type=click.Choice(MODES), help="Whether the steps on the targets ask.")
 @click.option("-p", "pairs", metavar="NAME=VALUE", multiple=True, help="A workflow's parameter.")
@@ -58,7 +70,11 @@ def fleet_run(
     waves: str,
     budget: int,
     at_once: int,
+    apart: str,
     soak: str,
+    gates: Sequence[str],
+    between: str,
+    window: str,
     stop_after: int | None,
     mode: str | None,
     pairs: Sequence[str],
@@ -68,19 +84,16 @@ def fleet_run(
     """Run a workflow on many targets, the least risky first.
 
     Each target has a run of its own, ID.TARGET, with its own lock and mode. The same command
-    again goes on. Targets whose run failed use up --budget; one more holds, exit 4. A target
-    whose run waits for a person makes the fleet wait, exit 3.
+    again goes on. Targets whose run failed use up --budget; one more holds, exit 4. While the
+    run of one waits for a person, the others of its wave go on and the next wave does not begin:
+    exit 3, or with --wait this command stays until it is answered.
     """
     common.read_inventory()
     parameters_from(load_workflow(file), pairs, None) if pairs else None
     targets = chosen_targets(common.inventory, wanted)
     shares = [part.strip() for part in waves.split(",") if part.strip()]
-    counts = [int(share) if share.isdecimal() else share for share in shares]
-    waves_of(targets, counts or None)
-    words = [*_outer(common), "--", *(("--mode", mode) if mode else ())]
-    for pair in pairs:
-        words += ["-p", pair]
     path, colon, name = file.partition(":") if not Path(file).exists() else (file, "", "")
+    _check(common, targets, shares, apart, soak, window)
     params: dict[str, object] = {
         "file": f"{Path(path).resolve()}{colon}{name}",
         "targets": targets,
@@ -88,10 +101,40 @@ def fleet_run(
         "budget": budget,
         "at_once": at_once,
         "soak": soak,
-        "words": words,
+        "words": [*_outer(common), "--", *_inner(mode, pairs)],
     }
+    more = {
+        "apart": apart,
+        "window": window,
+        "between": between,
+        "gates": absolute_gates(gates, path),
+    }
+    params |= {word: value for word, value in more.items() if value}
     STOP_AFTER.set(stop_after)
+    STAYS.set(presence.wait)
     live_through(common, presence, lambda setting: start(setting, fleet, params, id=id))
+
+
+def _check(
+    common: Common, targets: list[str], shares: list[str], apart: str, soak: str, window: str
+) -> None:
+    """Raise UsageError for what would end the fleet's first life as a mistake."""
+    counts = [int(share) if share.isdecimal() else share for share in shares]
+    waves_of(targets, counts or None)
+    if apart:
+        check_apart(common.inventory, targets, apart)
+    if soak:
+        seconds(soak)
+    if window:
+        parse(window)
+
+
+def _inner(mode: str | None, pairs: Sequence[str]) -> list[str]:
+    """Return the options of each target's run."""
+    words = ["--mode", mode] if mode else []
+    for pair in pairs:
+        words += ["-p", pair]
+    return words
 
 
 def _outer(common: Common) -> list[str]:

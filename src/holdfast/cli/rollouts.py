@@ -22,7 +22,9 @@ SIGNS: Final[dict[UnitStatus, tuple[str, Colour]]] = {
 NEED_SHOWN_MAX: Final = 10
 LIVE_UNITS_MAX: Final = 1_000
 """With more the picture does not move: it is made anew after every unit."""
-MOVES: Final = frozenset({f.RolloutPlanned, f.ScopeEntered, f.ScopeClosed, f.UnitFailed})
+MOVES: Final = frozenset(
+    {f.RolloutPlanned, f.ScopeEntered, f.ScopeClosed, f.UnitFailed, f.StepLeft}
+)
 """Facts after which the picture is another one."""
 
 

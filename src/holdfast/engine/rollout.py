@@ -5,6 +5,9 @@
     too many failed      no unit begins any more; those that run end; the run holds. A yes goes on
                          without them, `retry` of what failed takes the unit up again
 
+    a unit is set aside  it can go on only when somebody else did something. The others of its wave
+                         go on, but none of its group; no wave after this one begins
+
 What a person refused, and a mistake of the script's, is no unit's failure: it ends the run.
 """
 
@@ -28,7 +31,7 @@ from holdfast.engine.effects import (
     record,
     record_at_boundary,
 )
-from holdfast.errors import Rejected, StepFailed, UsageError
+from holdfast.errors import HoldfastError, Rejected, StepFailed, UsageError
 from holdfast.model.codec import digest
 from holdfast.model.facts import (
     FailuresGranted,
@@ -48,6 +51,10 @@ MESSAGE_CHARS_MAX = 1_000
 _FATAL_TYPES = frozenset({"Rejected", "UsageError", "DuplicateLabel"})
 Fits = Callable[[RunState, datetime], datetime]
 """When a unit may begin, from a moment on, so that it ends inside a window."""
+
+
+class UnitAside(HoldfastError):
+    """A unit waits for somebody outside of the run: it is begun, and has not failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +129,17 @@ def _terms(fact: RolloutPlanned) -> object:
 
 def run_wave(rollout: Rollout, wave: Sequence[Unit]) -> Program[dict[str, Outcome]]:
     """Return each unit's outcome by label, when all of the wave have ended, and no more failed
-    than the budget has or a person granted; those that this life may not begin are left out.
+    than the budget has or a person granted; those that may not begin now are left out.
 
     Raises what ended a unit that is no failure of the unit's, once the others have ended;
     Rejected when a person does not go on.
     """
     outcomes: dict[str, Outcome] = {}
     every = {unit.key: unit for units in rollout.waves for unit in units}
-    waiting = {unit.key: unit for unit in wave}
+    state = yield from look()
+    # What was begun comes first: only then is it known which groups are not free.
+    begun_first = sorted(wave, key=lambda unit: unit_is_new(state, unit.key))
+    waiting = {unit.key: unit for unit in begun_first}
     while waiting:
         fatal = yield from _some(rollout, waiting, outcomes)
         if fatal is not None:
@@ -151,21 +161,24 @@ def _some(
     begun: what a dead process had in hand is brought to its end.
     """
     running: dict[str, Unit] = {}
-    groups = {key: unit.group for key, unit in waiting.items() if unit.group is not None}
+    grouped = [unit for units in rollout.waves for unit in units if unit.group is not None]
+    groups = {unit.key: unit.group for unit in grouped}
+    labels = {unit.key: unit.label for unit in grouped}
     fatal: Exception | None = None
     while True:
         state = yield from look()
-        none_more = rollout.is_spent or _is_breached(state, rollout)
         able: Collection[str] = waiting
-        if none_more:
+        if rollout.is_spent or _is_breached(state, rollout):
             able = [key for key in waiting if not unit_is_new(state, key)]
         if not running and (fatal is not None or not able):
             return fatal
         until = None
         if fatal is None:
-            until = yield from _begin(rollout, able, waiting, running, groups)
+            aside = [key for key in groups if is_aside(outcomes.get(labels[key]))]
+            until = yield from _begin(rollout, able, waiting, running, groups, aside)
         if not running:
-            assert until is not None
+            if until is None:
+                return fatal
             yield from pause(until)
             continue
         landed: Landed = yield (WAIT if until is None else Wait(until))
@@ -173,10 +186,8 @@ def _some(
             unit = running.pop(ticket)
             outcomes[unit.label] = outcome
             if isinstance(outcome, Raised):
-                if is_fatal(outcome.error):
-                    fatal = fatal or outcome.error
-                else:
-                    yield from _note_failure(rollout, unit, outcome.error)
+                ends_run = yield from _judge(rollout, unit, outcome.error)
+                fatal = fatal or ends_run
 
 
 def _begin(
@@ -185,9 +196,10 @@ def _begin(
     waiting: dict[str, Unit],
     running: dict[str, Unit],
     groups: Mapping[str, Hashable],
+    aside: Collection[str],
 ) -> Program[datetime | None]:
     """Begin what may begin now. Return when more may, where a window keeps it from that."""
-    for key in may_begin(able, running, rollout.at_once, groups):
+    for key in may_begin(able, running, rollout.at_once, groups, aside):
         state = yield from look()
         if not rollout.is_replay and unit_is_new(state, key):
             if rollout.is_spent:
@@ -214,6 +226,20 @@ def is_fatal(error: Exception) -> bool:
     if isinstance(error, StepFailed):
         return error.type in _FATAL_TYPES
     return isinstance(error, Rejected | UsageError)
+
+
+def _judge(rollout: Rollout, unit: Unit, error: Exception) -> Program[Exception | None]:
+    """Record that a unit failed, if it did; return what ends the run."""
+    if is_fatal(error):
+        return error
+    if not isinstance(error, UnitAside):
+        yield from _note_failure(rollout, unit, error)
+    return None
+
+
+def is_aside(outcome: Outcome | None) -> bool:
+    """Whether a unit waits for somebody outside of the run."""
+    return isinstance(outcome, Raised) and isinstance(outcome.error, UnitAside)
 
 
 def _note_failure(rollout: Rollout, unit: Unit, error: Exception) -> Program[None]:

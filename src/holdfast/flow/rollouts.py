@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from holdfast.engine.effects import Outcome, Raised, Returned
-from holdfast.engine.rollout import Quota, Rollout, Unit, plan_rollout, run_wave
-from holdfast.errors import UsageError
+from holdfast.engine.rollout import Quota, Rollout, Unit, UnitAside, plan_rollout, run_wave
+from holdfast.errors import Leaving, UsageError
 from holdfast.flow.fitting import fits_in
 from holdfast.flow.gates import Gate
 from holdfast.flow.questions import confirm
@@ -29,6 +29,11 @@ register(Results)  # Here, for it costs whoever only reads a journal.
 AT_ONCE_MAX: Final = 1_000
 LABEL: Final = "rollout"
 EXIT_TIME: Final = 75
+ASIDE: Final = "aside"
+"""The kind of Leaving that takes one unit out of its wave: it waits for somebody else."""
+WhenAside: TypeAlias = Callable[[Mapping[str, str]], None]
+"""Called with what is set aside and why, when nothing else of a wave can go on. It returns when it
+is worth another look, or raises Leaving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +103,17 @@ def rollout(
 
 
 def rolled(
-    units: Sequence[Any], fn: Callable[[Any], Any], *, stop_after: int | None = None, **rules: Any
+    units: Sequence[Any],
+    fn: Callable[[Any], Any],
+    *,
+    stop_after: int | None = None,
+    when_aside: WhenAside | None = None,
+    **rules: Any,
 ) -> Results:
-    """Do a rollout; with `stop_after` this life begins so many units and leaves then, exit 75."""
+    """Do a rollout; with `stop_after` this life begins so many units and leaves then, exit 75.
+
+    A unit that raises a Leaving of the kind ASIDE waits for somebody outside of the run.
+    """
     frame = in_workflow(LABEL)
     plan = lay_out(frame, units, fn, run_unit, stop_after=stop_after, **rules)
     drive(plan_rollout(plan.rollout), frame.life.performer())
@@ -109,6 +122,14 @@ def rolled(
         outcomes |= drive(run_wave(plan.rollout, wave), frame.life.performer())
         end_walk(outcomes)
         leave_if_spent(frame, plan, wave, outcomes)
+        while waits := set_aside(outcomes):
+            assert when_aside is not None
+            when_aside(waits)
+            left = [u for u in wave if u.label in waits or u.label not in outcomes]
+            for label in waits:
+                del outcomes[label]
+            outcomes |= drive(run_wave(plan.rollout, left), frame.life.performer())
+            leave_if_spent(frame, plan, wave, outcomes)
         if plan.has_after(number):
             key = scope_key(frame, plan.after(number))
             in_scope(frame, key, "branch", lambda n=number: _after(plan, n), NO_TYPES)  # type: ignore[misc]
@@ -122,6 +143,15 @@ def leave_if_spent(
     if plan.rollout.is_spent and any(unit.label not in outcomes for unit in wave):
         reason = "it has begun as many units as it was told to: run the same command again"
         raise frame.life.leave(reason, EXIT_TIME, "time")
+
+
+def set_aside(outcomes: Mapping[str, Outcome]) -> dict[str, str]:
+    """Return the units that wait for somebody else, and what for."""
+    return {
+        label: str(outcome.error)
+        for label, outcome in outcomes.items()
+        if isinstance(outcome, Raised) and isinstance(outcome.error, UnitAside)
+    }
 
 
 def _after(plan: Plan, number: int) -> None:
@@ -143,7 +173,16 @@ def _after(plan: Plan, number: int) -> None:
 
 def run_unit(frame: Frame, key: str, call: Callable[[], Any], types: Types) -> Callable[[], Any]:
     """Return the call that does one unit, in a thread of its own, and closes its scope."""
-    return lambda: in_scope(frame, key, "unit", call, types)
+
+    def run() -> Any:
+        try:
+            return in_scope(frame, key, "unit", call, types)
+        except Leaving as end:
+            if end.kind != ASIDE:
+                raise
+            raise UnitAside(end.reason) from end
+
+    return run
 
 
 # --- what both kinds of workflow need ---------------------------------------------------------

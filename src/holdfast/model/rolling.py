@@ -36,7 +36,14 @@ def unit_status(state: Folded, rollout: RolloutState, key: str) -> UnitStatus:
     holds = (hold.opened.key for hold in state.holds.open)
     if any(about == key or about.startswith(inside) for about in holds):
         return "waiting"
-    return "in flight"
+    return "waiting" if _is_left(state, inside) else "in flight"
+
+
+def _is_left(state: Folded, inside: str) -> bool:
+    """Whether a step of a unit was left in order, nothing else of it being at work: it rests until
+    somebody else, or a later life, goes on."""
+    moving = [s for s in state.steps.values() if s.key.startswith(inside) and s.status in _MOVING]
+    return bool(moving) and all(s.status == "waiting" and s.next_at is None for s in moving)
 
 
 _MOVING: Final = frozenset({"running", "waiting", "in_doubt"})

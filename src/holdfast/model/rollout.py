@@ -76,10 +76,12 @@ def may_begin(
     running: Collection[str],
     at_once: int,
     groups: Mapping[str, Hashable],
+    aside: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Return the units that may begin beside those that run: at most so many at once, and never
-    two of one group; one that has to wait is overtaken by those behind it."""
-    busy = {groups[unit] for unit in running if unit in groups}
+    two of one group; one that has to wait is overtaken by those behind it. What is set `aside`
+    is at work no more, and its group is not free all the same."""
+    busy = {groups[unit] for unit in (*running, *aside) if unit in groups}
     chosen: list[str] = []
     for unit in waiting:
         if len(running) + len(chosen) >= at_once:
