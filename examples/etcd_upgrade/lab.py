@@ -22,7 +22,8 @@ import time
 import tomllib
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+from urllib.request import urlopen
 
 import client
 from kube import KubeApi
@@ -81,7 +82,8 @@ class Lab:
         return found
 
     def start(self) -> Lab:
-        """Start everything; on return the members are healthy and the client writes."""
+        """Start everything; on return the members are healthy, the client writes, and Prometheus
+        knows how fast."""
         self.api.start()
         self.kubelet.start()
         for number, member in enumerate(self.members):
@@ -89,10 +91,28 @@ class Lab:
             self._add_pod(member, f"node-{number}")
         self.start_prometheus()
         wait_until_ready(self.members, START_S_MAX)
+        self._start_client()
+        self._wait_for_data()
+        return self
+
+    def _start_client(self) -> None:
         endpoints = [member.url for member in self.members]
         argv = [sys.executable, HERE / "client.py", self.folder / "tally.json", *endpoints]
         self._client = self.processes.start(argv, self.folder / "client.log")
-        return self
+
+    def _wait_for_data(self) -> None:
+        """Return once Prometheus can tell a rate. Raises TimeoutError."""
+        asked = urlencode({"query": "sum(rate(grpc_server_handled_total[10s])) > 0"})
+        deadline = time.monotonic() + START_S_MAX
+        while time.monotonic() < deadline:
+            try:
+                with urlopen(f"{self.prometheus_url}/api/v1/query?{asked}", timeout=1) as answer:
+                    if json.load(answer)["data"]["result"]:
+                        return
+            except OSError:
+                pass
+            time.sleep(0.1)
+        raise TimeoutError("Prometheus has no data: see its log")
 
     def _add_pod(self, member: Member, node: str) -> None:
         port = {"name": "client", "containerPort": 2379}

@@ -7,17 +7,28 @@ python lab.py down
 """
 
 import json
+import time
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 from holdfast import (
-    Gate, Reading, flight, gate, here, measure, no_return, postflight, preflight, require, rollout,
-    sh, step, wait_for, workflow,
+    Gate,
+    flight,
+    here,
+    measure,
+    no_return,
+    postflight,
+    preflight,
+    require,
+    rollout,
+    sh,
+    step,
+    wait_for,
+    workflow,
 )  # fmt: skip
 
 P99 = (
-    "histogram_quantile(0.99, sum by (le) "
-    '(rate(grpc_server_handling_seconds_bucket{{grpc_method="Put"}}[{window}])))'
+    'histogram_quantile(0.99, sum by (le) (rate({latency}_bucket{{grpc_method="Put"}}[{window}])))'
 )
 ERRORS = (
     '(sum(rate(grpc_server_handled_total{{grpc_code!="OK"}}[{window}])) or vector(0))'
@@ -29,8 +40,8 @@ LEADER = "min(etcd_server_has_leader)"
 class Metric:
     """A probe: what Prometheus answers to a query."""
 
-    def __init__(self, url: str, query: str, window: str):
-        self.url, self.window, self.query = url, window, query.format(window=window)
+    def __init__(self, url, query, window, **names):
+        self.url, self.window, self.query = url, window, query.format(window=window, **names)
         self.link = f"{url}/graph?{urlencode({'g0.expr': self.query})}"
 
     def __call__(self):
@@ -61,19 +72,18 @@ def is_leader(member):
     return found["leader"] == found["header"]["member_id"]
 
 
+WHERE = "{.spec.nodeName} {.spec.containers[0].image} "
+PORT = "{.spec.containers[0].ports[0]['hostIP','hostPort']}"
+
+
 @step("where the members are", reads=True)
 def look(members):
-    """Return each member's node, address and image. A leader comes last: it is moved least."""
+    """Return each member's node, address and image. The leader comes last: it moves once."""
     found = {}
     for member in sorted(members, key=is_leader):
-        pod = json.loads(kubectl("get", "pod", member, "-o", "json"))
-        container = pod["spec"]["containers"][0]
-        port = container["ports"][0]
-        found[member] = {
-            "node": pod["spec"]["nodeName"],
-            "url": f"http://{port['hostIP']}:{port['hostPort']}",
-            "image": container["image"],
-        }
+        said = kubectl("get", "pod", member, "-o", f"jsonpath={WHERE}{PORT}")
+        node, image, host, port = said.split()
+        found[member] = {"node": node, "image": image, "url": f"http://{host}:{port}"}
     return found
 
 
@@ -125,12 +135,9 @@ def patch_image(member, was, image):
     kubectl("patch", "pod", member, "--type=json", "-p", json.dumps(change))
 
 
-def is_ready(member):
-    sh("kubectl", "wait", f"pod/{member}", "--for=condition=Ready", "--timeout=60s")
-
-
 @step("put {member} back to {was}")
 def put_back(member, was, image):
+    """Wait too: the next member goes back only when this one is there."""
     if image_of(member) == image:
         patch_image(member, image, was)
     is_ready(member)
@@ -140,14 +147,23 @@ def has_image(member, image):
     return image_of(member) == image
 
 
-@step("set {member} to {image}", check=has_image, undo=put_back)
+@step("set the image of {member}", check=has_image, undo=put_back)
 def set_image(member, was, image):
     patch_image(member, was, image)
 
 
-@step("{member} is ready")
-def ready(member):
-    is_ready(member)
+HOPELESS = ("ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff")
+READY = "{.status.conditions[?(@.type=='Ready')].status} "
+WAITS = "{.status.containerStatuses[0].state.waiting['reason','message']}"
+
+
+@step("{member} is ready", timeout="1m")
+def is_ready(member):
+    wanted = f"jsonpath={READY}{WAITS}"
+    while not (said := kubectl("get", "pod", member, "-o", wanted)).startswith("True"):
+        if any(reason in said for reason in HOPELESS):
+            raise RuntimeError(said.partition(" ")[2])
+        time.sleep(0.5)
 
 
 def runs(url, version):
@@ -173,13 +189,19 @@ def upgrade(
     window: str = "10s",
     samples: int = 3,
     soak: str = "10s",
+    patience: str = "5m",
+    slower_s: float = 0.25,
+    latency: str = "grpc_server_handling_seconds",
 ):
-    """Upgrade every member, the leader last."""
-    p99 = Metric(prometheus, P99, window)
-    errors = Gate(
-        "errors", Metric(prometheus, ERRORS, window), below=0.01, samples=samples, every="1s"
-    )
-    led = Gate("a leader", Metric(prometheus, LEADER, "1s"), above=0.5, every="1s")
+    """Upgrade every member, the leader last.
+
+    `window` is what a rate covers, `patience` how long a gate waits for data, `slower_s` how much
+    slower than before the slowest hundredth of the writes may be.
+    """
+    terms = {"samples": samples, "every": "1s", "timeout": patience}
+    p99 = Metric(prometheus, P99, window, latency=latency)
+    errors = Gate("errors", Metric(prometheus, ERRORS, window), below=0.01, **terms)
+    led = Gate("a leader", Metric(prometheus, LEADER, "1s"), above=0.5, **terms)
 
     with preflight():
         places = look(members)
@@ -189,19 +211,21 @@ def upgrade(
         base = measure("p99 before", p99, span=f"{samples}s", every="1s")
         errors()
 
-    slow = Gate("p99", p99, below=3 * base.max + 0.1, samples=samples, every="1s")
+    slow = Gate("p99", p99, below=base.max + slower_s, **terms)
 
     def one(member):
         place, others = places[member], [name for name in places if name != member]
+        others_urls = [places[name]["url"] for name in others]
+        require("the others are healthy", all_healthy, others_urls, fresh="10s")
         cordon(place["node"])
         move_leader(member, others[0])
         if member == list(places)[-1]:
             no_return(
-                "with the last member the cluster version becomes 3.5, and etcd 3.4 ends at its start: "
-                '"invalid downgrade; server version is lower than determined cluster version"'
+                "the last member makes the cluster version 3.5, and etcd 3.4 does not start then: "
+                "invalid downgrade; server version is lower than determined cluster version"
             )
         set_image(member, place["image"], image)
-        ready(member)
+        is_ready(member)
         wait_for(f"{member} runs {version}", runs, place["url"], version, every="1s", timeout="1m")
         slow()
         errors()

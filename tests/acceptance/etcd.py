@@ -1,0 +1,175 @@
+"""The etcd lab of the example in this process, and the command line beside it.
+
+What a test can do to it: stop a request of kubectl in the middle, refuse one, kill Prometheus, and
+count what was really done to nodes and members.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.acceptance.shell import Background, Said, Shell
+
+FOLDER = Path(__file__).parent.parent.parent / "examples" / "etcd_upgrade"
+sys.path.append(str(FOLDER))
+
+import kube_objects  # noqa: E402  # type: ignore[import-not-found]
+import lab as labs  # noqa: E402  # type: ignore[import-not-found]
+import processes  # noqa: E402  # type: ignore[import-not-found]
+
+UPGRADE = str(FOLDER / "upgrade.py")
+DEADLINE_S = 30.0
+MEMBERS: tuple[str, ...] = labs.MEMBERS
+NEW = "etcd:3.5"
+QUICK = {"window": "3s", "samples": "1", "soak": "1s", "slower_s": "9"}
+"""A rate over few scrapes, and a machine that may be busy with other tests."""
+
+
+def missing() -> str:
+    """Return what the lab needs and this machine does not have."""
+    try:
+        processes.etcd_34(), processes.etcd_35()
+        for name in ("prometheus", "kubectl"):
+            processes.program(name, name)
+    except processes.Missing as absent:
+        return str(absent)
+    return ""
+
+
+needs_lab = pytest.mark.skipif(
+    bool(missing()) and "CI" not in os.environ, reason=missing() or "everything is there"
+)
+
+
+class Middle:
+    """One request, or one command in a pod, that waits in the middle until it is let go on."""
+
+    def __init__(self, *words: str) -> None:
+        self._words, self._taken = words, threading.Lock()
+        self._reached, self._released = threading.Event(), threading.Event()
+
+    def meets(self, *said: str) -> None:
+        """Wait here when this is what the test wants to stop; only the first one is."""
+        text = " ".join(said)
+        if all(word in text for word in self._words) and self._taken.acquire(blocking=False):
+            self._reached.set()
+            assert self._released.wait(DEADLINE_S)
+
+    def wait_until_reached(self) -> None:
+        assert self._reached.wait(DEADLINE_S), f"nobody came to {self._words}"
+
+    def let_go(self) -> None:
+        self._released.set()
+
+
+class Cluster:
+    """A lab, a shell whose inventory names it, and what a test may do to them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lab: Any = labs.Lab(folder / "lab")
+        self.shell = Shell(folder, "")
+        self.executed: list[list[str]] = []
+        self.refused: tuple[str, str] | None = None
+        self._middles: list[Middle] = []
+        self.lab.api.refuse, run = self._refuse, self.lab.api.run
+        self.lab.api.run = lambda pod, argv, stdin: self._exec(run, pod, argv, stdin)
+
+    def _refuse(self, method: str, path: str) -> Any:
+        for middle in self._middles:
+            middle.meets(method, path)
+        if self.refused is not None and (method, path.partition("?")[0]) == self.refused:
+            return kube_objects.Refused(403, "Forbidden", "the tests do not want it")
+        return None
+
+    def _exec(self, run: Any, pod: Any, argv: list[str], stdin: bytes) -> Any:
+        self.executed.append(argv)
+        done = run(pod, argv, stdin)
+        for middle in self._middles:
+            middle.meets(*argv)
+        return done
+
+    @contextmanager
+    def stopping(self, *words: str) -> Iterator[Middle]:
+        """Give a middle that the first request, or command in a pod, with these words comes to."""
+        middle = Middle(*words)
+        self._middles.append(middle)
+        try:
+            yield middle
+        finally:
+            self._middles.remove(middle)
+            middle.let_go()
+
+    # -- what a person types
+
+    def words(self, run: str, target: str = "etcd/staging", **params: str) -> tuple[str, ...]:
+        given = {"prometheus": self.lab.prometheus_url, **QUICK, **params}
+        pairs = [word for name, value in given.items() for word in ("-p", f"{name}={value}")]
+        return ("run", UPGRADE, "--id", run, "--target", target, "--plain", *pairs)
+
+    def __call__(self, *words: str) -> Said:
+        return self.shell("--config", self.inventory(), *words)
+
+    def begin(self, *words: str) -> Background:
+        return self.shell.begin("--config", self.inventory(), *words)
+
+    def inventory(self) -> str:
+        """Write the example's inventory with this lab's kubeconfig; two clean ones are enough."""
+        file = self.shell.folder / "holdfast.toml"
+        if not file.exists():
+            text = (FOLDER / "holdfast.toml").read_text("utf-8")
+            for name in labs.NAMES:
+                text = text.replace(f".lab/{name}/kubeconfig", str(self.lab.kubeconfig))
+            file.write_text(text.replace("high = 5", "high = 2"), "utf-8")
+            file.chmod(0o600)
+        return str(file)
+
+    def shown(self, run: str) -> Any:
+        return json.loads(self("show", run, "--json").out)
+
+    def status_of(self, run: str) -> str:
+        status: str = self.shown(run)["run"]["status"]
+        return status
+
+    # -- what was really done
+
+    def changes(self) -> Counter[str]:
+        """Return how often nodes and pods were changed, by what."""
+        found: Counter[str] = Counter()
+        for method, path, body in self.lab.api.requests:
+            if method == "PATCH" and "dryRun" not in path:
+                name = path.partition("?")[0].rpartition("/")[2]
+                is_uncordon = "nodes" in path and '"unschedulable":true' not in body
+                found[f"{'un' * is_uncordon}{'cordon' * ('nodes' in path)} {name}".strip()] += 1
+        moved = [argv for argv in self.executed if "move-leader" in argv]
+        return found + Counter({"move-leader": len(moved)})
+
+    def cordoned(self) -> list[str]:
+        nodes = self.lab.api.listed("nodes", "", {})
+        return [n["metadata"]["name"] for n in nodes if n["spec"].get("unschedulable")]
+
+    def images(self) -> list[str]:
+        return [member.image for member in self.lab.members]
+
+    def starts(self) -> list[list[str]]:
+        return [member.starts for member in self.lab.members]
+
+    def until(self, said: str, is_so: Any) -> None:
+        """Wait until something is so in the lab. Fails after the deadline."""
+        with self.lab.api.changed:
+            assert self.lab.api.changed.wait_for(is_so, DEADLINE_S), said
+
+
+def killed(life: Background) -> None:
+    """Kill a command as the kernel does when memory is short."""
+    life.signal(signal.SIGKILL)
+    assert -signal.SIGKILL == life.end().code
