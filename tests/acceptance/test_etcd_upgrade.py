@@ -57,3 +57,27 @@ def test_steps_ask_until_they_have_earned_it(cluster: Cluster):
     assert decided[third].startswith("earned: 2 of 2 clean in a row")
     gates = [key for key in decided if key.endswith(("/p99", "/p99 before"))]
     assert 6 == len(gates), gates
+
+
+def test_killed_at_boundaries_and_inside_steps_it_ends_the_same(cluster: Cluster):
+    """kill -9 inside the cordon, the change of the image and the move of the leader, between
+    steps, and while a gate samples: each time the next life goes on, and nothing was done twice.
+    While it lives, a second run on the target is refused, exit 5."""
+    words = (*cluster.words("r", "etcd/staging"), "--mode", "auto")
+    for inside, after in (
+        (("PATCH", "/nodes/"), "already_done .*/cordon"),
+        (("PATCH", "/pods/"), "gate watching flight/.*/p99"),
+        (("move-leader",), "already_done .*/move the leader"),
+    ):
+        with cluster.stopping(*inside) as middle:
+            life = cluster.begin(*words)
+            middle.wait_until_reached()
+            assert LOCKED == cluster(*cluster.words("other", "etcd/staging")).code
+            killed(life)
+        life = cluster.begin(*words)
+        life.until(after)
+        killed(life)
+    said = cluster(*words)
+
+    assert DONE == said.code, said.err
+    assert is_upgraded_once(cluster)
