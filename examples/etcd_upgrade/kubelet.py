@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -111,9 +112,6 @@ class Kubelet:
     def stop(self) -> None:
         """Stop every member at once, and return when all have."""
         self._is_over.set()
-        for member in self.members.values():
-            if (process := member.process) is not None:
-                process.kill()
         for thread in self._threads:
             thread.join()
 
@@ -170,11 +168,11 @@ class Kubelet:
                 self._crashed(member, failures)
                 self._is_over.wait(BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
                 failures += 1
-                if wanted == self._wanted[member.name]:
+                if wanted == self._wanted[member.name] and not self._is_over.is_set():
                     self._begin(member)
             elif member.process is not None:
                 self._look(member, failures)
-        self._stop(member)
+        self._stop(member, signal.SIGKILL)
 
     def _change(self, member: Member, image: str) -> None:
         self._stop(member)
@@ -212,11 +210,10 @@ class Kubelet:
             if self._wanted[member.name] == member.image:
                 self._api.set_pod(member.name, ready=is_ready, restarts=restarts)
 
-    def _stop(self, member: Member) -> None:
+    def _stop(self, member: Member, number: int = signal.SIGTERM) -> None:
         process, member.process = member.process, None
-        member.image = ""
         if process is not None:
-            stop(process)
+            stop(process, number)
 
 
 def wait_until_ready(members: list[Member], seconds: float) -> None:
