@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,8 @@ class Cluster:
         self.lab: Any = labs.Lab(folder / "lab")
         self.shell = Shell(folder, "")
         self.executed: list[list[str]] = []
-        self.refused: tuple[str, str] | None = None
+        self.refuses: Callable[[str, str], bool] = lambda method, path: False
+        """Which requests the API answers with a 403."""
         self._middles: list[Middle] = []
         self.lab.api.refuse, run = self._refuse, self.lab.api.run
         self.lab.api.run = lambda pod, argv, stdin: self._exec(run, pod, argv, stdin)
@@ -87,7 +89,7 @@ class Cluster:
     def _refuse(self, method: str, path: str) -> Any:
         for middle in self._middles:
             middle.meets(method, path)
-        if self.refused is not None and (method, path.partition("?")[0]) == self.refused:
+        if self.refuses(method, path):
             return kube_objects.Refused(403, "Forbidden", "the tests do not want it")
         return None
 
@@ -140,6 +142,11 @@ class Cluster:
         status: str = self.shown(run)["run"]["status"]
         return status
 
+    def kubectl(self, *words: str) -> str:
+        """Do something by hand, beside holdfast."""
+        env = {**os.environ, "KUBECONFIG": str(self.lab.kubeconfig)}
+        return subprocess.check_output(["kubectl", *words], env=env, text=True, timeout=DEADLINE_S)
+
     # -- what was really done
 
     def changes(self) -> Counter[str]:
@@ -163,10 +170,20 @@ class Cluster:
     def starts(self) -> list[list[str]]:
         return [member.starts for member in self.lab.members]
 
-    def until(self, said: str, is_so: Any) -> None:
-        """Wait until something is so in the lab. Fails after the deadline."""
+    def log_of(self, member: str) -> str:
+        text: str = (self.lab.folder / member / "log").read_text(errors="replace")
+        return text
+
+    def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something is so with the objects of the API. Fails after the deadline."""
         with self.lab.api.changed:
-            assert self.lab.api.changed.wait_for(is_so, DEADLINE_S), said
+            assert self.lab.api.changed.wait_for(is_so, DEADLINE_S)
+
+    def waits_for(self, member: str) -> str:
+        """Return why a member's container waits: `CrashLoopBackOff`, or "" when it does not."""
+        status = self.lab.api.find("pods", member)["status"]["containerStatuses"][0]
+        reason: str = status["state"].get("waiting", {}).get("reason", "")
+        return reason
 
 
 def killed(life: Background) -> None:

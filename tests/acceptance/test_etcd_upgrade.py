@@ -81,3 +81,75 @@ def test_killed_at_boundaries_and_inside_steps_it_ends_the_same(cluster: Cluster
 
     assert DONE == said.code, said.err
     assert is_upgraded_once(cluster)
+
+
+def test_a_wrong_image_stops_with_the_quorum_kept(cluster: Cluster):
+    """It holds within seconds, exit 4, and says why, what was not reached and what is owed. The
+    member is put back, and the same run goes on with the image that there is."""
+    said = cluster(*cluster.words("r", image="etcd:9.9"), "--mode", "auto")
+
+    assert GATE == said.code, said.err
+    assert "ErrImagePull" in said.err
+    assert "1 failed · 2 not reached" in said.err
+    first = sorted(cluster.cordoned())
+    assert 1 == len(first)
+    assert f"owed   uncordon {first[0]}" in said.err
+    assert 2 == sum(member.is_healthy() for member in cluster.lab.members)
+    member = first[0].replace("node", "etcd")
+    assert DONE == cluster("rollback", "r", "--to", f"set the image of {member}").code
+    said = cluster("resume", "r", "--set", f"image={NEW}", "--no-input")
+    assert DONE == said.code, said.err
+    assert [NEW] * 3 == cluster.images()
+    assert [] == cluster.cordoned()
+
+
+def test_a_rollback_works_until_the_third_member(cluster: Cluster):
+    """After one and after two members they are put back, the last one first, each ready before
+    the next. After the third it is refused with etcd's reason, and etcd itself gives that reason
+    when it is tried by hand; the run can still be gone on with."""
+    for members in (1, 2, 3):
+        stop_after(cluster, members)
+        run = f"r{members}"
+        assert GATE == cluster(*cluster.words(run), "--mode", "auto").code
+        assert members == cluster.images().count(NEW)
+        cluster.refuses = lambda method, path: False
+        said = cluster("rollback", run)
+        if members < 3:
+            assert (DONE, "rolled_back") == (said.code, cluster.status_of(run)), said.err
+            assert ([OLD] * 3, []) == (cluster.images(), cluster.cordoned())
+
+    assert FAILED == said.code
+    assert REASON in said.err
+    assert [NEW] * 3 == cluster.images()
+    cluster.kubectl("set", "image", f"pod/{MEMBERS[0]}", f"etcd={OLD}")
+    cluster.until(lambda: cluster.waits_for(MEMBERS[0]) == "CrashLoopBackOff")
+    assert REASON in cluster.log_of(MEMBERS[0])
+    cluster.kubectl("set", "image", f"pod/{MEMBERS[0]}", f"etcd={NEW}")
+    said = cluster("resume", "r3", "--no-input")
+    assert DONE == said.code, said.err
+
+
+def stop_after(cluster: Cluster, members: int) -> None:
+    """Let the API refuse what comes after so many members run the new image: the uncordon."""
+    cluster.refuses = lambda method, path: (
+        (method, "/nodes/" in path) == ("PATCH", True) and cluster.images().count(NEW) >= members
+    )
+
+
+def test_prometheus_killed_in_a_soak_is_no_pass_and_no_failure(cluster: Cluster):
+    """What nobody measures holds, exit 3, with no sample failed; when there are numbers again the
+    samples are taken anew. A metric of another name is found by the plan."""
+    words = cluster.words("r", soak="20s", patience="2s")
+    renamed = cluster("plan", *words[1:2], *words[4:6], *words[7:], "-p", "latency=renamed")
+    assert DONE == renamed.code, renamed.err
+    assert "renamed_bucket" in renamed.out
+    assert "says nothing now: no series: nothing matches" in renamed.out
+    life = cluster.begin(*words, "--mode", "auto")
+    life.until("pass flight/after 3 of 3/p99")
+    cluster.lab.stop_prometheus()
+    said = life.end()
+
+    assert HELD == said.code, said.err
+    assert "0 failed" in said.err
+    cluster.lab.start_prometheus()
+    ...
