@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import cast
 
 from holdfast.flow.awaited import place, recorded
+from holdfast.ops.kubectl import aio as kubectl
 from holdfast.ops.snapshot import Place, Snapshot, labelled
 
-__all__ = ["Snapshot", "snapshot"]
+__all__ = ["Snapshot", "kubectl", "snapshot"]
 
 
 async def snapshot(

@@ -1,0 +1,88 @@
+"""How the steps of `holdfast.ops.kubectl` call the user's own kubectl, and what a plan may not ask.
+
+Always the program `kubectl` of PATH with the kubeconfig it finds itself: KUBECONFIG may come from
+the environment or from the target's `env` of the inventory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.flow.inside import sh, target_env
+from holdfast.integrations.kubernetes.pods import Object
+from holdfast.integrations.kubernetes.refusals import KubectlFailed, refusal
+from holdfast.runtime.context import FRAME
+from holdfast.runtime.dry import DryLife
+from holdfast.runtime.processes import Done, Groups, run_program
+
+VERSION = "1"
+"""Part of the code hash of steps that use this: it changes when what they do does."""
+REQUEST_S_MAX = 20
+"""How long a single question may take: a check has 30 s."""
+PROGRAM = "kubectl"
+_ERROR = re.compile(r"^error: ", re.MULTILINE)
+"""kubectl cordon says this and exits with 0 when the cluster refuses the change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Which cluster, and where in it. None leaves it to the kubeconfig."""
+
+    context: str | None = None
+    namespace: str | None = None
+
+    def words(self, *words: str) -> list[str]:
+        """Return the arguments of a kubectl there."""
+        given = [f"--context={self.context}"] if self.context is not None else []
+        given += [f"--namespace={self.namespace}"] if self.namespace is not None else []
+        return [PROGRAM, *given, *words]
+
+    def change(self, *words: str) -> Done:
+        """Run a kubectl that changes something; what it says goes to the step's log. Raises
+        KubectlFailed."""
+        command = self.words(*words)
+        done = sh(*command, check=False)
+        if done.code or _ERROR.search(done.err):
+            raise refusal(command, done.code, done.err, done.out)
+        return done
+
+    def ask(self, *words: str) -> str:
+        """Return what a kubectl that only reads says; nothing of it is logged. Raises
+        KubectlFailed."""
+        command = self.words(*words, f"--request-timeout={REQUEST_S_MAX}s")
+        done = _unlogged(command)
+        if done.code:
+            raise refusal(command, done.code, done.err, done.out)
+        return done.out
+
+    def get(self, *words: str) -> Object:
+        """Return an object, or a list of objects, as JSON. Raises KubectlFailed."""
+        text = self.ask("get", *words, "--output=json")
+        try:
+            found: Any = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise KubectlFailed(f"kubectl get {' '.join(words)} gave no JSON: {error}") from error
+        assert isinstance(found, dict)
+        return found
+
+
+def is_foreseen() -> bool:
+    """Whether only a plan asks: what a step before this one will change stands as it is then, and
+    a check of it would say of today what is meant for later."""
+    found = FRAME.get()
+    return found is not None and isinstance(found.life, DryLife)
+
+
+def _unlogged(command: list[str]) -> Done:
+    found = FRAME.get()
+    env = {} if found is None else target_env(found.life)
+    inside = found is not None and found.step is not None
+    group = found.life.groups_of(found.step.key) if inside else Groups()  # type: ignore[union-attr]
+    return run_program(command, env=env, check=False, sink=_nowhere, group=group)
+
+
+def _nowhere(stream: str, text: str) -> None:
+    return None
