@@ -25,7 +25,8 @@ from holdfast import (
     step,
     wait_for,
     workflow,
-)  # fmt: skip
+)
+from holdfast.ops import kubectl
 
 P99 = (
     'histogram_quantile(0.99, sum by (le) (rate({latency}_bucket{{grpc_method="Put"}}[{window}])))'
@@ -50,128 +51,92 @@ class Metric:
         return {json.dumps(each["metric"]): float(each["value"][1]) for each in found}
 
 
-def kubectl(*words):
-    return sh("kubectl", *words).out
-
-
-def etcdctl(member, *words):
-    return kubectl("exec", member, "--", "etcdctl", *words)
-
-
-def ask(url, path):
-    with urlopen(url + path, timeout=5) as answer:
+def ask(url, path, body=None):
+    with urlopen(url + path, body, timeout=5) as answer:
         return json.load(answer)
 
 
-def status(member):
-    return json.loads(etcdctl(member, "endpoint", "status", "-w", "json"))[0]["Status"]
+def status(url):
+    return ask(url, "/v3/maintenance/status", b"{}")
 
 
-def is_leader(member):
-    found = status(member)
+def leads(url):
+    found = status(url)
     return found["leader"] == found["header"]["member_id"]
 
 
-WHERE = "{.spec.nodeName} {.spec.containers[0].image} "
-PORT = "{.spec.containers[0].ports[0]['hostIP','hostPort']}"
+def is_healthy(url):
+    return ask(url, "/health")["health"] == "true"
 
 
-@step("where the members are", reads=True)
-def look(members):
-    """Return each member's node, address and image. The leader comes last: it moves once."""
-    found = {}
-    for member in sorted(members, key=is_leader):
-        said = kubectl("get", "pod", member, "-o", f"jsonpath={WHERE}{PORT}")
-        node, image, host, port = said.split()
-        found[member] = {"node": node, "image": image, "url": f"http://{host}:{port}"}
-    return found
+def runs(url, version):
+    return ask(url, "/version")["etcdserver"].startswith(version)
 
 
 def all_healthy(urls):
-    return all(ask(url, "/health")["health"] == "true" for url in urls)
+    return all(map(is_healthy, urls))
+
+
+def all_agree(urls, version):
+    """Whether each member says that the whole cluster is of a version."""
+    return all(ask(url, "/version")["etcdcluster"].startswith(version) for url in urls)
+
+
+PLACE = (
+    "{.spec.nodeName} {.spec.containers[0].ports[0].hostIP} {.spec.containers[0].ports[0].hostPort}"
+)
+
+
+@step("find the members", reads=True)
+def find(members):
+    """Return where each member is, and what it is. The leader comes last: so it moves once."""
+    found = {}
+    for member in members:
+        said = sh("kubectl", "get", "pod", member, "-o", f"jsonpath={PLACE}").out
+        node, host, port = said.split()
+        url = f"http://{host}:{port}"
+        at = status(url)
+        identity = f"{int(at['header']['member_id']):x}"
+        found[member] = {"node": node, "url": url, "id": identity, "version": at["version"]}
+    return dict(sorted(found.items(), key=lambda pair: leads(pair[1]["url"])))
 
 
 @step("back up {member}")
 def back_up(member):
-    """Save a snapshot and read it back: a backup that was not read is none."""
-    etcdctl(member, "snapshot", "save", "before-upgrade.db")
-    return json.loads(etcdctl(member, "snapshot", "status", "before-upgrade.db", "-w", "json"))
+    """Save a snapshot and read it back: a backup that nobody has read is none."""
+    kubectl.exec(member, "etcdctl", "snapshot", "save", "before-upgrade.db")
+    said = kubectl.exec(member, "etcdctl", "snapshot", "status", "before-upgrade.db", "-w", "json")
+    return json.loads(said.out)
 
 
-def image_of(member):
-    return kubectl("get", "pod", member, "-o", "jsonpath={.spec.containers[0].image}")
-
-
-def is_cordoned(node):
-    return kubectl("get", "node", node, "-o", "jsonpath={.spec.unschedulable}") == "true"
-
-
-@step("uncordon {node}")
-def uncordon(node):
-    kubectl("uncordon", node)
-
-
-@step("cordon {node}", check=is_cordoned, owes=uncordon)
-def cordon(node):
-    kubectl("cordon", node)
-
-
-def is_follower(member):
-    return not is_leader(member)
-
-
-@step("move the leader off {member}", check=is_follower)
-def move_leader(member, to):
-    etcdctl(member, "move-leader", f"{status(to)['header']['member_id']:x}")
-
-
-def patch_image(member, was, image):
-    """Change the image, unless somebody else did since."""
-    path = "/spec/containers/0/image"
-    change = [
-        {"op": "test", "path": path, "value": was},
-        {"op": "replace", "path": path, "value": image},
-    ]
-    kubectl("patch", "pod", member, "--type=json", "-p", json.dumps(change))
-
-
-@step("put {member} back to {was}")
-def put_back(member, was, image):
-    """Wait too: the next member goes back only when this one is there."""
-    if image_of(member) == image:
-        patch_image(member, image, was)
-    is_ready(member)
-
-
-def has_image(member, image):
-    return image_of(member) == image
-
-
-@step("set the image of {member}", check=has_image, undo=put_back)
-def set_image(member, was, image):
-    patch_image(member, was, image)
-
-
-HOPELESS = ("ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff")
-READY = "{.status.conditions[?(@.type=='Ready')].status} "
-WAITS = "{.status.containerStatuses[0].state.waiting['reason','message']}"
-
-
-@step("{member} is ready", timeout="1m")
-def is_ready(member):
-    wanted = f"jsonpath={READY}{WAITS}"
-    while not (said := kubectl("get", "pod", member, "-o", wanted)).startswith("True"):
-        if any(reason in said for reason in HOPELESS):
-            raise RuntimeError(said.partition(" ")[2])
+@step("see {member} back on {version}", timeout="2m")
+def see_back(member, url, version):
+    """On the way back: the next member follows only when this one serves again."""
+    while not serves(url, version):
         time.sleep(0.5)
 
 
-def runs(url, version):
-    return ask(url, "/version")["etcdserver"].startswith(version + ".")
+def serves(url, version):
+    try:
+        return runs(url, version) and is_healthy(url)
+    except OSError:
+        return False  # it has not started yet
 
 
-def cluster_is(url, version):
-    return ask(url, "/version")["etcdcluster"].startswith(version + ".")
+@step("spare {member}", undo=see_back)
+def spare(member, url, version, others):
+    """See that the cluster can do without a member: all others are well."""
+    if not all_healthy(others):
+        raise RuntimeError(f"without {member} there is no quorum: another member is not healthy")
+
+
+def follows(url):
+    return not leads(url)
+
+
+@step("move the leader off {member}", check=follows)
+def move_leader(member, url, to):
+    kubectl.exec(member, "etcdctl", "move-leader", to)
 
 
 @step("write the note")
@@ -204,7 +169,7 @@ def upgrade(
     led = Gate("a leader", Metric(prometheus, LEADER, "1s"), above=0.5, **terms)
 
     with preflight():
-        places = look(members)
+        places = find(members)
         urls = [place["url"] for place in places.values()]
         require("every member is healthy", all_healthy, urls, fresh="5m")
         back_up(members[0])
@@ -214,29 +179,28 @@ def upgrade(
     slow = Gate("p99", p99, below=base.max + slower_s, **terms)
 
     def one(member):
-        place, others = places[member], [name for name in places if name != member]
-        others_urls = [places[name]["url"] for name in others]
-        require("the others are healthy", all_healthy, others_urls, fresh="10s")
-        cordon(place["node"])
-        move_leader(member, others[0])
+        place = places[member]
+        others = [other for name, other in places.items() if name != member]
+        spare(member, place["url"], place["version"], [other["url"] for other in others])
+        kubectl.cordon(place["node"])
+        move_leader(member, place["url"], to=others[0]["id"])
         if member == list(places)[-1]:
             no_return(
                 "the last member makes the cluster version 3.5, and etcd 3.4 does not start then: "
                 "invalid downgrade; server version is lower than determined cluster version"
             )
-        set_image(member, place["image"], image)
-        is_ready(member)
+        kubectl.set_image(f"pod/{member}", image)
+        kubectl.wait_ready(f"pod/{member}", timeout="2m")
         wait_for(f"{member} runs {version}", runs, place["url"], version, every="1s", timeout="1m")
         slow()
         errors()
-        uncordon(place["node"])
+        kubectl.uncordon(place["node"])
 
     with flight():
         rollout(places, one, soak=soak, gates=[slow, errors, led])
 
     with postflight():
-        for url in urls:
-            wait_for(f"{url} says {version}", cluster_is, url, version, every="1s", timeout="1m")
+        wait_for(f"the cluster is {version}", all_agree, urls, version, every="1s", timeout="1m")
         slow()
         errors()
         note(f"{here().target}: {len(places)} members run etcd {version}")
