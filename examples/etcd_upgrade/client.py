@@ -4,7 +4,7 @@ It does what a real client does: when a member does not answer it goes to the ne
 as failed only when none of them took it within its deadline. At the end every acknowledged write
 is read back.
 
-python client.py TALLY.json ENDPOINT…   # until SIGTERM
+python client.py TALLY.json WRITES_PER_S ENDPOINT…   # until SIGTERM
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 WRITERS = 3
-WRITES_PER_S = 25.0
-"""Of each writer."""
 ATTEMPT_S_MAX = 1.0
 WRITE_S_MAX = 5.0
 """A write that nobody took by then has failed."""
@@ -80,11 +78,11 @@ class Writer:
         self._links = [Link(endpoint) for endpoint in endpoints]
         self._shunned_until = [0.0] * len(endpoints)
 
-    def write_until(self, is_over: threading.Event) -> None:
+    def write_until(self, is_over: threading.Event, pause_s: float) -> None:
         """Write at a steady pace, each time through the next member."""
         due = time.monotonic()
         while not is_over.wait(max(0.0, due - time.monotonic())):
-            due = max(due + 1 / WRITES_PER_S, time.monotonic())
+            due = max(due + pause_s, time.monotonic())
             self._write(self.written + 1)
 
     def _write(self, number: int) -> None:
@@ -192,12 +190,13 @@ def _text(encoded: str) -> str:
     return base64.b64decode(encoded).decode()
 
 
-def main(file: Path, endpoints: Sequence[str]) -> int:
+def main(file: Path, writes_per_s: float, endpoints: Sequence[str]) -> int:
     is_over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: is_over.set())
     writers = [Writer(number, endpoints) for number in range(WRITERS)]
-    threads = [threading.Thread(target=w.write_until, args=(is_over,)) for w in writers]
+    terms = (is_over, WRITERS / writes_per_s)
+    threads = [threading.Thread(target=writer.write_until, args=terms) for writer in writers]
     for thread in threads:
         thread.start()
     while not is_over.wait(TOLD_EVERY_S):
@@ -211,4 +210,4 @@ def main(file: Path, endpoints: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
+    sys.exit(main(Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))

@@ -98,6 +98,8 @@ class Kubelet:
         processes: Processes,
     ) -> None:
         self._api, self._images, self._processes = api, dict(images), processes
+        self.withdrawn: set[str] = set()
+        """Images that cannot be pulled for the time being."""
         self.members = {member.name: member for member in members}
         self._wanted: dict[str, str] = dict.fromkeys(self.members, "")
         self._is_over = threading.Event()
@@ -161,7 +163,8 @@ class Kubelet:
         failures = 0
         while not self._is_over.wait(LOOK_S):
             wanted = self._wanted[member.name]
-            if wanted != member.image:
+            is_to_be_pulled = member.process is None and self._has(wanted)
+            if wanted != member.image or is_to_be_pulled:
                 failures = 0
                 self._change(member, wanted)
             elif member.process is not None and member.process.poll() is not None:
@@ -174,10 +177,13 @@ class Kubelet:
                 self._look(member, failures)
         self._stop(member, signal.SIGKILL)
 
+    def _has(self, image: str) -> bool:
+        return image in self._images and image not in self.withdrawn
+
     def _change(self, member: Member, image: str) -> None:
         self._stop(member)
         member.image = image
-        if image in self._images:
+        if self._has(image):
             self._begin(member)
         elif image:
             told = f'failed to pull image "{image}": not found'

@@ -43,6 +43,7 @@ from processes import (
 )
 
 MEMBERS = ("etcd-0", "etcd-1", "etcd-2")
+WRITES_PER_S = 75.0
 START_S_MAX = 30.0
 END_S_MAX = 60.0
 NAMES = ("staging", "prod")
@@ -52,7 +53,9 @@ EXIT_USAGE = 2
 class Lab:
     """The lab in one folder, in this process. `stop()` returns the client's tally."""
 
-    def __init__(self, folder: Path, *, prometheus_port: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *, prometheus_port: int = 0, writes_per_s: float = WRITES_PER_S
+    ) -> None:
         self.folder = folder = folder.resolve()
         self.images = {"etcd:3.4": etcd_34(), "etcd:3.5": etcd_35()}
         self._prometheus_binary = program("prometheus", "prometheus")
@@ -66,6 +69,7 @@ class Lab:
         self._prometheus_port = prometheus_port or free_ports(1)[0]
         self._prometheus: subprocess.Popen[bytes] | None = None
         self._client: subprocess.Popen[bytes] | None = None
+        self._writes_per_s = writes_per_s
 
     @property
     def prometheus_url(self) -> str:
@@ -97,7 +101,8 @@ class Lab:
 
     def _start_client(self) -> None:
         endpoints = [member.url for member in self.members]
-        argv = [sys.executable, HERE / "client.py", self.folder / "tally.json", *endpoints]
+        file = self.folder / "tally.json"
+        argv = [sys.executable, HERE / "client.py", file, str(self._writes_per_s), *endpoints]
         self._client = self.processes.start(argv, self.folder / "client.log")
 
     def _wait_for_data(self) -> None:

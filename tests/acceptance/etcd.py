@@ -77,7 +77,7 @@ class Cluster:
     """A lab, a shell whose inventory names it, and what a test may do to them."""
 
     def __init__(self, folder: Path) -> None:
-        self.lab: Any = labs.Lab(folder / "lab")
+        self.lab: Any = labs.Lab(folder / "lab", writes_per_s=30)
         self.shell = Shell(folder, "")
         self.executed: list[list[str]] = []
         self.refuses: Callable[[str, str], bool] = lambda method, path: False
@@ -113,10 +113,14 @@ class Cluster:
 
     # -- what a person types
 
+    def given(self, **params: str) -> tuple[str, ...]:
+        """Return the parameters as they are typed."""
+        pairs = {"prometheus": self.lab.prometheus_url, **QUICK, **params}
+        return tuple(word for name, value in pairs.items() for word in ("-p", f"{name}={value}"))
+
     def words(self, run: str, target: str = "etcd/staging", **params: str) -> tuple[str, ...]:
-        given = {"prometheus": self.lab.prometheus_url, **QUICK, **params}
-        pairs = [word for name, value in given.items() for word in ("-p", f"{name}={value}")]
-        return ("run", UPGRADE, "--id", run, "--target", target, "--plain", *pairs)
+        options = ("--id", run, "--target", target, "--plain")
+        return ("run", UPGRADE, *options, *self.given(**params))
 
     def __call__(self, *words: str) -> Said:
         return self.shell("--config", self.inventory(), *words)
