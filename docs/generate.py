@@ -249,11 +249,29 @@ def _ready_made() -> Iterator[str]:
         "Outside any run the plain ones are just functions. A `Place` is a path: text, or a `Path`."
     )
     for module, names in READY_MADE.items():
+        shown = "" if module == "holdfast.ops.snapshot" else f"{module.rpartition('.')[2]}."
         for name in names:
-            yield from _entry(name, getattr(import_module(module), name))
+            yield from _entry(f"{shown}{name}", getattr(import_module(module), name))
+    yield from _kubectl_errors()
 
 
-READY_MADE = {"holdfast.ops.snapshot": ("snapshot", "Snapshot", "restore")}
+def _kubectl_errors() -> Iterator[str]:
+    """What a step of `kubectl` fails with, by the name that its StepFailed has as `type`."""
+    kubectl = import_module("holdfast.ops.kubectl")
+    kinds = [getattr(kubectl, name) for name in kubectl.__all__]
+    errors = [kind for kind in kinds if inspect.isclass(kind) and issubclass(kind, Exception)]
+    yield "### Errors of kubectl"
+    yield _table(("type", "meaning"), [(f"`{kind.__name__}`", _prose(kind)) for kind in errors])
+
+
+READY_MADE = {
+    "holdfast.ops.snapshot": ("snapshot", "Snapshot", "restore"),
+    "holdfast.ops.kubectl": (
+        "cordon", "uncordon", "drain", "set_image", "set_env", "patch", "wait_ready", "exec",
+        "Changed", "EnvChanged",
+    ),
+    "holdfast.ops.prometheus": ("query", "range", "Query", "PrometheusFailed"),
+}  # fmt: skip
 
 # --- reference/facts.md -----------------------------------------------------------------------
 

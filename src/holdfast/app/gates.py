@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from holdfast.app.gate_sentences import number_text, values_text
@@ -30,6 +30,19 @@ def foreseen(sample: SampleTaken) -> str:
     if sample.verdict == "error":
         return f"cannot be asked now: {sample.why}"
     return f"now {values}" if sample.verdict == "pass" else f"would fail now: {sample.why}"
+
+
+def is_silent(sample: SampleTaken) -> bool:
+    """Whether a plan that asked a probe could learn nothing: no answer, or no series at all."""
+    return sample.verdict == "error" or (sample.verdict == "inconclusive" and not sample.series)
+
+
+def warnings_of(
+    key: str, silent: str, doubts: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, str]]:
+    """Yield what a plan warns of at a gate: what its probe doubts of itself, else its silence."""
+    for text in doubts.get(key) or filter(None, [silent]):
+        yield key, text
 
 
 def sparkline(values: Sequence[Json]) -> str:

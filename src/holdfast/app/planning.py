@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from io import StringIO
 from typing import Any, Literal
 
-from holdfast.app.gates import foreseen
+from holdfast.app.gates import foreseen, is_silent, warnings_of
 from holdfast.app.planning_store import Later
 from holdfast.engine.spec import Ahead
 from holdfast.engine.step import location_of
@@ -52,7 +52,7 @@ Will = Literal["run", "ask and run", "read", "wait", "hold", "already so", "ente
 @dataclass(slots=True)
 class Planned:
     """One line of a plan: what is reached, and what will happen there. `items` is what a batch
-    would find in its source."""
+    would find in its source, `silent` why a gate's probe could tell nothing."""
 
     key: str
     will: Will
@@ -63,6 +63,7 @@ class Planned:
     says: str = ""
     code: str = ""
     items: Survey | None = None
+    silent: str = ""
 
 
 @dataclass(slots=True)
@@ -70,7 +71,8 @@ class Plan:
     """A walk through the workflow, and why it ended where it did.
 
     `owes` is what it would still owe at its end. `depends_on` tells where the rest depends on a
-    result that is not known yet; `fails` what would stop the run today.
+    result that is not known yet; `fails` what would stop the run today. `warnings` are of gates
+    whose probes could tell nothing now, by their keys.
     """
 
     workflow: str
@@ -82,6 +84,7 @@ class Plan:
     depends_on: str = ""
     fails: str = ""
     owes: list[str] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as `plan --json` prints it."""
@@ -108,6 +111,7 @@ class Plan:
                 for line in self.steps
             ],
             "owes": list(self.owes),
+            "warnings": [{"key": key, "text": text} for key, text in self.warnings],
             "depends_on": self.depends_on or None,
             "fails": self.fails or None,
         }
@@ -154,6 +158,7 @@ def plan(
     _walk(workflow, checked, life, found)
     for line in found.steps:
         line.items = life.surveys.get(line.key)
+        found.warnings += warnings_of(line.key, line.silent, life.doubts)
     return found
 
 
@@ -267,6 +272,8 @@ class _Writer:
     def _watched(self, fact: GateOpened | SampleTaken | RolloutPlanned) -> None:
         if isinstance(fact, SampleTaken):
             self._say(fact.key, foreseen(fact))
+            if fact.key in self._lines and is_silent(fact):
+                self._lines[fact.key].silent = foreseen(fact)
             return
         if isinstance(fact, RolloutPlanned):
             waves = " + ".join(map(str, fact.sizes))

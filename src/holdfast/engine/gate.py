@@ -287,8 +287,11 @@ def _give_up(call: Call, error: Exception) -> Program[None]:
 
 
 def _foresee(call: Call, rules: Watch, foreseen: Foreseen, at: datetime) -> Program[None]:
-    """Let a plan pass, with what the probe says now."""
+    """Let a plan pass, with what the probe says now; not with a probe that is wrong. Raises
+    StepFailed."""
     facts: list[Fact] = []
+    if isinstance(foreseen.error, UsageError):
+        yield from _give_up(call, foreseen.error)
     if foreseen.is_asked:
         limits = rules.limits
         if rules.measures or isinstance(limits.below, Unknown) or isinstance(limits.above, Unknown):

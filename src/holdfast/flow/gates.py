@@ -22,10 +22,11 @@ from holdfast.model.reading import Limits, check_limit
 from holdfast.model.sampling import Stats
 from holdfast.model.types import Types, register
 from holdfast.model.unknown import Unknown
-from holdfast.ports.probe import About, about
+from holdfast.ports.probe import About, about, doubts
 from holdfast.runtime.codehash import code_hash, location
-from holdfast.runtime.context import Frame, in_workflow
+from holdfast.runtime.context import FRAME, Frame, in_workflow
 from holdfast.runtime.driving import drive
+from holdfast.runtime.dry import DryLife
 
 SAMPLES_MAX: Final = 100_000
 MEASURED_MAX: Final = 10_000
@@ -198,14 +199,23 @@ def _looking(probe: Callable[[], Any]) -> StepFunction[..., Any]:
     if is_async(probe):
 
         async def look(terms: str) -> object:
+            _note_doubts(probe)
             return await probe()
 
         return adhoc(look, reads=True)
 
     def look_here(terms: str) -> object:
+        _note_doubts(probe)
         return probe()
 
     return adhoc(look_here, reads=True)
+
+
+def _note_doubts(probe: object) -> None:
+    """In a plan, have the probe say what is doubtful about it. Raises UsageError."""
+    found = FRAME.get()
+    if found is not None and found.step is not None and isinstance(found.life, DryLife):
+        found.life.doubts[found.step.key] = doubts(probe)
 
 
 def _shown(described: Gate, rules: Watch) -> str:

@@ -41,6 +41,11 @@ class NoReading(HoldfastError):
     """A probe returned what is no reading."""
 
 
+class Inconclusive(HoldfastError):
+    """Raise this in a probe when nothing can be told now: the sample is inconclusive, and says
+    why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a value must be to pass; without any limit it must be True."""
@@ -152,6 +157,8 @@ def sample_of(returned: object, limits: Limits, seen: Circumstances) -> Sample:
 
 def failed_sample(error: BaseException) -> Sample:
     """Return the sample of a probe that raised: it says nothing of the world."""
+    if isinstance(error, Inconclusive):
+        return Sample("inconclusive", str(error)[:WHY_CHARS_MAX], series=0)
     text = f"{type(error).__name__}: {error}".partition("\n")[0]
     return Sample("error", text[:WHY_CHARS_MAX], series=0)
 

@@ -8,6 +8,9 @@ from typing import Final, Protocol
 from holdfast.errors import UsageError
 from holdfast.model.durations import Duration, seconds
 from holdfast.model.making import dataclass
+from holdfast.model.reading import Inconclusive
+
+__all__ = ["TEXT_CHARS_MAX", "About", "Inconclusive", "Probe", "about", "doubts"]
 
 TEXT_CHARS_MAX: Final = 2_000
 """Of a query or a link, in the journal."""
@@ -18,7 +21,8 @@ class Probe(Protocol):
 
     It returns a number, a bool, a `Reading(value, at)`, None for no value, or a mapping of these
     by the name of their series, which are judged one by one; an empty mapping is no data. It
-    raises when it cannot tell. What it returns as a bare number is of the moment it was asked.
+    raises when it cannot tell: `Inconclusive(why)` when there is nothing to be told now, UsageError
+    when it can never be. What it returns as a bare number is of the moment it was asked.
 
     It may carry attributes, each of which is optional:
 
@@ -28,6 +32,8 @@ class Probe(Protocol):
                 all of it must lie after the last change
         fresh   how old a reading may be before it is stale; else three times the gate's `every`,
                 and at least 30 s
+        inspect a function without arguments that gives texts: what is doubtful about it today, such
+                as a name that matches nothing. `plan` calls it, and shows them as warnings
     """
 
     def __call__(self) -> object: ...
@@ -53,6 +59,20 @@ def about(probe: object) -> About:
         _span(probe, "window", getattr(probe, "window", None) or 0),
         None if fresh is None else _span(probe, "fresh", fresh),
     )
+
+
+def doubts(probe: object) -> tuple[str, ...]:
+    """Return what a probe says is doubtful about it. Raises UsageError when it can never answer;
+    that it cannot be asked now is a doubt like any other."""
+    inspect = getattr(probe, "inspect", None)
+    if not callable(inspect):
+        return ()
+    try:
+        return tuple(str(text)[:TEXT_CHARS_MAX] for text in inspect())
+    except UsageError:
+        raise
+    except Exception as error:
+        return (f"cannot be asked now: {error}"[:TEXT_CHARS_MAX],)
 
 
 def _text(value: object) -> str:

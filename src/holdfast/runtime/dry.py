@@ -58,6 +58,8 @@ class DryLife(Life):
         self.asks_probes = asks_probes
         self.surveys: dict[str, Survey] = {}
         """What batches would find in their sources, by key."""
+        self.doubts: dict[str, tuple[str, ...]] = {}
+        """What probes say is doubtful about them, by the key of their gate."""
         self.ahead_of_time = _Forward(clock)
         super().__init__(journal, self.ahead_of_time, _Everybody(), DryPerformer)
 

@@ -122,10 +122,8 @@ def patch(
     """Set paths of an object to values, where `test` still holds; the undo puts back what there
     was.
 
-        patch("pod/etcd-1", {"/spec/containers/0/image": "etcd:3.5"},
-              test={"/spec/containers/0/image": "etcd:3.4"})
-
-    A value of None removes a path, and in `test` says that there is none. Without `test` it is
+    A path is a JSON pointer such as `/spec/containers/0/image`. A value of None removes it, and in
+    `test` says that there is none. Without `test` it is
     what stood there when the step looked. Raises StepFailed when the test does not hold.
     """
     guard = None if test is None else dict(test)

@@ -1,0 +1,127 @@
+"""The HTTP API of a Prometheus, or of what speaks like one, with the standard library.
+
+One request, one answer, nothing kept open: a gate asks every few seconds, and a process that dies
+leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import Request, urlopen
+
+from holdfast.errors import HoldfastError, UsageError
+from holdfast.model.making import dataclass
+
+ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
+TEXT_CHARS_MAX: Final = 500
+_BAD_QUERY: Final = 400
+
+
+class PrometheusFailed(HoldfastError):
+    """A Prometheus did not answer, or not with what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query gave: its kind (vector, matrix, scalar, string), the result, and what the
+    server warned of, such as a store that did not answer."""
+
+    kind: str
+    result: Any
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a Prometheus listens. `headers` are sent with every request and never shown."""
+
+    url: str
+    timeout_s: float = 10.0
+    headers: Mapping[str, str] | None = None
+
+    def query(self, query: str) -> Answer:
+        """Return the value of a query now. Raises UsageError for what is no PromQL, and
+        PrometheusFailed."""
+        return _answer(self._post("query", {"query": query, "timeout": f"{self.timeout_s:g}s"}))
+
+    def query_range(self, query: str, start: float, end: float, step_s: float) -> Answer:
+        """Return the values of a query between two times. Raises UsageError for what is no
+        PromQL, and PrometheusFailed."""
+        asked = {"query": query, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step_s}"}
+        return _answer(self._post("query_range", asked))
+
+    def names(self) -> list[str]:
+        """Return the names of all metrics. Raises PrometheusFailed."""
+        found = self._ask(self._request("label/__name__/values", None)).get("data")
+        return [str(name) for name in found] if isinstance(found, list) else []
+
+    def _post(self, path: str, form: Mapping[str, str]) -> Mapping[str, Any]:
+        return self._ask(self._request(path, urlencode(form).encode()))
+
+    def _request(self, path: str, body: bytes | None) -> Request:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(
+                f"{self.url!r} is no address of a Prometheus: write http://HOST:9090 in server= "
+                "or PROMETHEUS_URL"
+            )
+        if parts.password is not None:
+            raise UsageError(
+                "a Prometheus address must not hold a password, which would be recorded: give "
+                "token= the name of a secret"
+            )
+        return Request(f"{self.url.rstrip('/')}/api/v1/{path}", body, dict(self.headers or {}))
+
+    def _ask(self, request: Request) -> Mapping[str, Any]:
+        """Return the answer as JSON. Raises UsageError and PrometheusFailed."""
+        try:
+            with urlopen(request, timeout=self.timeout_s) as reply:
+                text = reply.read(ANSWER_BYTES_MAX + 1)
+        except HTTPError as error:
+            with error:
+                raise self._refused(error.code, error.read(ANSWER_BYTES_MAX)) from error
+        except TimeoutError as error:
+            raise self._silent(f"no answer within {self.timeout_s:g} s") from error
+        except URLError as error:
+            raise self._silent(str(error.reason)) from error
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise self._silent(f"{type(error).__name__}: {error}") from error
+        if len(text) > ANSWER_BYTES_MAX:
+            raise PrometheusFailed(f"Prometheus at {self.url} answered with more than 32 MiB")
+        return self._json(text)
+
+    def _json(self, text: bytes) -> Mapping[str, Any]:
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or found.get("status") != "success":
+            begins = text[:TEXT_CHARS_MAX].decode(errors="replace")
+            raise PrometheusFailed(f"what listens at {self.url} is no Prometheus: {begins!r}")
+        return found
+
+    def _refused(self, code: int, text: bytes) -> HoldfastError:
+        try:
+            said = str(json.loads(text)["error"])
+        except (ValueError, KeyError, TypeError):
+            said = text.decode(errors="replace").strip()
+        said = said[:TEXT_CHARS_MAX]
+        if code == _BAD_QUERY:
+            return UsageError(f"Prometheus cannot read the query: {said}")
+        return PrometheusFailed(f"Prometheus at {self.url} answered {code}: {said}")
+
+    def _silent(self, why: str) -> PrometheusFailed:
+        return PrometheusFailed(f"Prometheus at {self.url} does not answer: {why}")
+
+
+def _answer(found: Mapping[str, Any]) -> Answer:
+    inner, warnings = found.get("data"), found.get("warnings") or ()
+    if not isinstance(inner, dict) or "result" not in inner:
+        raise PrometheusFailed("Prometheus answered without a result")
+    kind, told = str(inner.get("resultType")), tuple(str(text) for text in warnings)
+    return Answer(kind, inner["result"], told)
