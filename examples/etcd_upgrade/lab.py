@@ -195,7 +195,7 @@ def port_in_inventory(name: str) -> int:
     """Return the port of Prometheus that holdfast.toml names for a target."""
     inventory = tomllib.loads((HERE / "holdfast.toml").read_text())
     target = inventory["targets"][f"etcd/{name}"]
-    return urlsplit(target["params"]["prometheus"]).port or 0
+    return urlsplit(target["env"]["PROMETHEUS_URL"]).port or 0
 
 
 def up(name: str) -> int:
@@ -218,10 +218,10 @@ def up(name: str) -> int:
             return say(f"it did not start:\n{Path(log.name).read_text()[-2000:]}", 1)
         time.sleep(0.05)
     about = json.loads((folder / "lab.json").read_text())
-    say(f"{name} is up: 3 members of etcd 3.4, written to all the time; Prometheus at")
-    say(f"  {about['prometheus']}")
-    more = "" if about["is_as_in_inventory"] else f" -p prometheus={about['prometheus']}"
-    return say(f"now: holdfast run upgrade.py --target etcd/{name}{more}")
+    say(f"{name} is up: three members of etcd 3.4, written to all the time")
+    say(f"Prometheus: {about['prometheus']}")
+    say(f"kubectl: export KUBECONFIG={about['kubeconfig']}")
+    return say(f"now: holdfast run upgrade.py --target etcd/{name}")
 
 
 def serve(name: str) -> int:
@@ -230,13 +230,14 @@ def serve(name: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: is_over.set())
     port = port_in_inventory(name)
-    lab = Lab(folder_of(name), prometheus_port=port if is_free(port) else 0)
+    if not is_free(port):
+        return say(f"port {port}, which holdfast.toml names for Prometheus, is taken", 1)
+    lab = Lab(folder_of(name), prometheus_port=port)
     lab.processes.note(os.getpid())
     about = {
         "pid": os.getpid(),
         "started_at": started_at(os.getpid()),
         "prometheus": lab.prometheus_url,
-        "is_as_in_inventory": lab.prometheus_url.endswith(f":{port}"),
         "kubeconfig": str(lab.kubeconfig),
         "members": {member.name: member.url for member in lab.members},
     }
@@ -282,11 +283,9 @@ def run(name: str, words: list[str]) -> int:
     if code := up(name):
         return code
     try:
-        about = json.loads((folder_of(name) / "lab.json").read_text())
         upgraded = subprocess.run(
             [sys.executable, "-m", "holdfast", "--config", str(HERE / "holdfast.toml"), "run",
-             str(HERE / "upgrade.py"), "--target", f"etcd/{name}",
-             "-p", f"prometheus={about['prometheus']}", *words],
+             str(HERE / "upgrade.py"), "--target", f"etcd/{name}", *words],
         ).returncode  # fmt: skip
     finally:
         failed = down(name)

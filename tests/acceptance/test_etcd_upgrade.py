@@ -70,7 +70,7 @@ def test_killed_at_boundaries_and_inside_steps_it_ends_the_same(cluster: Cluster
     steps, and while a gate samples: each time the next life goes on, and nothing was done twice.
     While it lives, a second run on the target is refused, exit 5."""
     renamed_metric_is_told(cluster)
-    words = (*cluster.words("r", soak="6s", patience="2s"), "--mode", "auto")
+    words = (*cluster.words("r", soak="6s", patience="5s"), "--mode", "auto")
     for inside, after in (
         (("PATCH", "/nodes/"), "already_done .*/cordon"),
         (("PATCH", "/pods/"), "gate watching flight/.*/p99"),
@@ -96,10 +96,10 @@ def soak_without_prometheus(cluster: Cluster, words: tuple[str, ...]) -> None:
     life.until("pass flight/after 3 of 3/a leader")
     cluster.lab.stop_prometheus()
     said = life.end()
-    [samples] = re.findall("samples +(.*)", said.err)
+    [samples] = re.findall(r"\n +samples +(.*)", said.err)
     assert (HELD, True, False) == (said.code, "error" in samples, "failed" in samples), said.err
     cluster.lab.start_prometheus()
-    for _ in range(3):  # as many gates as there are
+    for _ in range(4):  # each of three gates may hold
         said = said if said.code == DONE else cluster("retry", "r")
     assert DONE == said.code, said.err
 
@@ -107,8 +107,7 @@ def soak_without_prometheus(cluster: Cluster, words: tuple[str, ...]) -> None:
 def renamed_metric_is_told(cluster: Cluster) -> None:
     """A query that matches nothing is found by the plan, before anything is done."""
     said = cluster("plan", UPGRADE, "--target", "etcd/staging", *cluster.given(latency="no"))
-    assert (DONE, True) == (said.code, "no_bucket" in said.out), said.err
-    assert "says nothing now: no series: nothing matches" in said.out
+    assert (DONE, True) == (said.code, "no series matches no_bucket" in said.out), said.out
 
 
 def test_a_rollback_works_until_the_third_member(cluster: Cluster):
