@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.crash.killing import Tally, fail_until_done, kill_until_done
 from tests.crash.lives import Site
+from tests.soak import etcd
 
 WORKFLOWS = (
     ("steps:sequence", 200, 1),
@@ -86,7 +87,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=0.0, help="at least this long")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--etcd", action="store_true", help="kill one upgrade of a real cluster")
     options = parser.parse_args()
+    if options.etcd:
+        return etcd.sweep()
     total, begun, number = Total(), time.monotonic(), 0
     while total.kills < KILLS_LEAST or time.monotonic() - begun < options.minutes * 60:
         seed = f"{options.seed}.{number}"
