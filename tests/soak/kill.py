@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tests.crash.killing import Tally, fail_until_done, kill_until_done
 from tests.crash.lives import Site
+from tests.soak import etcd
 
 ROOT = Path(__file__).parent.parent.parent
 WORKFLOWS = (
@@ -150,7 +151,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=0.0, help="at least this long")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--etcd", action="store_true", help="kill one upgrade of a real cluster")
     options = parser.parse_args()
+    if options.etcd:
+        return etcd.sweep()
     total, begun, number, names = Total(), time.monotonic(), 0, striking_tests()
     print(f"seed {options.seed}", flush=True)
     with tempfile.NamedTemporaryFile("r") as blows:

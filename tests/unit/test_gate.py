@@ -159,6 +159,7 @@ def test_a_probe_that_is_wrong_fails_the_gate(runs: Runs) -> None:
     [
         {"below": math.nan}, {"samples": 0}, {"samples": 2, "failure_limit": 2},
         {"inconclusive_limit": 1}, {"since": "yesterday"}, {"every": "soon"},
+        {"samples": 9, "every": "10s", "timeout": "1m"},
     ],
 )  # fmt: skip
 def test_rules_that_cannot_be_are_refused(runs: Runs, rules: dict[str, Any]) -> None:

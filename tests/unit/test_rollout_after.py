@@ -34,6 +34,15 @@ def test_a_soak_waits_after_each_wave(runs: Runs) -> None:
     assert {"flight/after 1 of 4/sleep 1h", "flight/after 4 of 4/sleep 1h"} <= set(runs.state.steps)
 
 
+def test_a_gate_waits_for_data_beyond_the_soak(runs: Runs) -> None:
+    """Its timeout is for data that does not come: a soak that is longer does not use it up."""
+    calm = Gate("calm", says(5), below=10, every="10m", timeout="30m")
+    outcome = runs.start(fleet(waves=["100%"], soak="2h", gates=[calm]))
+
+    assert "succeeded" == outcome.status, outcome.reason
+    assert 12 == CALLS["probe"]
+
+
 def test_gates_sample_throughout_a_soak_and_stop_it_early(runs: Runs) -> None:
     """One that fails holds before the soak is over; nothing of the next wave begins."""
     left = [5] * 7 + [11]

@@ -45,6 +45,22 @@ def test_one_yes_covers_a_unit(runs: Runs) -> None:
     assert "approved by tester for flight/n2" == runs.step("flight/n2/image n2").decided_by
 
 
+def test_one_yes_covers_what_a_unit_has_not_earned(runs: Runs) -> None:
+    """In the mode earned too: three units are asked about whole, the fourth goes on by itself."""
+
+    @workflow(name="fleet", mode="earned", ask="unit")
+    def flow() -> None:
+        with flight():
+            rollout(["n1", "n2", "n3", "n4"], one)
+
+    ana = Says("approve")
+    outcome = runs.start(flow, person=ana)
+
+    assert "succeeded" == outcome.status, outcome.reason
+    assert [f"unit n{n}: run 2 steps?" for n in (1, 2, 3)] == ana.asked
+    assert runs.step("flight/n4/image n4").decided_by.startswith("earned: 3 of 3")
+
+
 def test_a_yes_to_one_unit_is_none_to_the_next(runs: Runs) -> None:
     """Parked in between, the next unit is not reached."""
     runs.start(fleet())

@@ -183,13 +183,18 @@ def steps_ahead(
     asked = [
         Ahead(line.key, line.shown, line.code)
         for line in found.steps
-        if line.will == "ask and run" and line.rule == terms.rule
+        if line.will == "ask and run" and _is_by_mode(line.rule, terms)
     ]
 
     def ahead(scope: str) -> tuple[Ahead, ...]:
         return tuple(step for step in asked if step.key.startswith(f"{scope}/"))
 
     return ahead
+
+
+def _is_by_mode(rule: str, terms: Terms) -> bool:
+    """Whether it is the mode that asks, and not the step itself: one yes may cover that."""
+    return rule == terms.rule or (terms.mode == "earned" and rule.startswith("earned: "))
 
 
 def _journal(store: Store | Later, run: str | None) -> DryJournal:

@@ -66,9 +66,11 @@ class Gate:
         return seen(frame, drive(watch_program(call, rules), frame.life.performer()))
 
     def throughout(self, span: Duration) -> Gate:
-        """Return the gate with as many samples as fit into a span."""
-        count = max(1, ceil(seconds(span) / self._every_s()))
-        return replace(self, samples=max(self.samples, count))
+        """Return the gate with as many samples as fit into a span, and its patience beyond it."""
+        span_s = seconds(span)
+        count = max(self.samples, 1, ceil(span_s / self._every_s()))
+        timeout = None if self.timeout is None else seconds(self.timeout) + span_s
+        return replace(self, samples=count, timeout=timeout)
 
     def _every_s(self) -> float:
         return max(EVERY_S_MIN, seconds(self.every))
@@ -84,6 +86,11 @@ class Gate:
             if self.timeout is None
             else seconds(self.timeout)
         )
+        if (least_s := (self.samples - 1) * every_s) > timeout_s:
+            raise UsageError(
+                f"gate({self.name!r}): timeout={show(timeout_s)} is over before its {self.samples} "
+                f"samples can be taken, in {show(least_s)}"
+            )
         return Watch(
             ANYTHING if self.is_measure else limits,
             self.samples,
