@@ -13,6 +13,7 @@ from holdfast.app.evidence import evidence_of
 from holdfast.app.hold_ways import hold_ways
 from holdfast.app.next_ways import Next, shown_holds
 from holdfast.app.reasons import Why, why_of
+from holdfast.app.shell_runs import again
 from holdfast.app.tree import Branch, tree_of
 from holdfast.app.views import RunView, StepView, named, process_named, status_of
 from holdfast.cli.batch_lines import batch_lines, batch_note
@@ -114,7 +115,8 @@ def head_lines(view: RunView, paper: Paper, now: datetime) -> Iterator[str]:
         lines["lives"] = f"{len(state.lives)}, the last since {when(last.at)} by {named(last.by)}"
     per = "" if state.terms.ask == "step" else f"; one yes covers a whole {state.terms.ask}"
     lines["mode"] = f"{state.terms.rule}{per}"
-    lines["script"] = row.file
+    if row.file or again(state):
+        lines["script" if row.file else "command"] = row.file or again(state)
     if state.params:
         shown = (f"{name}={dumps(value)}" for name, value in state.params.items())
         lines["with"] = " ".join(fit(safe(text), PARAM_COLUMNS_MAX) for text in shown)
