@@ -245,8 +245,8 @@ def _ready_made() -> Iterator[str]:
     """The steps that are there already, and what belongs to them."""
     yield "## holdfast.ops"
     yield (
-        "Ready-made steps, from `holdfast.ops`; `holdfast.ops.aio` has `snapshot`, awaited, and makes "
-        "the others so. "
+        "Ready-made steps, from `holdfast.ops`; `holdfast.ops.aio` has `snapshot`, awaited, and "
+        "makes the others so. "
         "Outside any run the plain ones are just functions. A `Place` is a path: text, or a `Path`."
     )
     for module, names in READY_MADE.items():
