@@ -161,7 +161,7 @@ def _doubt(step: StepView) -> Reason | None:
 
 def _hold(hold: HoldState) -> Reason:
     opened = hold.opened
-    asks = {"question": "waits for an answer", "drift": "the script was edited"}
+    asks = {"question": "waits for an answer", "drift": "the script or its parameters changed"}
     if world_of(opened):
         asks["drift"] = "the world has changed"
     about = asks.get(opened.kind, "waits for a decision" if opened.kind != "confirm" else "")
