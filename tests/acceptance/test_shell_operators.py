@@ -148,12 +148,16 @@ def test_a_check_knows_what_a_killed_undo_did(tmp_path: Path) -> None:
 
 
 def killed_in_undo(folder: Path, check: str) -> Script:
-    """Return a script whose first life is killed in the undo of its stage, before that did it."""
+    """Return a script whose first life is killed in the undo of its stage, before that did it.
+
+    What it waits with writes to nobody: at the end of a pipe to the dead it would end, and the
+    undo go on, before it is killed.
+    """
     return Script(
         folder,
         "set -e\n" + BEGIN + "holdfast stage pre --on-failure undo\n"
         f"holdfast step a {check} --undo "
-        "'echo x >>undone; test -e ok || { kill -9 $PPID; tail -f undone; }; rm a' -- "
+        "'echo x >>undone; test -e ok || { kill -9 $PPID; tail -f undone >/dev/null; }; rm a' -- "
         "sh -c 'test ! -e a; touch a'\n"
         "holdfast step b -- test -e ok\nholdfast stage --end\n",
     )
