@@ -32,7 +32,8 @@ import lab as labs  # noqa: E402  # type: ignore[import-not-found]
 import processes  # noqa: E402  # type: ignore[import-not-found]
 
 UPGRADE = str(FOLDER / "upgrade.py")
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
+"""An upgrade takes half a minute where the machine has nothing else to do."""
 MEMBERS: tuple[str, ...] = labs.MEMBERS
 NEW = "etcd:3.5"
 QUICK = {"window": "3s", "samples": "1", "soak": "1s", "slower_s": "9"}
@@ -82,7 +83,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.lab: Any = labs.Lab(folder / "lab", writes_per_s=30)
-        self.shell = Shell(folder, "")
+        self.shell = Shell(folder, "", deadline_s=DEADLINE_S)
         self.executed: list[list[str]] = []
         self.refuses: Callable[[str, str], bool] = lambda method, path: False
         """Which requests the API answers with a 403."""

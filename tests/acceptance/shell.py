@@ -35,8 +35,8 @@ class Said:
 class Shell:
     """A folder with a script and a store, and the command line in it."""
 
-    def __init__(self, folder: Path, script: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, script: str, *, deadline_s: float = DEADLINE_S) -> None:
+        self.folder, self.deadline_s = folder, deadline_s
         self.store = folder / "state" / "holdfast.db"
         (folder / "script.py").write_text(script, "utf-8")
 
@@ -50,7 +50,7 @@ class Shell:
     def __call__(self, *words: str, **env: str) -> Said:
         done = subprocess.run(
             self.argv(*words), cwd=self.folder, env=self.env(**env), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=DEADLINE_S,
+            capture_output=True, text=True, timeout=self.deadline_s,
         )  # fmt: skip
         return Said(done.returncode, done.stdout, done.stderr)
 
@@ -71,13 +71,14 @@ class Background:
             shell.argv(*words), cwd=shell.folder, env=shell.env(), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-        self.pid = self._process.pid
+        self.pid, self._deadline_s = self._process.pid, shell.deadline_s
         self.seen = ""
 
     def until(self, pattern: str) -> str:
         """Read stderr until it shows `pattern`."""
         assert self._process.stderr is not None
-        self.seen = _read_until(self._process.stderr.fileno(), pattern, self.seen)
+        fd = self._process.stderr.fileno()
+        self.seen = _read_until(fd, pattern, self.seen, self._deadline_s)
         return self.seen
 
     def signal(self, number: signal.Signals) -> None:
@@ -86,7 +87,7 @@ class Background:
 
     def end(self) -> Said:
         """Wait for the end and return everything it said."""
-        out, err = self._process.communicate(timeout=DEADLINE_S)
+        out, err = self._process.communicate(timeout=self._deadline_s)
         return Said(self._process.returncode, out.decode(), self.seen + err.decode())
 
 
@@ -134,8 +135,8 @@ def plain(text: str) -> str:
     return ESCAPES.sub("", text).replace("\r\n", "\n")
 
 
-def _read_until(fd: int, pattern: str | None, seen: str) -> str:
-    deadline = time.monotonic() + DEADLINE_S
+def _read_until(fd: int, pattern: str | None, seen: str, deadline_s: float = DEADLINE_S) -> str:
+    deadline = time.monotonic() + deadline_s
     data = seen
     while pattern is None or not re.search(pattern, plain(data)):
         left = deadline - time.monotonic()

@@ -116,3 +116,39 @@ def test_a_plan_walks_every_unit_and_asks_each_gate_s_probe(runs: Runs) -> None:
     ]
     assert "now 4" == lines["flight/n2/p99"].says
     assert {"base": 1, "p99": 2} == dict(CALLS)
+
+
+@step("set {node}")
+def set_image(node: str, tag: str) -> None:
+    touch(f"set {node} {tag}")
+
+
+@step("ready {node}")
+def ready(node: str) -> None:
+    if not CALLS["set n1 good"]:
+        raise OSError("no such image")
+
+
+@workflow(name="tagged")
+def tagged(tag: str) -> None:
+    def one(node: str) -> None:
+        set_image(node, tag)
+        ready(node)
+
+    with flight():
+        rollout(["n1", "n2"], one)
+
+
+def test_a_step_that_is_set_right_takes_its_unit_up_again(runs: Runs) -> None:
+    """With the parameter set right, `retry` of the step that had the wrong one also runs what
+    failed for it, and the other units follow."""
+    assert 4 == runs.start(tagged, {"tag": "bad"}).exit_code
+    assert 3 == runs.resume(tagged, pairs=["tag=good"]).exit_code
+    said = runs.rearm("flight/n1/set n1")
+    outcome = runs.resume(tagged)
+
+    assert "flight/n1/set n1, flight/n1/ready n1: run again" == said
+    assert "succeeded" == outcome.status, outcome.reason
+    assert {"set n1 bad": 1, "set n1 good": 1, "set n2 good": 1} == {
+        what: times for what, times in CALLS.items() if what.startswith("set ")
+    }

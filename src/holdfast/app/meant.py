@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.app.finding import SHOWN_MAX
+from holdfast.app.rollout_views import failed_steps, is_about_units
 from holdfast.app.wording import stands
 from holdfast.errors import UsageError
 from holdfast.model.facts import HoldOpened
@@ -41,7 +42,8 @@ def one_step(state: RunState, text: str, verb: str) -> str:
 
 def to_retry(state: RunState, text: str) -> tuple[str, ...]:
     """Return the steps that `retry` has run again: the one that is named, also one that waits,
-    or all in a scope that failed or wait for their next attempt.
+    with what failed after it in its unit; or all in a scope that failed or wait for their next
+    attempt.
 
     What is in doubt is decided by its own name only. Raises UsageError when nothing is left.
     """
@@ -53,13 +55,26 @@ def to_retry(state: RunState, text: str) -> tuple[str, ...]:
                 f"step {key} {stands(state.steps[key].status)}; only a changed input, a new "
                 "version= or `rewind` makes a finished step run again"
             )
-        return found.keys
+        return (*found.keys, *_failed_for_it(state, key))
     keys = tuple(key for key in found.keys if _has_failed(state.steps[key]))
     if not keys:
         left = [key for key in found.keys if not state.steps[key].is_finished]
         other = f"; unfinished in it: {named(left)}" if left else ""
         raise UsageError(f"no step in {text!r} has failed{other}")
     return keys
+
+
+def _failed_for_it(state: RunState, key: str) -> tuple[str, ...]:
+    """Return the steps with which the unit of a finished step failed: when that one is to run
+    with other inputs, it is so that these may do better."""
+    unit = state.enclosing(key, "unit") if state.steps[key].is_finished else ""
+    asked = [hold.opened for hold in state.holds.values() if is_about_units(hold.opened)]
+    failed = failed_steps(asked[-1]) if unit and asked else []
+    return tuple(
+        step
+        for step in failed
+        if step.startswith(f"{unit}/") and step in state.steps and _has_failed(state.steps[step])
+    )
 
 
 def has_changed(state: RunState, key: str) -> bool:
