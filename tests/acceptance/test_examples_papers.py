@@ -1,4 +1,4 @@
-"""The papers example against a real server: 2,000 records, ten kills, and the day after."""
+"""The papers example against a real server: 2,000 records, many kills, and the day after."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from tests.acceptance.papers import (
     serving,
 )
 from tests.crash.lives import Site
+from tests.crash.soaking import blows
 
-KILLS = 10
+KILLS = blows(6, 10)
 LAYOUTS = {"threads": ((), 8), "processes": (("-p", "processes=4"), 4)}
 
 
@@ -27,9 +28,9 @@ LAYOUTS = {"threads": ((), 8), "processes": (("-p", "processes=4"), 4)}
 @pytest.mark.kills
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_each_paper_is_fetched_once_whatever_happens(tmp_path: Path, layout: str):
-    """Ten times the driver is killed, and a record kills its parser: no paper is missing or twice,
-    only what was in flight is asked for again, and the killer is put aside with its signal. The
-    day after, exactly what is new, has changed or was put aside is asked for."""
+    """The driver is killed again and again, and a record kills its parser: no paper is missing or
+    twice, only what was in flight is asked for again, and the killer is put aside with its signal.
+    The day after, exactly what is new, has changed or was put aside is asked for."""
     more, at_once = LAYOUTS[layout]
     site, out, seed = Site(tmp_path / "site"), tmp_path / "site" / "out.jsonl", time.time_ns()
     print(f"seed {seed}")

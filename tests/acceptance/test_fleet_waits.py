@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from tests.acceptance.fleets import asking
 
 
+@pytest.mark.slow
 def test_while_one_waits_its_wave_goes_on_and_the_next_does_not_begin(tmp_path: Path) -> None:
     """The one that waits takes no place of those that run; answered, the next wave follows."""
     fleet = asking(tmp_path, "a:1", "b:1?", "c:2", "d:2?", "e:3")
@@ -30,6 +32,7 @@ def test_while_one_waits_its_wave_goes_on_and_the_next_does_not_begin(tmp_path: 
     assert ["a", "c", "b", "d", "e"] == fleet.log()
 
 
+@pytest.mark.slow
 def test_what_is_apart_from_one_that_waits_is_not_begun(tmp_path: Path) -> None:
     """It may be half done: its zone is not free; other zones go on."""
     fleet = asking(tmp_path, "a:1?", "b:1", "c:2")
@@ -44,6 +47,7 @@ def test_what_is_apart_from_one_that_waits_is_not_begun(tmp_path: Path) -> None:
     assert ["c", "a", "b"] == fleet.log()
 
 
+@pytest.mark.slow
 def test_one_that_waits_and_one_that_fails_are_two_things(tmp_path: Path) -> None:
     """The budget counts what failed, and says so with its own exit code; the question stays."""
     fleet = asking(tmp_path, "a:1?", "b:1", "c:2", "d:3")
@@ -59,6 +63,7 @@ def test_one_that_waits_and_one_that_fails_are_two_things(tmp_path: Path) -> Non
     assert ["b", "b"] == fleet.log()
 
 
+@pytest.mark.slow
 def test_a_fleet_that_waits_goes_on_when_it_is_answered(tmp_path: Path) -> None:
     """With --wait the process stays; also when a person goes on with the target himself."""
     fleet = asking(tmp_path, "a:1?", "b:1?", "c:2")
@@ -77,6 +82,7 @@ def test_a_fleet_that_waits_goes_on_when_it_is_answered(tmp_path: Path) -> None:
     assert ["a", "b", "c"] == fleet.log()
 
 
+@pytest.mark.slow
 def test_gates_a_window_and_a_question_stand_between_the_waves(tmp_path: Path) -> None:
     """Gates are found in the workflow's file, or in another; nothing is guessed about a name."""
     fleet = asking(tmp_path, "a:1", "b:2")

@@ -137,6 +137,7 @@ KILLS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["lost", "done"])
 @pytest.mark.parametrize(("workflow", "method", "part"), KILLS, ids=[w for w, *_ in KILLS])
 def test_killed_inside_it_ends_as_in_calm_weather(
@@ -160,6 +161,7 @@ def test_killed_inside_it_ends_as_in_calm_weather(
     assert (0, OLD, False) == (back.code, there.image("etcd-1"), there.is_cordoned("n1")), back.err
 
 
+@pytest.mark.slow
 def test_a_drain_that_a_budget_refuses_says_who_remains(there: Cluster) -> None:
     """The node stays cordoned, which is owed; when the budget allows it, resume goes on."""
     there.api.add_budget("etcd", LABELS)

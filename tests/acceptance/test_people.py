@@ -90,6 +90,7 @@ def deciders(shell: Shell, run: str = "r") -> set[str]:
 # --- the mode is policy -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_one_script_by_itself_and_step_by_step(shell: Shell) -> None:
     """The low-risk target's run goes through; the high-risk target's asks at each step, and says
     by which rule; the script is the same."""
@@ -109,6 +110,7 @@ def test_one_script_by_itself_and_step_by_step(shell: Shell) -> None:
     assert {"approved by ana"} == deciders(shell, "high")
 
 
+@pytest.mark.slow
 def test_autonomy_is_earned_over_targets_and_lost_at_once(shell: Shell) -> None:
     """Clean runs on one target let the steps of another go on by themselves; one failure on any
     target takes that back everywhere."""
@@ -141,6 +143,7 @@ def test_a_flag_does_not_loosen_a_target_with_approvers(shell: Shell) -> None:
 # --- whose yes counts -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_quorum_without_whoever_started(shell: Shell) -> None:
     """Self-approval is refused; two others let one step run, and are named as its deciders."""
     shell("run", "script.py", "--id", "r", "--target", "guarded", "--as", "ana")

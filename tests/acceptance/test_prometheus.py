@@ -18,7 +18,7 @@ from holdfast.ops import prometheus as ops
 from holdfast.ports.probe import Inconclusive, Probe
 from holdfast.testing import ProbeSuite
 
-pytestmark = needs_prometheus()
+pytestmark = [needs_prometheus(), pytest.mark.slow]
 
 LINES = [
     "# TYPE put_total counter",
@@ -164,7 +164,7 @@ def _time(text: str) -> float:
 def test_silence_holds_with_exit_3(served: Prometheus, tmp_path: Path, expr: str, why: str) -> None:
     """Never a pass, never a failure; the hold says what was said, and shows the graph."""
     shell = shell_of(tmp_path, served)
-    options = ["-p", f"expr={expr}", "-p", "timeout=1s"]
+    options = ["-p", f"expr={expr}", "-p", "timeout=3s"]
     said = shell("run", "script.py:up", "--id", "r", *options)
 
     assert 3 == said.code, said.err

@@ -16,6 +16,11 @@ def dice_for(*words: object) -> random.Random:
     return random.Random(" ".join(map(str, (*words, os.environ.get("SOAK_SEED", "")))))
 
 
+def blows(suite: int, soak: int) -> int:
+    """Return how often a test strikes: in the suite, which has to end soon, and in the soak."""
+    return soak if os.environ.get("SOAK_SEED") else suite
+
+
 def struck(blow: int | str) -> None:
     """Count a signal that was sent, or what was done to a disk."""
     path = os.environ.get("SOAK_BLOWS")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.crash.lives import Site, script
-from tests.crash.soaking import dice_for
+from tests.crash.soaking import blows, dice_for
 
 ITEMS_PER_KILL = 40
 LIVES_MAX = 500
@@ -54,10 +54,10 @@ def killed_until_done(site: Site, words: tuple[str, ...], kills: int, dice: rand
         ("position", 15),
         ("chunks", 15),
         ("kept", 15),
-        ("threads", 100),
+        ("threads", blows(30, 100)),
         ("ordered", 15),
         ("tasks", 15),
-        ("processes", 100),
+        ("processes", blows(30, 100)),
     ],
 )
 def test_kills_lose_nothing_and_repeat_what_was_in_flight(

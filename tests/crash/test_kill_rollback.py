@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.crash.lives import Life, Site, script
-from tests.crash.soaking import dice_for
+from tests.crash.soaking import blows, dice_for
 
 from holdfast.model.undoing import OWED, UNDO
 
-STEPS, KILLS = 60, 12
+STEPS, KILLS = 60, blows(8, 12)
 LIVES_MAX = 100
 EXIT_IN_DOUBT = 6
 

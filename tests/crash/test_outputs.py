@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.crash.soaking import dice_for, struck
+from tests.crash.soaking import blows, dice_for, struck
 from tests.crash.writer import BULK, MARK
 
 from holdfast.errors import StoreError
 from holdfast.outputs import Csv, JsonLines
 
-KILLS = 50
+KILLS = blows(20, 50)
 LOOK_EVERY = 10
 ACKS_MOST = 12
 WRITER = Path(__file__).with_name("writer.py")
@@ -54,7 +54,7 @@ def numbers(path: Path, kind: str) -> list[int]:
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 @pytest.mark.parametrize("mode", ["alone", "batch"])
 def test_kills_lose_repeat_and_tear_nothing(mode: str, kind: str, tmp_path: Path) -> None:
-    """50 kill -9 for each kind and mode: every acknowledged value is there once, and whole."""
+    """20 kill -9 for each kind and mode: every acknowledged value is there once, and whole."""
     dice, safe = dice_for(mode, kind), 0
     for life in range(1, KILLS + 1):
         safe = max(safe, killed_life(mode, kind, tmp_path, dice.randrange(ACKS_MOST)))

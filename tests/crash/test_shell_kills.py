@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.shells import DEADLINE_S, Script, descendants, every_shell, kill
-from tests.crash.soaking import dice_for
+from tests.crash.soaking import blows, dice_for
 
 SCRIPT = """
 set -e
@@ -32,6 +32,7 @@ echo "$LIFE end $1" >>effects
 echo "made $1"
 """
 KEYS = {"one", "two", "many/a", "many/b", "it's last"}
+KILLS = blows(4, 8)
 LIVES_MAX = 60
 LIFE_S = 2.0
 
@@ -63,7 +64,7 @@ def test_nothing_finished_runs_twice(shell: str, victim: str, tmp_path: Path) ->
         life += 1
         done, before = finished(script), len(effects(tmp_path))
         process = script.start(shell, LIFE=str(life))
-        if kills < 8:
+        if kills < KILLS:
             kills += _killed(process.pid, victim, dice.uniform(0.05, LIFE_S))
         out, err = process.communicate(timeout=DEADLINE_S)
         again = {key for _, what, key in effects(tmp_path)[before:] if what == "start"}
