@@ -96,6 +96,7 @@ def delivery(tmp_path: Path) -> Iterator[Delivery]:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize(
     "where", ["branch", "commit", "push before", "push after", "open", "merge"]
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 from collections import Counter
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance.shell import Said, Shell
+from tests.crash.soaking import dice_for
 
 EXAMPLE = str(Path(__file__).parents[2] / "examples" / "cassandra_upgrade.py")
 OLD, NEW = "3.11.14", "4.1.3"
@@ -69,13 +69,14 @@ class Upgrade(Shell):
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("seed", SEEDS)
 def test_killed_at_random_it_ends_upgraded_and_nothing_was_done_twice(
     tmp_path: Path, seed: int
 ) -> None:
     """Every node runs the new release, what was borrowed is given back, no node was stopped
     undrained, and each effect is there once."""
-    upgrade, dice, count = Upgrade(tmp_path), random.Random(seed), 0
+    upgrade, dice, count = Upgrade(tmp_path), dice_for(seed), 0
     for _ in range(KILLS):
         count += dice.randint(1, 4)
         upgrade.kill_after(count)
@@ -101,6 +102,7 @@ def test_killed_at_random_it_ends_upgraded_and_nothing_was_done_twice(
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("killed", [7, 12])
 def test_killed_in_the_first_nodes_it_goes_back(tmp_path: Path, killed: int) -> None:
     """Drained only, or in the middle of one; what was borrowed is given back, snapshots removed."""
@@ -121,6 +123,7 @@ def test_killed_in_the_first_nodes_it_goes_back(tmp_path: Path, killed: int) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_once_tables_are_rewritten_there_is_no_way_back(tmp_path: Path) -> None:
     """The reason is given, and nothing is changed."""
     upgrade = Upgrade(tmp_path)

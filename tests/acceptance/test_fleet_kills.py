@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.acceptance.fleets import asking
+from tests.crash.soaking import dice_for
 
 SLOW = """
 from pathlib import Path
@@ -47,10 +47,11 @@ def children_of(pid: int) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_fleets_and_targets_killed_at_random_repeat_nothing_that_is_done(tmp_path: Path) -> None:
     """SIGKILL of the fleet, or of one target's run; in no journal does a step that succeeded begin
     again, and every target ends well."""
-    dice, zones = random.Random(7), ("a:1", "b:1", "c:2", "d:2")
+    dice, zones = dice_for("fleet"), ("a:1", "b:1", "c:2", "d:2")
     fleet = asking(tmp_path, *zones)
     (tmp_path / "script.py").write_text(SLOW)
     words = ("fleet", "run", "script.py", "--targets", "all", "--id", "f", "--waves", "2,rest",
@@ -83,6 +84,7 @@ def test_fleets_and_targets_killed_at_random_repeat_nothing_that_is_done(tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_a_targets_process_that_is_killed_is_a_failure_and_is_taken_up_again(
     tmp_path: Path,
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.shells import DEADLINE_S, Script, descendants, is_gone, kill
+from tests.crash.soaking import dice_for
 
 from holdfast.ports.slots import unpacked
 
@@ -63,12 +64,13 @@ def refuse_two_at_once(found: list[tuple[str, str, int]]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("victim", ["driver", "guard", "all", "any"])
 def test_nothing_is_lost_and_only_what_is_in_hand_repeats(victim: str, tmp_path: Path) -> None:
     """However often it is killed: every item ends, none twice but those that were in hand, none
     beside its own orphan, and the output has each once."""
     script, words = started(tmp_path, "--out", "out.jsonl")
-    dice, kills, lives = random.Random(victim), 0, 0
+    dice, kills, lives = dice_for(victim), 0, 0
     while lives < LIVES_MAX:
         lives += 1
         process = begin(script, words)
@@ -125,13 +127,14 @@ def _in_the_middle(script: Script, words: list[str], *, ends: int = 5) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_lines_put_anywhere_shift_nothing(tmp_path: Path) -> None:
     """Items inserted on top, removed and moved between two lives: each that is there is done, and
     no more is repeated than was in hand. (`parallel --resume` goes by number.)"""
     script, words = started(tmp_path)
     _in_the_middle(script, words)
     kept = [f"item {n}" for n in range(ITEMS) if n != ITEMS - 1]
-    random.Random(1).shuffle(kept)
+    dice_for("order").shuffle(kept)
     (tmp_path / "items").write_text("".join(f"{item}\n" for item in ["item 900", *kept]))
     done = begin(script, words)
     _, err = done.communicate(timeout=DEADLINE_S)
@@ -143,6 +146,7 @@ def test_lines_put_anywhere_shift_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("cut", [1, 13])
 def test_a_torn_log_is_read_to_its_last_whole_record(cut: int, tmp_path: Path) -> None:
     """What is noted of the last items ends within a record: that item is done again, those before
@@ -169,6 +173,7 @@ LONG = 'echo "start $1 $$" >>effects; sleep 60 & wait; echo "end $1 $$" >>effect
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("way", ["driver", "both", "env"])
 def test_no_command_outlives_its_driver(way: str, tmp_path: Path) -> None:
     """Killed, its commands end at once, also those without the environment; where the guard was
@@ -203,6 +208,7 @@ def test_no_command_outlives_its_driver(way: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_no_item_goes_on_without_its_shell(tmp_path: Path) -> None:
     """In a script that is killed the batch ends at once, with its commands; the next life does
     the items that were in hand."""
@@ -242,6 +248,7 @@ def _until_gone(pids: list[int]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_what_kills_its_driver_is_named(tmp_path: Path) -> None:
     """An item in hand at two deaths is done alone, and is quarantined; the others are done."""
     script = Script(tmp_path, "")
