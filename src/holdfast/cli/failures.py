@@ -15,9 +15,9 @@ from holdfast.app.failures import Batches, Group
 from holdfast.app.next_ways import Next, item_ways, shown_holds
 from holdfast.app.views import RunView, view_run
 from holdfast.cli.batch_lines import items
-from holdfast.cli.inspecting import command_options, plain_option, reading
+from holdfast.cli.inspecting import command_options, reading
 from holdfast.cli.naming import run_argument
-from holdfast.cli.options import Common, json_option, store_options
+from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import Paper, paper
 from holdfast.cli.showing import next_lines
 from holdfast.cli.text import json_text, safe

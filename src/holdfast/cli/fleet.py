@@ -17,7 +17,7 @@ from holdfast.app.next_ways import Next
 from holdfast.app.starting import start
 from holdfast.app.views import view_run
 from holdfast.cli.naming import run_argument
-from holdfast.cli.options import Common, json_option, store_options
+from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import Paper, paper
 from holdfast.cli.rollouts import picture
 from holdfast.cli.running import Presence, live_through, parameters_from, presence_options
@@ -45,8 +45,12 @@ def fleet_group() -> None:
     help="A target, labels such as tier=prod,zone=a, or all.",
 )  # fmt: skip
 @click.option("--waves", default="", metavar="W,…", help="Counts, percents, rest: 1,10%,rest.")
-@click.option("--budget", default=0, type=click.IntRange(0), help="How many targets may fail.")
-@click.option("--at-once", default=1, type=click.IntRange(1), help="How many run side by side.")
+@click.option(
+    "--budget", default=0, metavar="N", type=click.IntRange(0), help="How many targets may fail."
+)
+@click.option(
+    "--at-once", default=1, metavar="N", type=click.IntRange(1), help="How many run side by side."
+)
 @click.option("--apart", default="", metavar="LABEL", help="Never two with its value together.")
 @click.option("--soak", default="", metavar="D", help="Wait so long after each wave.")
 @click.option(
@@ -57,9 +61,13 @@ def fleet_group() -> None:
     "--between", default="", metavar="confirm|QUESTION", help="Ask before each further wave."
 )
 @click.option("--window", default="", metavar="W", help="Begin targets only inside this window.")
-@click.option("--stop-after", type=click.IntRange(1), help="Begin so many, then leave: exit 75.")
+@click.option(
+    "--stop-after", metavar="N", type=click.IntRange(1), help="Begin so many, then leave: exit 75."
+)
 @click.option("--mode", type=click.Choice(MODES), help="Whether the steps on the targets ask.")
-@click.option("-p", "pairs", metavar="NAME=VALUE", multiple=True, help="A workflow's parameter.")
+@click.option(
+    "-p", "pairs", metavar="NAME=VALUE", multiple=True, help="A parameter of the workflow."
+)
 @click.option("--id", metavar="ID", help="The fleet's id; the same again goes on with it.")
 @presence_options
 @store_options
@@ -147,15 +155,15 @@ def _outer(common: Common) -> list[str]:
 
 @fleet_group.command("status")
 @run_argument(metavar="RUN")
-@click.option("--plain", is_flag=True, help="Words instead of signs and colours; never redrawn.")
+@plain_option
 @json_option
 @store_options
-def fleet_status(common: Common, run: str, as_json: bool, plain: bool) -> None:
+def fleet_status(common: Common, run: str, as_json: bool, is_plain: bool) -> None:
     """Show the waves of a fleet, or of any run with a rollout, with every unit.
 
     On a terminal it is drawn again as long as the run goes on by itself.
     """
-    sheet = paper(is_plain=plain)
+    sheet = paper(is_plain=is_plain)
     store = common.open(create=False, read_only=True)
     try:
         if as_json:

@@ -10,7 +10,7 @@ import click
 from holdfast.app import starting
 from holdfast.app.views import owed_json
 from holdfast.cli.naming import run_argument, to_option
-from holdfast.cli.options import Common, json_option, store_options
+from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import paper
 from holdfast.cli.running import Presence, live_through, presence_options
 from holdfast.cli.showing import owed_lines
@@ -67,7 +67,7 @@ def settle(
 
 
 @click.command("owed")
-@click.option("--plain", "is_plain", is_flag=True, help="No colour and no wrapping.")
+@plain_option
 @json_option
 @store_options
 def owed(common: Common, is_plain: bool, as_json: bool) -> None:

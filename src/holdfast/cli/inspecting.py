@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import get_args
@@ -11,7 +11,7 @@ from typing import get_args
 import click
 
 from holdfast.cli.naming import run_argument, step_argument, target_option
-from holdfast.cli.options import Common, json_option, store_options
+from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import Paper, paper
 from holdfast.cli.text import json_text, safe, safe_lines, when
 from holdfast.errors import UsageError
@@ -22,13 +22,6 @@ from holdfast.ports.store import Store, StoreAbsent
 
 EXIT_UNHEALTHY = 74
 OLDER_THAN = "30d"
-
-
-def plain_option(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `--plain`: no colour, no glyphs, nothing redrawn."""
-    return click.option("--plain", "is_plain", is_flag=True, help="Words only: no glyphs.")(
-        function
-    )
 
 
 @contextmanager
@@ -47,10 +40,22 @@ def reading(common: Common, run: str | None = None) -> Iterator[Store]:
 
 
 @click.command("list")
-@click.option("--status", type=click.Choice(get_args(RunStatus)), help="Only runs that stand so.")
+@click.option(
+    "--status",
+    metavar="STATUS",
+    type=click.Choice(get_args(RunStatus)),
+    help="Only runs that stand so: running, on_hold, failed, …",
+)
 @target_option(metavar="NAME", help="Only runs on this target.")
 @click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="The newest N.",
+)
 @plain_option
 @json_option
 @store_options

@@ -109,6 +109,12 @@ _CONFIG = click.option(
 _AS = click.option("--as", "claimed", metavar="NAME", help="Act under this name.")
 
 
+def plain_option(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a reading command `--plain`, passed as `is_plain`."""
+    said = "Words only: no glyphs, no colour, nothing redrawn."
+    return click.option("--plain", "is_plain", is_flag=True, help=said)(function)
+
+
 def json_option(function: Function) -> Function:
     """Give a command `--json`, passed as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")(

@@ -9,8 +9,7 @@ from typing import Final
 import click
 
 from holdfast.app.target_views import TargetView, targets_json, view_targets
-from holdfast.cli.inspecting import plain_option
-from holdfast.cli.options import Common, json_option, store_options
+from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import STATUS_COLOURS, Colour, Paper, paper
 from holdfast.cli.showing import status_words
 from holdfast.cli.table import table_lines

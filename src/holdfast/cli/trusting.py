@@ -9,8 +9,8 @@ from typing import Final
 import click
 
 from holdfast.app.trust import Trust, revoke, trust, trust_json
-from holdfast.cli.inspecting import plain_option, reading
-from holdfast.cli.options import Common, json_option, store_options
+from holdfast.cli.inspecting import reading
+from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import Paper, paper
 from holdfast.cli.table import table_lines
 from holdfast.cli.text import ago, field_lines, json_text, safe, since
