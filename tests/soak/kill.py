@@ -113,7 +113,8 @@ def play_workflows(total: Total, seed: str) -> None:
 
 def striking_tests() -> list[str]:
     """Return the names of all tests that strike real processes."""
-    said = _pytest("--collect-only", "-q", "-m", "kills", "tests").stdout
+    # As in the soak: how often a test strikes is in its name.
+    said = _pytest("--collect-only", "-q", "-m", "kills", "tests", SOAK_SEED="names").stdout
     found = sorted(line for line in said.splitlines() if "::" in line)
     assert found, said
     return found
