@@ -26,9 +26,6 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 LIVES_MAX = 40
 POLL_S = 0.002
 JITTER_S = 0.03
-KNOWN_S = 0.5
-"""So long after a 429 was sent a call may still come that had begun, and the word of a 429 may be
-lost with the process that had it."""
 
 
 def _module() -> Any:
@@ -41,6 +38,10 @@ def _module() -> Any:
 
 
 SERVICE = _module()
+KNOWN_S = SERVICE.WAIT_S / 2
+"""So long after a 429 was sent a call may still come that had begun, however busy the machine, and
+the word of a 429 may be lost with the process that had it. Who does not know of the window, or does
+not keep it, calls in its second half as well."""
 
 
 @contextmanager
