@@ -69,6 +69,18 @@ def changed():
                   test={"/spec/replicas": 3})
     do("boom", boom)
 
+@aio.workflow
+async def changed_awaited():
+    await ops_aio.kubectl.set_env("statefulset/etcd", {"A": "new", "B": None, "C": "added"})
+    change = {"/spec/replicas": 5, "/metadata/annotations": {"by": "us"}}
+    await ops_aio.kubectl.patch("statefulset/etcd", change, test={"/spec/replicas": 3})
+    await aio.do("boom", boom)
+
+@aio.workflow
+async def commands_awaited(code: int = 0):
+    said = await ops_aio.kubectl.exec("etcd-1", "sh", "-c", f"exit {code}")
+    return [said.out, said.err, said.code]
+
 @workflow
 def commands(code: int = 0):
     said = kubectl.exec("etcd-1", "sh", "-c", f"exit {code}")
@@ -211,13 +223,14 @@ def test_a_signal_leaves_a_wait_in_order(there: Cluster) -> None:
     assert [] == [f for f in facts(there, "AttemptFailed") if f["key"].startswith("wait until")]
 
 
-def test_variables_and_paths_are_changed_and_put_back(there: Cluster) -> None:
-    """Others stay as they are, also in the rollback."""
+@pytest.mark.parametrize("workflow", ["changed", "changed_awaited"])
+def test_variables_and_paths_are_changed_and_put_back(there: Cluster, workflow: str) -> None:
+    """Others stay as they are, also in the rollback; awaited, too."""
     container = {"name": "etcd", "image": OLD, "env": [{"name": "B", "value": "b"}, KEPT]}
     template = {"spec": {"containers": [container]}}
     spec = {"replicas": 3, "template": template}
     there.api.add("statefulsets", {"metadata": {"name": "etcd"}, "spec": spec})
-    there.shell("run", "script.py:changed", "--id", "r")
+    there.shell("run", f"script.py:{workflow}", "--id", "r")
     after = there.api.find("statefulsets", "etcd")
     back = there.shell("rollback", "r")
 
@@ -250,13 +263,14 @@ def test_what_somebody_else_changed_is_not_overwritten(there: Cluster) -> None:
     assert "etcd:3.6" == there.image("etcd-1")
 
 
-def test_a_command_is_run_in_a_container(there: Cluster) -> None:
+@pytest.mark.parametrize("workflow", ["commands", "commands_awaited"])
+def test_a_command_is_run_in_a_container(there: Cluster, workflow: str) -> None:
     """Its output is the result; its failure is the step's, with its own exit code."""
     if kubectl_minor(there.home) < 31:
         pytest.skip("this kubectl does not exec over websockets: 1.31 does")
     there.api.run = lambda pod, argv, stdin: (int(argv[-1].split()[-1]), b"said\n", b"warned\n")
-    well = there.shell("run", "script.py:commands", "--id", "r")
-    ill = there.shell("run", "script.py:commands", "--id", "q", "-p", "code=127")
+    well = there.shell("run", f"script.py:{workflow}", "--id", "r")
+    ill = there.shell("run", f"script.py:{workflow}", "--id", "q", "-p", "code=127")
 
     assert (0, ["said", "warned", 0]) == (well.code, json.loads(well.out)), well.err
     assert 1 == ill.code and "CommandFailed: etcd-1: sh -c exit 127: exit 127" in ill.err, ill.err

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
 
-from holdfast.flow.awaited import place, recorded
-from holdfast.flow.steps import Duration, StepFunction
+from holdfast.flow.steps import Duration
 from holdfast.model.durations import seconds
 from holdfast.model.retry import Retry
+from holdfast.ops.awaiting import awaited
 from holdfast.ops.kubectl import nodes, waiting, workloads
 from holdfast.ops.kubectl.environment import Env, EnvChanged, env_step
 from holdfast.ops.kubectl.executing import exec_step
@@ -27,14 +26,9 @@ __all__ = [
 ]
 
 
-async def cordon(node: str, *, context: str | None = None) -> None:
-    """Let no new pods come to a node; see `holdfast.ops.kubectl.cordon`."""
-    await _recorded("cordon", nodes.cordon, node=node, context=context)
-
-
-async def uncordon(node: str, *, context: str | None = None) -> None:
-    """Let pods come to a node again; see `holdfast.ops.kubectl.uncordon`."""
-    await _recorded("uncordon", nodes.uncordon, node=node, context=context)
+cordon = awaited(nodes.cordon)
+uncordon = awaited(nodes.uncordon)
+set_image = awaited(workloads.set_image)
 
 
 async def drain(
@@ -50,23 +44,7 @@ async def drain(
     step, arguments = nodes.draining(node, context, timeout, grace, delete_emptydir, force)
     if nodes.is_to_be_cordoned(node, context):
         await cordon(node, context=context)
-    await _recorded("drain", step, **arguments)
-
-
-async def set_image(
-    resource: str,
-    image: str,
-    *,
-    container: str | None = None,
-    namespace: str | None = None,
-    context: str | None = None,
-) -> Changed:
-    """Give a container another image; see `holdfast.ops.kubectl.set_image`."""
-    given = {"resource": resource, "image": image, "container": container}
-    found = await _recorded(
-        "set_image", workloads.set_image, **given, namespace=namespace, context=context
-    )
-    return cast(Changed, found)
+    await awaited(step, "drain")(**arguments)
 
 
 async def set_env(
@@ -78,10 +56,8 @@ async def set_env(
     context: str | None = None,
 ) -> EnvChanged:
     """Set variables of a container; see `holdfast.ops.kubectl.set_env`."""
-    given = {"resource": resource, "env": dict(env), "container": container}
-    step = env_step(resource, env)
-    found = await _recorded("set_env", step, **given, namespace=namespace, context=context)
-    return cast(EnvChanged, found)
+    step = awaited(env_step(resource, env), "set_env")
+    return await step(resource, dict(env), container, namespace, context)
 
 
 async def patch(
@@ -94,12 +70,9 @@ async def patch(
     label: str | None = None,
 ) -> Changed:
     """Set paths of an object where `test` holds; see `holdfast.ops.kubectl.patch`."""
-    given: dict[str, object] = {"resource": resource, "change": dict(change)}
-    given |= {"test": None if test is None else dict(test)}
-    step = patch_step(change, label)
-    return cast(
-        Changed, await _recorded("patch", step, **given, namespace=namespace, context=context)
-    )
+    guard = None if test is None else dict(test)
+    step = awaited(patch_step(change, label), "patch")
+    return await step(resource, dict(change), guard, namespace, context)
 
 
 async def wait_ready(
@@ -110,8 +83,7 @@ async def wait_ready(
     context: str | None = None,
 ) -> None:
     """Wait until a pod or workload is ready; see `holdfast.ops.kubectl.wait_ready`."""
-    given = {"resource": resource, "timeout_s": seconds(timeout)}
-    await _recorded("wait_ready", waiting.ready, **given, namespace=namespace, context=context)
+    await awaited(waiting.ready, "wait_ready")(resource, seconds(timeout), namespace, context)
 
 
 async def exec(
@@ -131,9 +103,4 @@ async def exec(
     """Run a command in a pod's container; see `holdfast.ops.kubectl.exec`."""
     options = {"once": once, "check": check, "undo": undo, "reads": reads}
     step = exec_step(pod, argv, label, retry=retry, timeout=timeout, **options)
-    given = {"pod": pod, "argv": argv, "container": container}
-    return cast(Done, await _recorded("exec", step, **given, namespace=namespace, context=context))
-
-
-async def _recorded(verb: str, step: StepFunction[..., Any], **arguments: object) -> object:
-    return await recorded(place(verb), step, arguments)
+    return await awaited(step, "exec")(pod, argv, container, namespace, context)

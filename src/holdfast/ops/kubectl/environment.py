@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from holdfast.engine.spec import Check
 from holdfast.errors import UsageError
@@ -101,7 +101,7 @@ def set_env(
     return env_step(resource, env)(resource, dict(env), container, namespace, context)
 
 
-def env_step(resource: str, env: Env) -> StepFunction[Any, EnvChanged]:
+def env_step(resource: str, env: Env) -> StepFunction[..., EnvChanged]:
     """Return the step under the names of what it sets. Raises UsageError."""
     if not env:
         raise UsageError(f"set_env({resource!r}): there is no variable to set")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from holdfast.engine.spec import Check
 from holdfast.errors import UsageError
@@ -130,7 +130,7 @@ def patch(
     return patch_step(change, label)(resource, dict(change), guard, namespace, context)
 
 
-def patch_step(change: Values, label: str | None) -> StepFunction[Any, Changed]:
+def patch_step(change: Values, label: str | None) -> StepFunction[..., Changed]:
     """Return the step under a label of its own, or the usual one. Raises UsageError."""
     if not change:
         raise UsageError("patch: there is nothing to change")
