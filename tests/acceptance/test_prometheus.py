@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ LINES = [
     "idle_total 0",
     "temperature 21.5",
 ]
+OLD = timedelta(seconds=100)
+"""Too old for a gate, and not yet for Prometheus, which says the last value for five minutes."""
 RATE = "sum by (member) (rate(put_total[3s]))"
 
 SCRIPT = """
@@ -52,8 +54,10 @@ def baseline():
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus that nobody in this module stops."""
     with prometheus(tmp_path_factory.mktemp("served")) as made:
-        made.exporter.lines = LINES
+        long_ago = datetime.now(UTC) - OLD
+        made.exporter.lines = [*LINES, f"reported 20 {long_ago.timestamp() * 1000:.0f}"]
         made.until("count(rate(put_total[3s]))", lambda value: value == 2)
+        made.until("count(reported)", lambda value: value == 1)
         yield made
 
 
@@ -93,6 +97,9 @@ class TestPromises(ProbeSuite):
 
     def nan(self, place: Path) -> Probe:
         return ops.query("rate(idle_total[3s]) / rate(idle_total[3s])", server=self.url)
+
+    def stale(self, place: Path) -> Probe:
+        return ops.query("reported", server=self.url)
 
     def unreachable(self, place: Path) -> Probe:
         return ops.query("temperature", server="http://127.0.0.1:9", timeout="1s")
