@@ -57,6 +57,22 @@ def test_in_a_script_each_item_runs_once(tmp_path: Path) -> None:
     assert "succeeded" == script.state().status
 
 
+def test_what_failed_is_said_where_the_script_goes_on(tmp_path: Path) -> None:
+    """Within a budget, or because the script does not look: at once, and when the run has ended."""
+    let = Script(tmp_path, f"{BEGIN}seq 3 | holdfast each load --budget 1 -- {FAILS_ON_2}\n")
+    well = let.run("sh")
+    let.edit(f"{BEGIN}seq 3 | holdfast each load -- {FAILS_ON_2} || true\n")
+    past = let.run("sh")
+    newest, oldest = let.runs
+
+    assert 0 == well.code == past.code, past
+    assert f"load: 1 item failed within the budget: holdfast failures {oldest}" in well.err
+    assert f"; 1 item failed within the budget: python -m holdfast failures {oldest}" in well.err
+    assert f"which, and why: holdfast failures {newest}" in past.err
+    assert f"s; 1 item failed: python -m holdfast failures {newest}" in past.err
+    assert [1, 1] == [let.type("failures", run).text.count("1 item failed") for run in let.runs]
+
+
 def test_people_decide_about_the_items_of_a_script(tmp_path: Path) -> None:
     """Failures are told by exit code; one item is skipped, one done by hand, one tried again."""
     fails = 'sh -c \'echo "$1" >>ran; echo "bad $1" >&2; test -e ok || exit "$1"\' sh'

@@ -58,9 +58,7 @@ def ending(
     if outcome.status == "succeeded":
         steps = count(sum(step.status != "superseded" for step in view.steps), "step")
         spent = took(view.row.started_at, view.row.ended_at)
-        dead = sum(b.row.failed + b.row.quarantined for b in view.batches.values())
-        let = f"; {items(dead)} failed within the budget: {next_command(common, 'failures', run)}"
-        yield f"{run} succeeded: {steps}, {spent}{let if dead else ''}"
+        yield f"{run} succeeded: {steps}, {spent}{_dead_letters(view, common)}"
         return
     if outcome.status == "rolled_back":
         yield f"{run} rolled back: {_standing(view)}"
@@ -83,6 +81,18 @@ def ending(
     if outcome.exit_code == EXIT_TIME:
         ways.sort(key=lambda lines: " resume " not in lines[0])
     yield from _field("next", [line for lines in ways for line in lines])
+
+
+def _dead_letters(view: RunView, common: Common) -> str:
+    """Return what a run that succeeded says of the items that did not; nothing when all did."""
+    left = [batch for batch in view.batches.values() if batch.row.failed + batch.row.quarantined]
+    if not left:
+        return ""
+    dead = sum(batch.row.failed + batch.row.quarantined for batch in left)
+    # A script may go on after a batch that failed: that was no budget's doing.
+    let = all(view.state.steps[batch.row.key].status == "succeeded" for batch in left)
+    words = "failed within the budget" if let else "failed"
+    return f"; {items(dead)} {words}: {next_command(common, 'failures', safe(view.id))}"
 
 
 def _way(way: Next, common: Common, columns: int | None) -> list[str]:

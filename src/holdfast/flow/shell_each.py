@@ -92,9 +92,19 @@ def each_in_script(call: ShellCall, asked: EachAsked) -> int:
     try:
         call.drive(batch(replace(made, inputs=asked.inputs)))
     except StepFailed as failure:
-        call.life.tell(str(failure))
+        call.life.tell(f"{failure}; which, and why: holdfast failures {call.life.run}")
         return 1
+    _tell_of_dead_letters(call.life, key)
     return 0
+
+
+def _tell_of_dead_letters(life: Life, key: str) -> None:
+    """Say what a budget has let pass: the exit code is that of a batch without a failure."""
+    row = life.store.batches.batch(life.run, key)
+    dead = 0 if row is None else row.failed + row.quarantined
+    if dead:
+        what = "1 item" if dead == 1 else f"{dead:,} items"
+        life.tell(f"{key}: {what} failed within the budget: holdfast failures {life.run}")
 
 
 def _end_all(life: Life) -> bool:

@@ -218,7 +218,7 @@ def left_by(call: ShellCall, leaving: Leaving) -> int:
 
 def tell_ending(life: Life, status: str, code: int, reason: str) -> None:
     """Print how the run stands, and what to type next."""
-    from holdfast.app.views import view_of
+    from holdfast.app.views import view_of, with_batches
     from holdfast.cli.ending import ending
     from holdfast.cli.options import Common
     from holdfast.flow.outcome import Outcome
@@ -227,7 +227,8 @@ def tell_ending(life: Life, status: str, code: int, reason: str) -> None:
     with suppress(HoldfastError):
         row = life.store.row(life.run)
         # Its shell lives, but does nothing more of it: what there is to type is as if it did not.
-        view = None if row is None else view_of(replace(row, owner=None), life.journal.state)
+        if row is not None:
+            view = with_batches(view_of(replace(row, owner=None), life.journal.state), life.store)
     outcome = Outcome(status, None, life.run, code, reason)
     with suppress(OSError, ValueError):
         lines = ending(outcome, view, Common())
