@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import select
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.acceptance.shells import DEADLINE_S, Script, descendants, is_gone, kill
 from tests.crash.soaking import dice_for
+from tests.crash.test_kill_batches import small_disk
 
 from holdfast.ports.slots import unpacked
 
@@ -266,3 +268,35 @@ def test_what_kills_its_driver_is_named(tmp_path: Path) -> None:
     assert [-signal.SIGKILL, -signal.SIGKILL, 1] == codes
     assert "In quarantine" in failures.text and "3: killed by SIGKILL" in failures.text
     assert {"0", "1", "2", "4", "5", "6", "7"} <= set(ended)
+
+
+@pytest.mark.slow
+@pytest.mark.kills
+def test_a_full_disk_loses_no_item_and_doubles_no_line(tmp_path: Path) -> None:
+    """The store and the output fill the disk: exit 74 and a sentence; with more room the same call
+    goes on, only what was in hand is done again, and each line of the output is there once."""
+    script, count, at_once, stops = Script(tmp_path, ""), 600, 2, 0
+    (tmp_path / "items").write_text("".join(f"{n}\n" for n in range(count)))
+    text = f"echo {{}} >>effects; echo {{}} {'x' * 100}"
+    with small_disk(tmp_path / "disk", "300k") as disk:
+        script.store = disk / "s.db"
+        each = [str(tmp_path / "bin" / "holdfast"), "each", "fill", "--items", "items"]
+        out = ["--out", str(disk / "out.jsonl")]
+        words = [*each, "-j", str(at_once), *out, "--", "sh", "-c", text]
+        for size in ("300k", "340k", "64m"):
+            remount = ["mount", "-o", f"remount,size={size}", str(disk)]
+            subprocess.run(remount, check=True, capture_output=True)
+            process = begin(script, words)
+            _, err = process.communicate(timeout=DEADLINE_S)
+            assert b"Traceback" not in err
+            if process.returncode == 0:
+                break
+            assert 74 == process.returncode and b"holdfast doctor" in err, err
+            stops += 1
+        lines = [json.loads(line) for line in (disk / "out.jsonl").read_text().splitlines()]
+        done = Counter((tmp_path / "effects").read_text().split())
+
+    assert (0, True) == (process.returncode, stops > 0), err
+    assert {str(n) for n in range(count)} == set(done)
+    assert done.total() - count <= stops * at_once
+    assert sorted(range(count)) == sorted(int(line["out"].split()[0]) for line in lines)
