@@ -152,7 +152,9 @@ def _endings(found: Plan) -> Iterator[str]:
     if found.warnings:
         yield ""
         yield "Warnings: what could be told of these is not what the run will need:"
-        yield from (f"- {safe(label_of(key))}: {safe(text)}" for key, text in found.warnings)
+        # A gate that stands in every unit warns once.
+        lines = (f"- {safe(label_of(key))}: {safe(text)}" for key, text in found.warnings)
+        yield from dict.fromkeys(lines)
     if found.owes:
         yield ""
         yield f"At its end it would still owe: {safe(', '.join(found.owes))}"
