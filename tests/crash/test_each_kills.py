@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import select
 import signal
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -79,16 +81,17 @@ def test_nothing_is_lost_and_only_what_is_in_hand_repeats(victim: str, tmp_path:
         if kills < KILLS:
             kills += _killed(process.pid, victim, dice)
         _, err = process.communicate(timeout=DEADLINE_S)
-        if process.returncode == 0:
-            break
+        if re.search(rb"^work-\S+ succeeded", err, re.MULTILINE):
+            break  # It may still be killed after that, with nothing left to do.
     found = effects(tmp_path)
     ends = Counter(item for what, item, _ in found if what == "end")
     starts = Counter(item for what, item, _ in found if what == "start")
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
 
-    assert 0 == process.returncode, err
+    assert process.returncode in (0, -signal.SIGKILL), err
     assert {f"item {n}" for n in range(ITEMS)} == set(ends)
     assert sum(starts.values()) - ITEMS <= (lives - 1) * AT_ONCE
+    assert 1 == len(script.runs)
     assert ITEMS == len(lines) == len(set(lines))
     refuse_two_at_once(found)
 
@@ -114,6 +117,46 @@ def _cmdline(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+UNTOLD = """
+import os, signal, sys
+from holdfast.cli import main, running
+
+if sys.argv.pop(1) == "report":
+    running._report = lambda *told: os.kill(os.getpid(), signal.SIGKILL)
+else:
+    told = running._report
+    def then_dies(*what):
+        told(*what)
+        os.kill(os.getpid(), signal.SIGKILL)
+    running._report = then_dies
+sys.exit(main())
+"""
+
+
+@pytest.mark.kills
+@pytest.mark.parametrize("at", ["report", "told"])
+def test_an_end_that_nobody_heard_of_is_told_by_the_next_call(at: str, tmp_path: Path) -> None:
+    """Killed after its last item was recorded, and before it had ended in order: the same call
+    does nothing twice. Told, the run is over, and one more call begins another."""
+    script, words = started(tmp_path, "--out", "out.jsonl")
+    (tmp_path / "dies.py").write_text(UNTOLD)
+    dying = [sys.executable, "dies.py", at, *words[1:]]
+    first = begin(script, dying)
+    first.communicate(timeout=DEADLINE_S)
+    second = begin(script, words)
+    _, err = second.communicate(timeout=DEADLINE_S)
+    runs = script.runs
+    (tmp_path / "out.jsonl").unlink()
+    third = begin(script, words)
+    third.communicate(timeout=DEADLINE_S)
+    starts = Counter(item for what, item, _ in effects(tmp_path) if what == "start")
+
+    assert [-signal.SIGKILL, 0, 0] == [first.returncode, second.returncode, third.returncode], err
+    assert b"had done all" in err
+    assert 1 == len(runs) and 2 == len(script.runs)
+    assert {2} == set(starts.values()) and ITEMS == len(starts)
 
 
 # --- what GNU parallel loses or repeats -------------------------------------------------------

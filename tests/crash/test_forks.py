@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from tests.crash.lives import Site, script
 
 POLL_S = 0.01
@@ -19,6 +20,18 @@ def test_a_forked_process_ends_at_sigterm(tmp_path: Path):
     assert 0 == code, text
     assert -signal.SIGTERM == site.state().steps["fork"].result
     assert "SIGTERM" not in text
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
+def test_a_worker_ends_at_sigterm_whatever_it_waits_for(start: str, tmp_path: Path):
+    """Its pool, broken by the death of another, waits for that: with a handler in Python one of
+    twenty pools waited for ever. What others start beside the pool holds nothing back, either."""
+    site = Site(tmp_path)
+    words = ("run", script("forks:answering"), "--id", "r", "--plain", "-p", f"start={start}")
+    code, text = site.holdfast(*words)
+
+    assert 0 == code, text
+    assert ["SIG_DFL SIG_IGN", str(-signal.SIGTERM)] == site.state().result
 
 
 def test_a_forked_process_leaves_ctrl_c_to_its_run(tmp_path: Path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from holdfast.app.targets import on_target
 from holdfast.app.terms import check_guard, target_params, terms_for
 from holdfast.app.views import status_of
 from holdfast.app.wording import stands
-from holdfast.errors import HoldfastError, RunLocked, UsageError
+from holdfast.errors import HoldfastError, RunLocked, StoreError, UsageError
 from holdfast.flow.secret import Secret
 from holdfast.flow.shell_life import ShellWorkflow
 from holdfast.model.codec import decode, digest, encode
@@ -30,7 +31,7 @@ from holdfast.model.state import RunState
 from holdfast.model.status import FINISHED
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.ownership import judge
+from holdfast.runtime.ownership import judge, liveness, this_process
 from holdfast.runtime.shell_owner import end_left, is_within
 from holdfast.runtime.takeover import Claim, take
 from holdfast.version import VERSION
@@ -111,9 +112,12 @@ def choose(setting: Setting, wanted: Wanted) -> Begun:
 
 
 def _newest(store: Store, fact: RunCreated, wanted: Wanted) -> str | None:
+    is_each = fact.params.keys() == {ITEMS, FOLDER}
     rows = store.rows(workflow=wanted.name, limit=RUNS_LOOKED_AT_MAX)
     for row in rows:
-        if row.status in FINISHED or row.target != fact.target:
+        if row.target != fact.target:
+            continue
+        if row.status in FINISHED and not (is_each and is_untold(row)):
             continue
         first = next(iter(store.read(row.id))).fact
         if isinstance(first, RunCreated) and first.shell:
@@ -121,6 +125,22 @@ def _newest(store: Store, fact: RunCreated, wanted: Wanted) -> str | None:
             if is_any or first.params_digest == fact.params_digest:
                 return row.id
     return None
+
+
+def is_untold(row: RunRow) -> bool:
+    """Whether a run of `each` did all, and its process was killed before it could say so. The
+    same call tells that: begun anew, it would do everything twice."""
+    owner = row.owner
+    return row.status == "succeeded" and owner is not None and liveness(owner) == "dead"
+
+
+def told(store: Store, run: str) -> None:
+    """Note that somebody was told how a run of `each` stands; one that is over is not told of
+    again. Durable on return. Never raises: without it, it is told once more."""
+    with suppress(StoreError):
+        row = store.row(run)
+        if row is not None and (row.owner == this_process() or is_untold(row)):
+            store.release(run, row.epoch, durable=True)
 
 
 def _check_shell(state: RunState, run: str) -> None:

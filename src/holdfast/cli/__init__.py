@@ -34,16 +34,16 @@ def _shell(args: list[str]) -> int | None:
     taken = read(args)
     if taken is None:
         return None
+    from holdfast.cli.shell.calling import perform, perform_and_exit
+
     if args[0] == "each":
         from holdfast.cli.each import perform_each
 
-        return perform_each(taken)
+        perform_and_exit(taken, perform_each)
     # It lives too short to be worth a collection; of cycles it makes few.
     gc.disable()
-    from holdfast.cli.shell.calling import perform, perform_and_exit
-
     if args[0] != "end":
-        perform_and_exit(taken)
+        perform_and_exit(taken, perform)
     return perform(taken)
 
 

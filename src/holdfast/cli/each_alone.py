@@ -2,7 +2,8 @@
 
 It is known by its name, the folder it is called in and the file of its items: the same call again
 goes on with the newest run of these that is not finished, also with another command. A finished
-run is over: the next call begins a new one, unless `--id` names it.
+run is over: the next call begins a new one, unless `--id` names it, or its process was killed
+before it had said how the run ended. Then the next call says that.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Final
 
-from holdfast.app.shelling import FOLDER, ITEMS, OVER, Wanted, choose, take_up
+from holdfast.app.shelling import FOLDER, ITEMS, OVER, Wanted, choose, is_untold, take_up, told
 from holdfast.app.starting import Setting
 from holdfast.cli.live import Progress
 from holdfast.cli.options import Common
@@ -39,8 +40,10 @@ def alone(taken: Taken, asked: EachAsked) -> int:
     common.read_inventory()
     store = common.open()
     try:
-        go = _going(taken, asked, _wanted(taken, asked))
-        return lived_through(store, common, Presence(), go).exit_code
+        go = _going(taken, asked, _wanted(taken, asked), tells=True)
+        outcome = lived_through(store, common, Presence(), go)
+        told(store, outcome.run_id)
+        return outcome.exit_code
     finally:
         store.close()
 
@@ -52,11 +55,15 @@ def alone_in(taken: Taken, run: str) -> Callable[[Setting], Outcome]:
     return _going(taken, asked, wanted)
 
 
-def _going(taken: Taken, asked: EachAsked, wanted: Wanted) -> Callable[[Setting], Outcome]:
+def _going(
+    taken: Taken, asked: EachAsked, wanted: Wanted, *, tells: bool = False
+) -> Callable[[Setting], Outcome]:
+    """Return what goes on with the run; who `tells` how it stands gives it back, after that."""
+
     def go(setting: Setting) -> Outcome:
         begun = choose(setting, wanted)
         if begun.life == OVER:
-            say(f"run {begun.run} is over: nothing of it runs any more")
+            say(_over(setting, begun.run))
             return Outcome("succeeded", None, begun.run)
         os.environ.update(begun.env)
         line = again(taken)
@@ -65,16 +72,28 @@ def _going(taken: Taken, asked: EachAsked, wanted: Wanted) -> Callable[[Setting]
         )
         setting.begins(begun.run, journal.state)
         secrets = {name: begun.env[name] for name in begun.secrets}
-        told = replace(asked, aside=_aside(setting))
-        workflow = EachWorkflow(told, shown_words(line), secrets)
+        written = replace(asked, aside=_aside(setting))
+        workflow = EachWorkflow(written, shown_words(line), secrets)
         with setting.telling.told(journal) if setting.telling else nullcontext(()) as listeners:
-            return _lived(setting, workflow, journal, listeners)
+            return _lived(setting, workflow, journal, listeners, tells=tells)
 
     return go
 
 
+def _over(setting: Setting, run: str) -> str:
+    row = setting.store.row(run)
+    if row is not None and is_untold(row):
+        return f"run {run} had done all when its process was killed: nothing is left to do"
+    return f"run {run} is over: nothing of it runs any more"
+
+
 def _lived(
-    setting: Setting, workflow: EachWorkflow, journal: Journal, listeners: Sequence[Listener]
+    setting: Setting,
+    workflow: EachWorkflow,
+    journal: Journal,
+    listeners: Sequence[Listener],
+    *,
+    tells: bool,
 ) -> Outcome:
     return live(
         workflow,
@@ -86,6 +105,7 @@ def _lived(
         budget_s=setting.budget_s,
         lease_s=setting.lease_s,
         inventory=setting.inventory,
+        stays_owned=tells,
     )
 
 

@@ -62,6 +62,7 @@ def live(
     inventory: Inventory = NO_INVENTORY,
     errand: Errand | None = None,
     rechecks: bool = False,
+    stays_owned: bool = False,
 ) -> Outcome:
     """Walk the workflow once, under the ownership that `journal` has, and return how it ended.
 
@@ -69,10 +70,11 @@ def live(
     with `rechecks`, the checks of finished steps are asked again.
 
     Never raises for what the script or the store does: that is in the outcome, and recorded.
-    On return the run is given back, and everything it says is durable.
+    On return the run is given back, unless it `stays_owned`, and everything it says is durable.
     """
     life = Life(journal, clock, person, performers, budget_s=budget_s, patience_s=patience_s)
     life.params, life.ahead, life.inventory = params, ahead, inventory
+    life.stays_owned = stays_owned
     if listeners:
         life.listeners.extend(listeners)
         journal.observers.append(_telling(life))

@@ -165,9 +165,10 @@ class Store(Protocol):
         run's target was taken by another meanwhile.
         """
 
-    def release(self, run: str, epoch: int) -> None:
+    def release(self, run: str, epoch: int, *, durable: bool = False) -> None:
         """Forget the owner if the run's epoch is still `epoch`; the epoch stays. A run that
-        somebody ended lets go of its target with that."""
+        somebody ended lets go of its target with that. Not `durable`, a power cut may undo it:
+        the owner is dead by its boot id then."""
 
     def beat(self, run: str, epoch: int, monotonic: float, at: datetime) -> bool:
         """Note that the owner is alive. Return False when `epoch` is no longer the run's.

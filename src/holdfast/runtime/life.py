@@ -91,6 +91,7 @@ class Life:
         self.inventory = NO_INVENTORY
         self.met: dict[str, object] = {}
         self.is_replaying = False
+        self.stays_owned = False
         self.failure: BaseException | None = None
         self._edited: set[str] = set()
         self._main = threading.get_ident()
@@ -374,7 +375,10 @@ class Life:
             self.leaving = Leaving(str(error), error.exit_code, "storage")
 
     def close(self) -> None:
-        """Give the run back. Never raises: what matters is recorded already."""
+        """Give the run back, unless it `stays_owned`. Never raises: what matters is recorded
+        already."""
+        if self.stays_owned:
+            return
         epoch = self.journal.epoch
         assert epoch is not None
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -66,3 +67,37 @@ def _end_fork(number: int) -> None:
     if number == signal.SIGTERM:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+
+
+# --- workers of a pool --------------------------------------------------------------------------
+
+
+@contextmanager
+def sigterm_held() -> Iterator[None]:
+    """Hold SIGTERM back in this thread, and in each worker that is forked meanwhile, until that
+    answers as one: a signal that came while Python sets up a fork would be forgotten."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def answer_as_worker() -> None:
+    """Answer signals as `_end_fork` says, in a process that does nothing but items; what its own
+    set-up has chosen stays.
+
+    The system itself ends it, for a broken pool waits for ever for a worker that SIGTERM does not
+    end: a handler in Python is not called when its signal comes just before the wait for a lock.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in HANDLED:
+            found = signal.getsignal(number)
+            if found is signal.default_int_handler or _is_of_a_life(found):
+                is_end = number == signal.SIGTERM
+                signal.signal(number, signal.SIG_DFL if is_end else signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+
+
+def _is_of_a_life(handler: object) -> bool:
+    return getattr(handler, "__func__", None) is Signals._handle

@@ -149,7 +149,7 @@ class MemoryStore:
             disk.keep(trials)
             return len(found.journal)
 
-    def release(self, run: str, epoch: int) -> None:
+    def release(self, run: str, epoch: int, *, durable: bool = False) -> None:
         with self._held() as disk:
             found = disk.runs.get(run)
             if found is not None and found.row.epoch == epoch:

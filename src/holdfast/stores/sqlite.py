@@ -236,10 +236,9 @@ class SqliteStore:
         head = self._remember(run, self._database.write(work, durable=True))
         return None if head is None else head.seq
 
-    def release(self, run: str, epoch: int) -> None:
-        # Not hardened: after a power cut the owner is dead by its boot id anyway.
+    def release(self, run: str, epoch: int, *, durable: bool = False) -> None:
         self._database.write(
-            lambda connection: sqlite_rows.release_run(connection, run, epoch), durable=False
+            lambda connection: sqlite_rows.release_run(connection, run, epoch), durable=durable
         )
 
     def beat(self, run: str, epoch: int, monotonic: float, at: datetime) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,6 +13,7 @@ from holdfast import each, step, workflow
 
 GO = Path(os.environ["EFFECTS"]).with_name("go")
 LONG_S = 20.0
+ANSWERED = (signal.SIGTERM, signal.SIGINT)
 
 
 def wait_long(told: int) -> None:
@@ -42,6 +44,23 @@ def last_a_while(number: int) -> None:
         Event().wait(0.01)
     with open(os.environ["EFFECTS"], "a") as file:
         file.write(f"{number}\n")
+
+
+def answers(number: int) -> str:
+    """Return what this process does at a signal, and whether SIGTERM reaches it."""
+    kinds = [signal.Handlers(signal.getsignal(each)).name for each in ANSWERED]
+    return " ".join([*kinds, *(each.name for each in signal.pthread_sigmask(signal.SIG_BLOCK, ()))])
+
+
+@workflow
+def answering(start: str) -> list[str]:
+    with ProcessPoolExecutor(2, get_context(start)) as pool:
+        done = each(range(4), answers, executor=pool, order="input", keep=True)
+    beside = get_context(start).Process(target=wait_long, args=(1,))
+    beside.start()
+    beside.terminate()
+    beside.join()
+    return [*dict.fromkeys(said for _, said in done.results()), str(beside.exitcode)]
 
 
 @workflow

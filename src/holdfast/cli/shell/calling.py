@@ -24,16 +24,17 @@ STATUS_MAX = 255
 EVERY = "30s"
 
 
-def perform_and_exit(taken: Taken) -> NoReturn:
-    """Do what was read, and end this process at once with the exit code.
+def perform_and_exit(taken: Taken, do: Callable[[Taken], int]) -> NoReturn:
+    """Do what was read, and end this process at once with the exit code that `do` returns.
 
     Nothing is taken down: what is recorded is durable, and the next process of the script would
     put it up again. A store that is left open is one whose process was killed, at no cost; closed
     by the last one that has it open, it would be tidied up after each step, with three syncs.
     """
-    code = perform(taken)
-    with suppress(OSError, ValueError):
-        sys.stderr.flush()
+    code = do(taken)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
     os._exit(code)
 
 

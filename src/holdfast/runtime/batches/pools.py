@@ -13,7 +13,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
@@ -22,6 +22,7 @@ from holdfast.errors import UsageError
 from holdfast.runtime.batches.crews import Site, timed_out
 from holdfast.runtime.batches.shipping import Place, begin_worker, do_parcel, parcel
 from holdfast.runtime.batches.work import Landed, Landing, Work
+from holdfast.runtime.signals import sigterm_held
 
 Remade: TypeAlias = Callable[[], Executor]
 
@@ -51,7 +52,7 @@ class Pool:
         place = Place(slot, site.tail.slots_path, driver)
         sent = parcel(site.body, site.retry, chunk, place)
         site.tail.vacate(slot)
-        with self._lock:
+        with self._lock, self._forking():
             try:
                 future = self._executor.submit(do_parcel, sent)
             except (BrokenExecutor, RuntimeError):
@@ -62,6 +63,13 @@ class Pool:
             handed = _Handed(future, tuple(chunk), self._executor, monotonic())
             self._handed[slot] = handed
         future.add_done_callback(lambda done: self._land(slot, handed))
+
+    def _forking(self) -> AbstractContextManager[None]:
+        """Return what stands around a submit that may fork workers. A fork server keeps for ever
+        what is held back when it starts, also for others."""
+        place: Any = self._executor
+        is_forked = self._is_local and place._mp_context.get_start_method() == "fork"
+        return sigterm_held() if is_forked else nullcontext()
 
     def _land(self, slot: int, handed: _Handed) -> None:
         if self._is_closed:

@@ -30,6 +30,7 @@ from holdfast.ports.slots import LAYOUT, VACANT, packed
 from holdfast.runtime.batches.transactions import BELONGING, Belonging
 from holdfast.runtime.batches.work import Body, Landing, Work, do_item, failure_of
 from holdfast.runtime.capture import current_step
+from holdfast.runtime.signals import answer_as_worker
 
 PARENT_POLL_S: Final = 0.2
 
@@ -195,15 +196,13 @@ def _load(name: str, file: str) -> None:
 
 
 def die_with(driver: int) -> None:
-    """See to it that this process ends with the driver's, whatever ends that. Once is enough."""
+    """See to it that this process ends with the driver's, whatever ends that, and when it is told
+    to; Ctrl-C, which goes to all of a terminal's processes, is the driver's. Once is enough."""
     global _bound
     if _bound == os.getpid() or driver == os.getpid():
         return
     _bound = os.getpid()
-    is_main = threading.current_thread() is threading.main_thread()
-    if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Ctrl-C goes to all of a terminal's processes; the driver lets what is in hand end.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answer_as_worker()
     threading.Thread(target=_watch, args=(driver,), name="holdfast driver", daemon=True).start()
 
 
