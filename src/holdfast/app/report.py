@@ -16,6 +16,7 @@ from holdfast.app.sentences import sentence
 from holdfast.app.timeline import fact_event, subject_of
 from holdfast.app.views import RunView, StepView, named, process_named, time_json, view_run
 from holdfast.model import durations
+from holdfast.model.codec import shown_argument
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
 from holdfast.model.state import HoldState, RunState
@@ -104,7 +105,12 @@ def _parameters(view: RunView) -> Iterator[str]:
     if params:
         yield "## Parameters"
         yield ""
-        yield from _table(("name", "value"), [(_cell(n), _value(v)) for n, v in params.items()])
+        yield from _table(("name", "value"), [_parameter(n, v) for n, v in params.items()])
+
+
+def _parameter(name: str, value: Json) -> tuple[str, str]:
+    text = shown_argument(name, value)
+    return _cell(name), _cell(text.removeprefix(f"{name}="))
 
 
 def _steps(store: Store, view: RunView) -> Iterator[str]:

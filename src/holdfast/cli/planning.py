@@ -14,10 +14,10 @@ from holdfast.cli.naming import run_option
 from holdfast.cli.options import Common, json_option, store_options
 from holdfast.cli.running import parameter_options, parameters_from
 from holdfast.cli.shell.running import plan_of, shell_of
+from holdfast.cli.showing import arguments
 from holdfast.cli.text import json_text, safe
 from holdfast.model.codec import decode
 from holdfast.model.keys import label_of, scope_of
-from holdfast.model.types import NO_TYPES
 from holdfast.ports.store import Store, StoreAbsent
 from holdfast.runtime.batches.surveying import survey_text
 from holdfast.runtime.clock import SystemClock
@@ -97,10 +97,7 @@ def lines_of(found: Plan) -> Iterator[str]:
     yield f"# Plan of {safe(found.workflow)}"
     yield ""
     if found.params:
-        from holdfast.model.codec import fingerprint
-
-        shown = {name: decode(value, NO_TYPES) for name, value in found.params.items()}
-        yield f"Parameters: {safe(fingerprint(shown)[1])}"
+        yield f"Parameters: {arguments(found.params)}"
     per = "" if found.terms.ask == "step" else f"; one yes covers a whole {found.terms.ask}"
     yield f"Mode: {safe(found.terms.rule)}{per}"
     will = sum(line.will in ("run", "ask and run") for line in found.steps)

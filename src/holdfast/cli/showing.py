@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -21,8 +21,9 @@ from holdfast.cli.paper import STATUS_COLOURS, Paper
 from holdfast.cli.rollouts import pictures
 from holdfast.cli.table import table_lines
 from holdfast.cli.text import ago, field_lines, fit, pad, safe, since, took, when, width_of
-from holdfast.model.codec import dumps
+from holdfast.model.codec import dumps, shown_argument
 from holdfast.model.facts import Spilled
+from holdfast.model.json import Json
 from holdfast.model.state import HoldState
 from holdfast.ports.store import DebtRow, RunRow
 
@@ -118,12 +119,17 @@ def head_lines(view: RunView, paper: Paper, now: datetime) -> Iterator[str]:
     if row.file or again(state):
         lines["script" if row.file else "command"] = row.file or again(state)
     if state.params:
-        shown = (f"{name}={dumps(value)}" for name, value in state.params.items())
-        lines["with"] = " ".join(fit(safe(text), PARAM_COLUMNS_MAX) for text in shown)
+        lines["with"] = arguments(state.params)
     if view.status == "succeeded" and state.result is not None:
         lines["result"] = _value(state.result)
     for name, text in lines.items():
         yield from paper.wrap(f"  {name:<8} {safe(text)}", " " * 11)
+
+
+def arguments(params: Mapping[str, Json]) -> str:
+    """Return the parameters of a run on one line, each cut short."""
+    shown = (shown_argument(name, value) for name, value in params.items())
+    return ", ".join(fit(safe(text), PARAM_COLUMNS_MAX) for text in shown)
 
 
 def _owner(view: RunView) -> str:

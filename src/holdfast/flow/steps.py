@@ -150,6 +150,11 @@ class StepFunction(Generic[P, R]):
         return location(self.body)
 
     @cached_property
+    def silent(self) -> frozenset[str]:
+        """The parameters whose None says nothing to a person, as it is their default."""
+        return frozenset(name for name, value in self._defaults.items() if value is None)
+
+    @cached_property
     def types(self) -> Types:
         """Where a recorded result finds its classes: the annotations and the workflow's file."""
         return Types.of(self.body, namespace=getattr(self.body, "__globals__", None))
@@ -187,7 +192,7 @@ def recorded(frame: Frame, step: StepFunction[Any, R], arguments: dict[str, obje
     """Run one call of a step as a checkpoint and return its recorded value."""
     life = frame.life
     label, key = identify(frame, step, arguments)
-    inputs, shown = fingerprint(arguments)
+    inputs, shown = fingerprint(arguments, step.silent)
     seen = life.journal.state.steps.get(key)
     if (
         seen is not None
@@ -223,7 +228,7 @@ def value_of(result: Json | Spilled, types: Types) -> object:
 def prepare(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]) -> Call:
     """Return what the engine needs to know of one call of `step`."""
     label, key = identify(frame, step, arguments)
-    return _call(frame, step, arguments, label, key, *fingerprint(arguments))
+    return _call(frame, step, arguments, label, key, *fingerprint(arguments, step.silent))
 
 
 def identify(

@@ -8,7 +8,7 @@ tag. Shared parts of a value come back as copies; a part that contains itself is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from enum import Enum
 from functools import reduce
 from operator import or_
@@ -35,6 +35,7 @@ __all__ = [
     "fingerprint",
     "loads",
     "register",
+    "shown_argument",
 ]
 
 SHOWN_CHARS_MAX: Final = 200
@@ -63,11 +64,11 @@ def decode(tree: Json, types: Types | None = None, *, as_type: object | None = N
 # --- the arguments of a call ------------------------------------------------------------------
 
 
-def fingerprint(values: Mapping[str, object]) -> tuple[str, str]:
-    """Return a digest over the recordable arguments, and a short text of all of them.
+def fingerprint(values: Mapping[str, object], silent: Container[str] = ()) -> tuple[str, str]:
+    """Return a digest over the recordable arguments, and a short text of them.
 
     An argument that cannot be recorded is left out of the digest and shown as `name=<Type>`;
-    one whose name speaks of a secret is compared but not shown.
+    one whose name speaks of a secret is compared but not shown, as is a None among the `silent`.
     """
     trees: dict[str, Json] = {}
     shown: list[str] = []
@@ -77,11 +78,18 @@ def fingerprint(values: Mapping[str, object]) -> tuple[str, str]:
         except Unrecordable:
             shown.append(f"{name}=<{type(value).__qualname__}>")
         else:
-            shown.append(f"{name}={'***' if is_secret_name(name) else _shown(trees[name], 0)}")
+            if value is not None or name not in silent:
+                shown.append(shown_argument(name, trees[name]))
     text = ", ".join(shown)
     if len(text) > SHOWN_CHARS_MAX:
         text = text[: SHOWN_CHARS_MAX - 1] + "…"
     return digest(trees), text
+
+
+def shown_argument(name: str, tree: Json) -> str:
+    """Return an encoded argument as a person reads it, as `name='text'`: about as Python writes
+    it, with long parts cut short. One whose name speaks of a secret is `name=***`."""
+    return f"{name}={'***' if is_secret_name(name) else _shown(tree, 0)}"
 
 
 def _shown(tree: Json, depth: int) -> str:
