@@ -25,13 +25,22 @@ def test_a_forked_process_ends_at_sigterm(tmp_path: Path):
 @pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
 def test_a_worker_ends_at_sigterm_whatever_it_waits_for(start: str, tmp_path: Path):
     """Its pool, broken by the death of another, waits for that: with a handler in Python one of
-    twenty pools waited for ever. What others start beside the pool holds nothing back, either."""
+    twenty pools waited for ever."""
     site = Site(tmp_path)
     words = ("run", script("forks:answering"), "--id", "r", "--plain", "-p", f"start={start}")
     code, text = site.holdfast(*words)
 
     assert 0 == code, text
-    assert ["SIG_DFL SIG_IGN", str(-signal.SIGTERM)] == site.state().result
+    assert ["SIG_DFL SIG_IGN"] == site.state().result
+
+
+def test_what_else_a_fork_server_starts_ends_at_sigterm(tmp_path: Path):
+    """Nothing is held back in it for good, for it starts also what is no worker of ours."""
+    site = Site(tmp_path)
+    code, text = site.holdfast("run", script("forks:served"), "--id", "r", "--plain")
+
+    assert 0 == code, text
+    assert -signal.SIGTERM == site.state().result
 
 
 def test_a_forked_process_leaves_ctrl_c_to_its_run(tmp_path: Path):

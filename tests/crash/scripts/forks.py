@@ -56,11 +56,18 @@ def answers(number: int) -> str:
 def answering(start: str) -> list[str]:
     with ProcessPoolExecutor(2, get_context(start)) as pool:
         done = each(range(4), answers, executor=pool, order="input", keep=True)
-    beside = get_context(start).Process(target=wait_long, args=(1,))
+    return list(dict.fromkeys(said for _, said in done.results()))
+
+
+@workflow
+def served() -> int | None:
+    """Start a process by the server that a pool has started, and end it."""
+    answering("forkserver")
+    beside = get_context("forkserver").Process(target=wait_long, args=(1,))
     beside.start()
     beside.terminate()
     beside.join()
-    return [*dict.fromkeys(said for _, said in done.results()), str(beside.exitcode)]
+    return beside.exitcode
 
 
 @workflow
