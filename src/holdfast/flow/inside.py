@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -12,6 +11,7 @@ from holdfast.engine.effects import NOW, Program, record
 from holdfast.errors import UsageError
 from holdfast.flow.parameters import Secret, find_secret
 from holdfast.flow.steps import refuse_secrets, value_of
+from holdfast.model.blake import blake2b
 from holdfast.model.codec import encode
 from holdfast.model.facts import CursorSaved, StepLeft
 from holdfast.model.inventory_secrets import is_reference

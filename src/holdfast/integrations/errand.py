@@ -6,9 +6,10 @@ import json
 import os
 import sys
 from dataclasses import asdict, dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
+
+from holdfast.model.blake import blake2b
 
 ERRAND_BYTES_MAX: Final = 64 * 1024
 """Fits into a fresh socket, so that nobody waits for its reader."""

@@ -18,9 +18,8 @@ ALLOWED: Final = (
     'give "500ms", "90s", "5m", "1h30m", "2d" or "1w", a number of seconds, or a timedelta'
 )
 _NUMBER: Final = r"([0-9]+(?:\.[0-9]+)?)"
-_FORM: Final = re.compile(
-    r"\s*".join(f"(?:{_NUMBER} ?{unit})?" for unit in ("w", "d", "h", "m", "s", "ms"))
-)
+_FORM: Final = r"\s*".join(f"(?:{_NUMBER} ?{unit})?" for unit in ("w", "d", "h", "m", "s", "ms"))
+"""Compiled when it is first needed: that costs a step of a shell script a millisecond."""
 _UNITS_S: Final = (604_800.0, 86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 
 
@@ -53,7 +52,7 @@ def _seconds(value: object) -> float | None:
     text = value.strip()
     if re.fullmatch(f"-?{_NUMBER}", text):
         return float(text)
-    match = _FORM.fullmatch(text)
+    match = re.fullmatch(_FORM, text)
     if match is None or not text:
         return None
     return sum(float(n) * unit for n, unit in zip(match.groups(), _UNITS_S, strict=True) if n)

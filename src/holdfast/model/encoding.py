@@ -56,7 +56,7 @@ def _encode(value: object, depth: int) -> Json:
     if type(value) is int and -_SMALL < value < _SMALL:
         return value
     kind = type(value)
-    scalar = scalars.ENCODE.get(kind)
+    scalar = scalars.ENCODE.get(kind) or scalars.rare(kind)
     if scalar is not None:
         return scalar(value)
     if depth >= NESTING_MAX:
@@ -144,7 +144,7 @@ def _encode_enum(value: Enum) -> Json:
 def _why_not(value: object) -> str:
     cls = type(value)
     name = f"{cls.__module__}.{cls.__qualname__}"
-    bases = (bool, *scalars.ENCODE, *_CONTAINERS)
+    bases = (bool, *scalars.ENCODE, *scalars.rare_types(), *_CONTAINERS)
     base = next((base for base in bases if isinstance(value, base)), None)
     if base is not None:
         return f"{name} is a {base.__name__} and more, which would be lost; give a plain one"
@@ -204,7 +204,7 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
 
 
 def _named(key: object) -> str:
-    if type(key) not in scalars.ENCODE and type(key) not in (bool, type(None)):
+    if type(key) not in (bool, type(None), *scalars.ENCODE, *scalars.rare_types()):
         return f"<{type(key).__qualname__}>"
     shown = repr(key)
     return shown if len(shown) <= _REPR_CHARS_MAX else shown[: _REPR_CHARS_MAX - 1] + "…"

@@ -7,10 +7,10 @@ its *fingerprint* whether it changed. Keys of different types differ: "1", 1 and
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import Final, Literal, TypeAlias, get_args
 
 from holdfast.errors import UsageError
+from holdfast.model.blake import blake2b
 from holdfast.model.codec import Unrecordable, dumps, encode
 
 KEY_BYTES: Final = 16

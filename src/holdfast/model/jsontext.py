@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import Final, NoReturn
 
 from holdfast.errors import StoreCorrupt
+from holdfast.model.blake import blake2b
 from holdfast.model.json import Json
 
 DIGEST_BYTES: Final = 16

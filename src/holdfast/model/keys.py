@@ -8,13 +8,13 @@ the `#2` says that the label is used for the second time in its scope.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import Enum
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Final
-from uuid import UUID
 
 from holdfast.errors import UsageError
 
@@ -24,12 +24,10 @@ ARGUMENT_CHARS_MAX: Final = 40
 
 CANDIDATES_SHOWN_MAX: Final = 5
 
-_ESCAPED: Final = re.compile("[/#%\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_ESCAPED: Final = "[/#%\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 _ESCAPES: Final = re.compile("(?:%[0-9A-F]{2})+")
 _RUN_ID: Final = re.compile("[A-Za-z0-9._:-]{1,64}")
-_SECRET: Final = re.compile(
-    "pass(?:wor[dt]|wd|phrase|code)|secret|token|credential|api_?key|private_?key", re.IGNORECASE
-)
+_SECRET: Final = "pass(?:wor[dt]|wd|phrase|code)|secret|token|credential|api_?key|private_?key"
 
 
 def join(scope: str, label: str, occurrence: int = 1) -> str:
@@ -56,7 +54,9 @@ def label_of(key: str) -> str:
 
 def escape(label: str) -> str:
     """Return `label` as a part of a key, in characters that UTF-8 can hold."""
-    return _ESCAPED.sub(_percent, label)
+    if label.isprintable() and not ("/" in label or "#" in label or "%" in label):
+        return label  # Nearly always; the pattern takes long to compile.
+    return re.sub(_ESCAPED, _percent, label)
 
 
 def unescape(part: str) -> str:
@@ -172,19 +172,24 @@ def default_label(
     return label
 
 
-_SCALARS: Final = frozenset((str, int, float, bool, date, UUID))
+_SCALARS: Final = frozenset((str, int, float, bool, date))
 _NAMED: Final = (Enum, PurePath)
 
 
 @lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
     """Return whether a parameter of this name should not be shown."""
-    return _SECRET.search(name) is not None
+    return re.search(_SECRET, name, re.IGNORECASE) is not None
 
 
 def _is_scalar(value: object) -> bool:
     # A datetime, which is a date too, would make the label change at every call.
-    return type(value) in _SCALARS or isinstance(value, _NAMED)
+    return type(value) in _SCALARS or isinstance(value, _NAMED) or _is_uuid(value)
+
+
+def _is_uuid(value: object) -> bool:
+    # Where its module is not loaded there is none, and loading it would take long.
+    return type(value) is getattr(sys.modules.get("uuid"), "UUID", None)
 
 
 def _scalar(parameter: str, value: object) -> str:

@@ -2,20 +2,21 @@
 
 Each is a dict whose "$" names its kind; a decoder takes the other entries as keywords, so that an
 entry it does not know is an error and never ignored.
+
+Modules that few scripts need, and that take long to load, are not loaded here: a value can only be
+of a class whose module is loaded already.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
-from decimal import Decimal
 from math import isfinite
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Final
-from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from holdfast.model.json import Json
 from holdfast.model.records import Undecodable
@@ -72,8 +73,9 @@ def _zone(zone: tzinfo | None, fold: int) -> dict[str, Json]:
     known: dict[str, Json] = {"fold": fold} if fold else {}
     if zone is None:
         return known
-    if type(zone) is ZoneInfo and zone.key is not None:
-        return {**known, "zone": zone.key}
+    named = _loaded("zoneinfo", "ZoneInfo")
+    if type(zone) is named and zone.key is not None:  # type: ignore[attr-defined]
+        return {**known, "zone": zone.key}  # type: ignore[attr-defined]
     if type(zone) is not timezone:
         raise Refused(
             f"its time zone is a {type(zone).__qualname__}; "
@@ -100,13 +102,33 @@ ENCODE: Final[dict[type, Callable[..., Json]]] = {
     time: _time,
     date: _text_of("date"),
     timedelta: _text_of("timedelta"),
-    Decimal: _text_of("decimal"),
-    UUID: _text_of("uuid"),
     type(Path()): _path("path"),
     PurePosixPath: _path("posix_path"),
     PureWindowsPath: _path("windows_path"),
 }
 """Exactly these types: a subclass would come back as something else."""
+
+_RARE: Final = tuple((kind, name, _text_of(kind)) for kind, name in
+                     (("decimal", "Decimal"), ("uuid", "UUID")))  # fmt: skip
+"""Each in a module that is called as its kind."""
+
+
+def rare(kind: type) -> Callable[..., Json] | None:
+    """Return how values of a type are written that is not in `ENCODE`; None if it is no scalar."""
+    for module, name, encode in _RARE:
+        if kind is _loaded(module, name):
+            return encode
+    return None
+
+
+def rare_types() -> tuple[type, ...]:
+    """Return the types of scalars that are not in `ENCODE`, as far as there can be any."""
+    found = (_loaded(module, name) for module, name, _ in _RARE)
+    return tuple(kind for kind in found if kind is not None)
+
+
+def _loaded(module: str, name: str) -> type | None:
+    return getattr(sys.modules.get(module), name, None)
 
 
 # --- and back -------------------------------------------------------------------------------
@@ -149,6 +171,8 @@ def _to_zone(read: tzinfo | None, key: str | None, name: str | None) -> tzinfo |
         return timezone(offset, name) if offset is not None else read
     if key is None:
         return read
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     try:
         return ZoneInfo(key)
     except ZoneInfoNotFoundError as error:
@@ -156,13 +180,11 @@ def _to_zone(read: tzinfo | None, key: str | None, name: str | None) -> tzinfo |
         raise Undecodable(f"time zone {key!r}", why) from error
 
 
-_DELTA: Final = re.compile(
-    r"(?:(-?[0-9]+) days?, )?([0-9]+):([0-9]{2}):([0-9]{2})(?:\.([0-9]{6}))?"
-)
+_DELTA: Final = r"(?:(-?[0-9]+) days?, )?([0-9]+):([0-9]{2}):([0-9]{2})(?:\.([0-9]{6}))?"
 
 
 def _to_timedelta(v: str) -> timedelta:
-    match = _DELTA.fullmatch(v)
+    match = re.fullmatch(_DELTA, v)
     if match is None:
         raise ValueError(f"{v!r} is no timedelta")
     days, hours, minutes, seconds, micros = (int(part or 0) for part in match.groups())
@@ -184,11 +206,15 @@ def _to_date(v: str) -> date:
     return date.fromisoformat(v)
 
 
-def _to_decimal(v: str) -> Decimal:
+def _to_decimal(v: str) -> object:
+    from decimal import Decimal
+
     return Decimal(v)
 
 
-def _to_uuid(v: str) -> UUID:
+def _to_uuid(v: str) -> object:
+    from uuid import UUID
+
     return UUID(v)
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
 from holdfast.errors import StoreCorrupt
+from holdfast.model.blake import blake2b
 from holdfast.model.facts import KINDS, Fact, LifeStarted, Owner, Spilled
 from holdfast.model.status import UNCHANGED, glance
 from holdfast.stores.row_tables import (

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 from holdfast.errors import ConfigError, StoreCorrupt
+from holdfast.model.blake import blake2b
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
 from holdfast.stores.lockfile import open_regular, refuse_link

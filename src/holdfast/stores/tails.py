@@ -17,11 +17,11 @@ import threading
 import weakref
 import zlib
 from collections.abc import Callable, Iterator
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 from holdfast.errors import ConfigError, StoreCorrupt, StoreError
+from holdfast.model.blake import blake2b
 from holdfast.ports.batches import Left, Slot
 from holdfast.ports.slots import LAYOUT, VACANT, packed, unpacked
 from holdfast.stores.boot import boot_id

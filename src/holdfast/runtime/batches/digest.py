@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Final
 
+from holdfast.model.blake import blake2b
 from holdfast.ports.batches import BatchStore
 
 DIGEST_BYTES: Final = 16
