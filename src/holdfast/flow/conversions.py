@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
 from types import NoneType
 from typing import Any, Final, TypeVar
-from uuid import UUID
 
 from holdfast.flow.secret import FORMS, Secret
 from holdfast.model.durations import seconds
+from holdfast.model.scalars import loaded
 
 T = TypeVar("T")
 
@@ -27,7 +26,11 @@ def converter(hint: object) -> Callable[[Any], object] | None:
         return None
     if issubclass(hint, Enum):
         return _enum(hint)
-    return _path(hint) if issubclass(hint, PurePath) else _SCALARS.get(hint)
+    if issubclass(hint, PurePath):
+        return _path(hint)
+    found = _SCALARS.get(hint)
+    rare = (convert for module, name, convert in _RARE if hint is loaded(module, name))
+    return next(rare, None) if found is None else found
 
 
 def _instance(cls: type[T], *but: type) -> Callable[[object], T]:
@@ -58,19 +61,26 @@ def _float(value: object) -> float:
     return _instance(float)(value)
 
 
-def _decimal(value: object) -> Decimal:
+def _decimal(value: object) -> object:
+    from decimal import Decimal
+
+    def finite(text: str) -> Decimal:
+        found = Decimal(text)
+        if not found.is_finite():
+            raise Refused
+        return found
+
     if isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)
     if isinstance(value, float):
         raise Refused("a float is not exact; give it as text")
-    return _or_text(Decimal, _finite_decimal)(value)
+    return _or_text(Decimal, finite)(value)
 
 
-def _finite_decimal(text: str) -> Decimal:
-    found = Decimal(text)
-    if not found.is_finite():
-        raise Refused
-    return found
+def _uuid(value: object) -> object:
+    from uuid import UUID
+
+    return _or_text(UUID, UUID)(value)
 
 
 def _timedelta(value: object) -> timedelta:
@@ -110,10 +120,10 @@ _SCALARS: Final[dict[type, Callable[[Any], object]]] = {
     datetime: _or_text(datetime, datetime.fromisoformat),
     time: _or_text(time, time.fromisoformat),
     timedelta: _timedelta,
-    Decimal: _decimal,
-    UUID: _or_text(UUID, UUID),
     Secret: _secret,
 }
+_RARE: Final = (("decimal", "Decimal", _decimal), ("uuid", "UUID", _uuid))
+"""Of modules that are not loaded for the few scripts which need them."""
 
 
 def _enum(cls: type[Enum]) -> Callable[[object], Enum]:

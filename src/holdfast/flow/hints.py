@@ -11,7 +11,6 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
 from types import EllipsisType, NoneType, SimpleNamespace, UnionType
@@ -30,12 +29,12 @@ from typing import (
     get_type_hints,
     is_typeddict,
 )
-from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from holdfast.flow.secret import Secret
 from holdfast.model.json import Json
 from holdfast.model.records import shape_of
+from holdfast.model.scalars import loaded
 
 UNIONS: Final = (Union, UnionType)
 _ALIASES_MAX: Final = 50
@@ -155,10 +154,12 @@ _EXAMPLES: Final[dict[type, Json]] = {
     datetime: "2026-01-31T09:30:00+00:00",
     time: "09:30",
     timedelta: "1h30m",
-    Decimal: "0.10",
-    UUID: "12345678-1234-5678-1234-567812345678",
     Secret: "@env:NAME",
 }
+_RARE_EXAMPLES: Final = (
+    ("decimal", "Decimal", "0.10"),
+    ("uuid", "UUID", "12345678-1234-5678-1234-567812345678"),
+)
 
 
 def example(hint: object, depth: int = 0) -> Json:
@@ -167,6 +168,9 @@ def example(hint: object, depth: int = 0) -> Json:
     origin, args = get_origin(hint), get_args(hint)
     if isinstance(hint, type) and hint in _EXAMPLES:
         return _EXAMPLES[hint]
+    for module, name, shown in _RARE_EXAMPLES:
+        if hint is loaded(module, name):
+            return shown
     if origin in UNIONS:
         return example(next((arg for arg in args if arg is not NoneType), None), depth)
     if origin is Literal:

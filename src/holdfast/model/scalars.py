@@ -73,7 +73,7 @@ def _zone(zone: tzinfo | None, fold: int) -> dict[str, Json]:
     known: dict[str, Json] = {"fold": fold} if fold else {}
     if zone is None:
         return known
-    named = _loaded("zoneinfo", "ZoneInfo")
+    named = loaded("zoneinfo", "ZoneInfo")
     if type(zone) is named and zone.key is not None:  # type: ignore[attr-defined]
         return {**known, "zone": zone.key}  # type: ignore[attr-defined]
     if type(zone) is not timezone:
@@ -116,18 +116,19 @@ _RARE: Final = tuple((kind, name, _text_of(kind)) for kind, name in
 def rare(kind: type) -> Callable[..., Json] | None:
     """Return how values of a type are written that is not in `ENCODE`; None if it is no scalar."""
     for module, name, encode in _RARE:
-        if kind is _loaded(module, name):
+        if kind is loaded(module, name):
             return encode
     return None
 
 
 def rare_types() -> tuple[type, ...]:
     """Return the types of scalars that are not in `ENCODE`, as far as there can be any."""
-    found = (_loaded(module, name) for module, name, _ in _RARE)
+    found = (loaded(module, name) for module, name, _ in _RARE)
     return tuple(kind for kind in found if kind is not None)
 
 
-def _loaded(module: str, name: str) -> type | None:
+def loaded(module: str, name: str) -> type | None:
+    """Return a class, if there can be any value of it: if its module is loaded."""
     return getattr(sys.modules.get(module), name, None)
 
 
