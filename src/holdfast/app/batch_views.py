@@ -8,7 +8,6 @@ counted here too. A page of rows is read for each status, however many there are
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -21,6 +20,7 @@ from holdfast.model.holds import HoldState
 from holdfast.model.items import ItemStatus
 from holdfast.model.json import Json
 from holdfast.model.keys import scope_of
+from holdfast.model.making import dataclass, field, replace
 from holdfast.model.standing import StepState
 from holdfast.model.state import RunState
 from holdfast.model.status import StepStatus

@@ -8,7 +8,6 @@ A living owner is never refused by it, and reads it at its next boundary.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from holdfast.app.finding import find_run
 from holdfast.app.meant import named, one_step, to_retry
@@ -26,6 +25,7 @@ from holdfast.model.facts import (
     Who,
 )
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.model.standing import StepState
 from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock

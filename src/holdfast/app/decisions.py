@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +26,7 @@ from holdfast.model.facts import (
     StopRequested,
     Who,
 )
+from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 from holdfast.ports.store import Store
 

@@ -7,13 +7,13 @@ nothing here guesses that it should go on.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from holdfast.app.views import owner_is, process_named, status_of
 from holdfast.app.wording import stands
 from holdfast.errors import StoreCorrupt
+from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal

@@ -7,7 +7,6 @@ more memory than a thousand.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from holdfast.app.batch_views import DEAD, names_of, rows_of
@@ -17,6 +16,7 @@ from holdfast.model.batching import item_key
 from holdfast.model.items import ItemStatus
 from holdfast.model.json import Json
 from holdfast.model.keys import find
+from holdfast.model.making import dataclass, field
 from holdfast.model.signature import signature
 from holdfast.model.state import RunState
 from holdfast.ports.store import Store

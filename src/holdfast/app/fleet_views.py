@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from holdfast.app.fleet import NEEDS_A_PERSON, child_id
 from holdfast.app.rollout_views import RolloutView, UnitView, rollouts_of
 from holdfast.app.views import VERSION, RunView, status_of
 from holdfast.errors import UsageError
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass, replace
 from holdfast.ports.store import Store
 
 

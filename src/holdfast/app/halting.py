@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from holdfast.app.commands import Decide, decide
 from holdfast.app.meant import named
 from holdfast.errors import HoldfastError
 from holdfast.model.facts import Owner, StopRequested, Who
+from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store

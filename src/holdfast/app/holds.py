@@ -8,7 +8,6 @@ could have counted: from somebody who may not decide, or after the hold expired.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from holdfast.app.commands import Done, decide
 from holdfast.app.finding import find_hold, find_run
@@ -26,6 +25,7 @@ from holdfast.model.facts import (
 )
 from holdfast.model.holds import HoldState, refusal, voter
 from holdfast.model.json import Json
+from holdfast.model.making import replace
 from holdfast.model.state import AUTO_REST, RunState
 from holdfast.model.undo_facts import UndoBegun
 from holdfast.ports.clock import Clock

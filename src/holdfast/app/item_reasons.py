@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from holdfast.app.batch_views import BatchView
 from holdfast.app.items import Item, item_named, near
@@ -13,6 +12,7 @@ from holdfast.errors import UsageError
 from holdfast.model.batch_facts import ItemDecided
 from holdfast.model.batches import ItemRow
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.ports.store import Store
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
 from typing import Final, Literal, TypeAlias
@@ -16,6 +15,7 @@ from holdfast.model.batches import BatchRow, ItemRow
 from holdfast.model.bits import segments_of
 from holdfast.model.items import KEY_BYTES, PRINT_BYTES, ItemKey, key_digest, shown_key
 from holdfast.model.keys import last, unescape
+from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 from holdfast.model.tail import DoneRecord, KeyRecord, records
 from holdfast.ports.store import Store

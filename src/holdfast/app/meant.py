@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from holdfast.app.finding import SHOWN_MAX
 from holdfast.app.rollout_views import failed_steps, is_about_units
 from holdfast.app.wording import stands
 from holdfast.errors import UsageError
 from holdfast.model.facts import HoldOpened
 from holdfast.model.keys import escape, find, last, unescape
+from holdfast.model.making import dataclass
 from holdfast.model.standing import StepState
 from holdfast.model.state import RunState
 

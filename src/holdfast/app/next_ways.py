@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from holdfast.app.batch_views import BatchView
 from holdfast.model.facts import HoldOpened
 from holdfast.model.holds import HoldState
+from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 
 ITEMS_SHOWN_MAX: Final = 3

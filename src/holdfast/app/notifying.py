@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 from holdfast.app.hold_ways import doubt_ways, hold_ways
@@ -23,6 +22,7 @@ from holdfast.model.facts import (
     StepStarted,
     StepSucceeded,
 )
+from holdfast.model.making import dataclass
 from holdfast.model.notices import Notice, Way, notice_of, stall_notice
 from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock

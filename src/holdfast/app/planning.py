@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from io import StringIO
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ from holdfast.model.facts import (
 from holdfast.model.holds import Holds
 from holdfast.model.inventory import NO_INVENTORY, Inventory
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass, field
 from holdfast.model.state import RunState
 from holdfast.model.terms import AUTO, Terms
 from holdfast.model.unknown import DependsOnUnknown

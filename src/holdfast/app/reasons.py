@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.app import next_ways
@@ -23,6 +22,7 @@ from holdfast.app.views import (
 )
 from holdfast.model.facts import Owner
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.model.state import HoldState
 from holdfast.model.status import RunStatus
 from holdfast.model.undoing import is_giving_back, why_not_again

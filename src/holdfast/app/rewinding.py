@@ -8,8 +8,6 @@ crash leaves all of it or nothing; and no life begins by it: the next `resume` d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from holdfast.app.commands import TRIES_MAX, Done
 from holdfast.app.finding import SHOWN_MAX, find_run
 from holdfast.app.items_in_doubt import refuse_items_in_doubt
@@ -18,6 +16,7 @@ from holdfast.app.wording import stands
 from holdfast.errors import InDoubt, PastNoReturn, RunLocked, UsageError
 from holdfast.model.facts import Rewound, Who
 from holdfast.model.keys import find
+from holdfast.model.making import dataclass
 from holdfast.model.rewinding import began_at, keys_since, point_since, steps_in
 from holdfast.model.standing import StepState
 from holdfast.model.state import RunState

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from holdfast.model.facts import HoldOpened
 from holdfast.model.json import Json
 from holdfast.model.keys import label_of
+from holdfast.model.making import dataclass
 from holdfast.model.rolling import unit_status
 from holdfast.model.rollout import UnitStatus
 from holdfast.model.state import RunState

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from shlex import quote
 from typing import Any, Protocol, TypeVar
 
 from holdfast.app.shell_runs import again
+from holdfast.model.making import replace
 from holdfast.model.state import RunState
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.app.finding import find_run
@@ -26,7 +25,7 @@ from holdfast.model.codec import decode, digest, encode
 from holdfast.model.facts import Commands, Owner, RunCreated
 from holdfast.model.inventory_secrets import is_reference
 from holdfast.model.json import Json
-from holdfast.model.making import replace
+from holdfast.model.making import dataclass, replace
 from holdfast.model.state import RunState
 from holdfast.model.status import FINISHED
 from holdfast.ports.store import RunRow, Store

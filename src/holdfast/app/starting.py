@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from os import urandom
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from holdfast.model.facts import HoldAnswered, RunCreated, Who
 from holdfast.model.inventory import NO_INVENTORY, Inventory
 from holdfast.model.json import Json
 from holdfast.model.keys import check_run_id
+from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 from holdfast.model.terms import ASKS, MODES
 from holdfast.model.undo_facts import Errand as ErrandKind
@@ -67,8 +67,8 @@ class Setting:
     person: Person
     by: Who
     listeners: Sequence[Listener] = ()
-    tell: Callable[[str], None] = field(default=lambda text: None)
-    begins: Callable[[str, RunState], None] = field(default=lambda run, state: None)
+    tell: Callable[[str], None] = lambda text: None
+    begins: Callable[[str, RunState], None] = lambda run, state: None
     budget_s: float | None = None
     lease_s: float = LEASE_S
     performers: Performers = Performer

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from holdfast.app.views import VERSION, status_of
 from holdfast.model.codec import encode
 from holdfast.model.inventory import Inventory, Target, resolve
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.model.status import FINISHED
 from holdfast.model.terms import Terms
 from holdfast.ports.store import RunRow, Store

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from holdfast.app.views import StepView
 from holdfast.model.keys import label_of, scope_of
+from holdfast.model.making import dataclass
 
 
 @dataclass(slots=True)

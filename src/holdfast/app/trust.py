@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.app.finding import SHOWN_MAX
@@ -12,6 +11,7 @@ from holdfast.errors import UsageError
 from holdfast.model.facts import Who
 from holdfast.model.inventory import Earned
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.model.terms import Terms
 from holdfast.model.trials import Trial
 from holdfast.model.trust import Streak, earned, streak

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from holdfast.app.batch_checks import verify_batches
@@ -22,6 +21,7 @@ from holdfast.model.facts import (
     StepSucceeded,
 )
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 from holdfast.model.status import FINISHED
 from holdfast.ports.clock import Clock

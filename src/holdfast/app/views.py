@@ -7,7 +7,6 @@ it left running is `in_doubt`. Nothing here writes, and nothing folds more than 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,6 +16,7 @@ from holdfast.app.rollout_views import rollouts_of
 from holdfast.model.facts import HoldAnswered, LifeStarted, Owner, Spilled, Who
 from holdfast.model.json import Json
 from holdfast.model.keys import label_of, scope_of
+from holdfast.model.making import dataclass, field, replace
 from holdfast.model.state import HoldState, RunState, StepState
 from holdfast.model.status import RunStatus, StepStatus
 from holdfast.model.undoing import Debt

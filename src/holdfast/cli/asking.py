@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
 from typing import Literal
 
 from holdfast.app.evidence import evidence_of
 from holdfast.app.views import process_named
 from holdfast.cli.text import field_lines, json_text, safe, when
 from holdfast.model.facts import HoldOpened
+from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 
 ATTEMPTS_FIELD = "before"

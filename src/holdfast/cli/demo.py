@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -21,6 +20,7 @@ from holdfast.cli.prompt import is_interactive
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.model.facts import StepStarted, StepSucceeded
 from holdfast.model.keys import label_of
+from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 from holdfast.ports.store import Store, StoreAbsent
 from holdfast.runtime.journal import Journal

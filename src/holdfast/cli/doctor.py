@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +11,7 @@ from holdfast.app.views import VERSION
 from holdfast.cli.lines import count
 from holdfast.errors import StoreError
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 from holdfast.ports.store import StoreAbsent
 from holdfast.wiring import (
     clear_suspect,

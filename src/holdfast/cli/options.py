@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+
+from holdfast.model.making import dataclass
 
 if TYPE_CHECKING:
     from holdfast.model.inventory import Inventory

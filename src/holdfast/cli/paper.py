@@ -6,10 +6,11 @@ import os
 import shutil
 import sys
 import textwrap
-from dataclasses import dataclass
 from typing import Final, Literal, TextIO, TypeAlias
 
 import click
+
+from holdfast.model.making import dataclass
 
 Colour: TypeAlias = Literal["green", "red", "yellow", "cyan", "magenta", "bright_black", ""]
 

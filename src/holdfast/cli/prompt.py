@@ -10,7 +10,6 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from holdfast.app.answering import typed_answer
@@ -33,6 +32,7 @@ from holdfast.model.facts import Answer, HoldAnswered, HoldOpened, Who
 from holdfast.model.holds import voter
 from holdfast.model.json import Json
 from holdfast.model.jsontext import loads
+from holdfast.model.making import dataclass, replace
 from holdfast.model.state import AUTO_REST, HoldState, RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from typing import Final
 
 import click
@@ -30,6 +29,7 @@ from holdfast.cli.running import (
 from holdfast.cli.text import json_text, safe
 from holdfast.errors import RunLocked, StoreError
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass, replace
 from holdfast.ports.store import RunRow, Store, StoreAbsent
 from holdfast.runtime.child import Children
 from holdfast.runtime.clock import SystemClock

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +29,7 @@ from holdfast.flow.texts import quoted
 from holdfast.flow.workflows import Workflow
 from holdfast.model.codec import encode
 from holdfast.model.durations import seconds
+from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 from holdfast.model.terms import ASKS, MODES
 from holdfast.ports.store import Store

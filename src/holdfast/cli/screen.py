@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -24,6 +23,7 @@ from holdfast.cli.lines import Sink, clean, shown
 from holdfast.model import facts as f
 from holdfast.model.durations import show
 from holdfast.model.keys import scope_of
+from holdfast.model.making import dataclass, field
 from holdfast.model.state import RunState, StepState
 from holdfast.ports.store import Output
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -24,6 +23,7 @@ from holdfast.cli.text import ago, field_lines, fit, pad, safe, since, took, whe
 from holdfast.model.codec import dumps, shown_argument
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
+from holdfast.model.making import replace
 from holdfast.model.state import HoldState
 from holdfast.ports.store import DebtRow, RunRow
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from holdfast.engine.giving_back import Ways, roll_back, settle, undo_stage
@@ -14,6 +13,7 @@ from holdfast.flow.giving_back import ways_of
 from holdfast.flow.outcome import Outcome
 from holdfast.flow.workflows import Workflow
 from holdfast.model.facts import RunStopped, Who
+from holdfast.model.making import dataclass
 from holdfast.runtime.afterwards import Afterwards
 from holdfast.runtime.context import FRAME, Frame
 from holdfast.runtime.life import Life

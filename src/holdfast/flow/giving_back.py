@@ -11,7 +11,6 @@ to give back is met again (`steps.Met`), with its real arguments, and its `Way` 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -32,6 +31,7 @@ from holdfast.flow.steps import (
 )
 from holdfast.model.codec import digest
 from holdfast.model.keys import scope_of
+from holdfast.model.making import dataclass, replace
 from holdfast.model.undoing import OWED, UNDO, origin_of
 from holdfast.runtime.capture import current_step
 from holdfast.runtime.codehash import code_hash

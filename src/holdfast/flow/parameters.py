@@ -12,7 +12,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property, partial
 from operator import attrgetter
 from typing import Final, get_args, get_origin
@@ -32,6 +31,7 @@ from holdfast.flow.secret import Secret, find_secret
 from holdfast.flow.texts import HIDDEN, quoted, text_of
 from holdfast.model.codec import fingerprint
 from holdfast.model.keys import is_secret_name
+from holdfast.model.making import dataclass
 
 __all__ = ["ParameterInfo", "Parameters", "Secret", "find_secret"]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from math import inf, isfinite, nextafter
 from typing import Final
 
@@ -110,6 +109,9 @@ def _moment(given: Duration | datetime) -> datetime | None:
         return given
     if not isinstance(given, str) or "," not in given:
         return None
+    # Few are ever told one, and this loads sockets and calendars.
+    from email.utils import parsedate_to_datetime
+
     try:
         return parsedate_to_datetime(given)
     except (TypeError, ValueError, IndexError, OverflowError):

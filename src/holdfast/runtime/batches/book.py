@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from threading import RLock
 from typing import Any, Final
@@ -25,7 +24,7 @@ from holdfast.model.batches import BatchRow, Checkpoint, ItemRow, Seen
 from holdfast.model.bits import Bits, segment_of
 from holdfast.model.items import KEY_BYTES, PRINT_BYTES, ItemStatus
 from holdfast.model.json import Json
-from holdfast.model.making import replace
+from holdfast.model.making import dataclass, field, replace
 from holdfast.model.tail import done_record, key_record
 from holdfast.ports.batches import Tail
 from holdfast.runtime.batches.rules import BatchRules

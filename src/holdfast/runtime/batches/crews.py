@@ -11,11 +11,11 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
-from dataclasses import dataclass
 from queue import SimpleQueue
 from time import monotonic
 from typing import Protocol
 
+from holdfast.model.making import dataclass
 from holdfast.model.retry import Retry
 from holdfast.ports.batches import Tail
 from holdfast.runtime.batches.transactions import AlreadyCommitted

@@ -14,11 +14,11 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import replace
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
 
 from holdfast.errors import UsageError
+from holdfast.model.making import replace
 from holdfast.runtime.batches.crews import Site, timed_out
 from holdfast.runtime.batches.shipping import Place, begin_worker, do_parcel, parcel
 from holdfast.runtime.batches.work import Landed, Landing, Work

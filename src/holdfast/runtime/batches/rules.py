@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from holdfast.model.batches import Identity
 from holdfast.model.budget import Budget
+from holdfast.model.making import dataclass, field
 from holdfast.model.rate import Rate
 from holdfast.model.retry import Retry
 from holdfast.model.types import NO_TYPES, Types

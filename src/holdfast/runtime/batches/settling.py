@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from holdfast.model.batches import ItemRow
 from holdfast.model.batching import item_key
 from holdfast.model.codec import Unrecordable, decode, encode
 from holdfast.model.items import KEY_BYTES, ItemStatus
-from holdfast.model.making import replace
+from holdfast.model.making import dataclass, replace
 from holdfast.runtime.batches.book import Book, work_row
 from holdfast.runtime.batches.work import Death, Failure, Landing, Work
 

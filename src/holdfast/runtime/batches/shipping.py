@@ -16,7 +16,6 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
@@ -25,6 +24,7 @@ from types import FunctionType
 from typing import Any, Final, cast
 
 from holdfast.errors import UsageError
+from holdfast.model.making import dataclass
 from holdfast.model.retry import Retry
 from holdfast.ports.slots import LAYOUT, VACANT, packed
 from holdfast.runtime.batches.transactions import BELONGING, Belonging

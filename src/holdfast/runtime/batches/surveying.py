@@ -8,9 +8,9 @@ and in time: a plan of a source that nobody can read to its end says how far it 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sized
-from dataclasses import dataclass
 from typing import Final
 
+from holdfast.model.making import dataclass
 from holdfast.runtime.batches.book import Book, Pending
 from holdfast.runtime.batches.opening import known_book
 from holdfast.runtime.batches.reading import Reading

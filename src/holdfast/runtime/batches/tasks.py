@@ -7,9 +7,9 @@ import os
 import threading
 from collections.abc import Awaitable, Sequence
 from contextvars import copy_context
-from dataclasses import replace
 from time import monotonic
 
+from holdfast.model.making import replace
 from holdfast.runtime.batches.crews import Site, timed_out
 from holdfast.runtime.batches.transactions import AlreadyCommitted
 from holdfast.runtime.batches.work import CURRENT, Landed, Landing, Work, failure_of

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from holdfast.errors import UsageError
+from holdfast.model.making import dataclass
 
 TABLE: Final = "holdfast_item"
 _CREATE: Final = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Final, NamedTuple, TypeAlias
@@ -13,6 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 from holdfast.engine.step import MESSAGE_CHARS_MAX, location_of
 from holdfast.errors import NotDone, RateLimited, UsageError
 from holdfast.model.items import NO_PRINT, ItemKey, shown_key
+from holdfast.model.making import dataclass
 from holdfast.model.rate import pause_s
 from holdfast.model.retry import Retry
 from holdfast.runtime.batches.transactions import AlreadyCommitted, Connection, item_transaction
@@ -154,7 +154,10 @@ class CurrentItem:
     key: str
     ordinal: int
     attempt: int
-    _digest: str = field(repr=False)
+    _digest: str
+
+    def __repr__(self) -> str:
+        return f"CurrentItem(key={self.key!r}, ordinal={self.ordinal}, attempt={self.attempt})"
 
     def tx(self, connection: Connection) -> AbstractContextManager[None]:
         """Return a block that is one transaction of `connection` (sqlite3 or psycopg), with the
