@@ -284,7 +284,8 @@ def gc(common: Common, older_than: str, keep: int, dry_run: bool, as_json: bool)
     if as_json:
         click.echo(json_text({"version": 1, "dry_run": dry_run, "removed": removed}))
     else:
-        click.echo(f"{word} {len(removed)} runs", err=True)
+        count = "1 run" if len(removed) == 1 else f"{len(removed):,} runs"
+        click.echo(f"{word} {count}", err=True)
 
 
 @click.command("doctor")

@@ -32,7 +32,8 @@ def picture(view: RolloutView, paper: Paper) -> Iterator[str]:
     """Yield the waves of a rollout with every unit, and the units that failed or wait."""
     waves = "1 wave" if len(view.waves) == 1 else f"{len(view.waves)} waves"
     spent = f"; budget {view.spent} of {view.budget} used" if view.spent or view.budget else ""
-    head = f"{safe(view.key)}: {len(view.units)} units in {waves}: {view.counts()}{spent}"
+    units = "1 unit" if len(view.units) == 1 else f"{len(view.units)} units"
+    head = f"{safe(view.key)}: {units} in {waves}: {view.counts()}{spent}"
     yield from paper.wrap(head, "  ")
     digits = len(str(len(view.waves)))
     for number, wave in enumerate(view.waves, 1):
