@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from typing import Final
 
 from holdfast.engine.batch import Doubtful, Ended
@@ -38,9 +37,9 @@ def ended(book: Book, *, budget_why: str = "") -> Ended:
 
 def counts_of(book: Book) -> dict[str, Json]:
     """Return the counts as they are recorded, with the digest of everything they count."""
-    row = asdict(book.as_row())
+    row = book.as_row()
     digest = digest_of(book.store, book.life.run, book.key)
-    return {**{name: row[name] for name in COUNTS}, "digest": digest}
+    return {**{name: getattr(row, name) for name in COUNTS}, "digest": digest}
 
 
 def _why(book: Book) -> str:
