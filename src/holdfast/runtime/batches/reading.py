@@ -17,6 +17,7 @@ from holdfast.model.items import KEY_BYTES, NO_PRINT, key_digest, key_of, print_
 from holdfast.model.json import Json
 from holdfast.ports.sources import NOT_YET, Changeable, Resumable
 from holdfast.runtime.batches.book import ENTRY_BYTES, Book
+from holdfast.runtime.batches.index import Index
 from holdfast.runtime.batches.work import Work
 
 PAGE_ENTRIES: Final = 4_096
@@ -226,7 +227,7 @@ class _Known:
         self.enumerated_before = book.enumerated
         self.met = met
         self._page, self._page_at = b"", 0
-        self._index: _Index | None = None
+        self._index: Index | None = None
 
     def find(self, digest: bytes) -> tuple[int, bytes | None]:
         """Return a key's address and the fingerprint it had: None for a new one, and a negative
@@ -236,7 +237,7 @@ class _Known:
             if entry[:KEY_BYTES] == digest:
                 self.met += 1
                 return self.met - 1, entry[KEY_BYTES:]
-            self._index = _Index(self._all(), self.met)
+            self._index = Index(self._all(), self.met)
         ordinal, is_met = self._index.find(digest)
         if ordinal is None:
             return 0, None
@@ -269,36 +270,3 @@ class _Known:
             page = self._read(first)
             for at in range(0, len(page), ENTRY_BYTES):
                 yield page[at : at + KEY_BYTES], first + at // ENTRY_BYTES
-
-
-class _Index:
-    """Addresses by key, in a file of SQLite's own that is gone when it is closed."""
-
-    def __init__(self, entries: Iterable[tuple[bytes, int]], met: int) -> None:
-        import sqlite3
-
-        # An empty name is a database on the disk that nobody else sees; no part of a store.
-        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._connection.execute(
-            "CREATE TABLE entry (key BLOB PRIMARY KEY, ordinal INTEGER, met INTEGER) WITHOUT ROWID"
-        )
-        self._connection.execute("PRAGMA journal_mode=OFF")
-        self._connection.execute("BEGIN")
-        self._connection.executemany(
-            "INSERT INTO entry VALUES (?, ?, ?)",
-            ((key, ordinal, ordinal < met) for key, ordinal in entries),
-        )
-
-    def find(self, digest: bytes) -> tuple[int | None, bool]:
-        """Return a key's address, and whether it was met before; it is met now."""
-        found = self._connection.execute(
-            "SELECT ordinal, met FROM entry WHERE key = ?", (digest,)
-        ).fetchone()
-        if found is None:
-            return None, False
-        if not found[1]:
-            self._connection.execute("UPDATE entry SET met = 1 WHERE key = ?", (digest,))
-        return found[0], bool(found[1])
-
-    def add(self, digest: bytes, ordinal: int) -> None:
-        self._connection.execute("INSERT INTO entry VALUES (?, ?, 1)", (digest, ordinal))
