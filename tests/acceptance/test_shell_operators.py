@@ -110,6 +110,29 @@ def test_a_stage_that_undoes_itself(tmp_path: Path) -> None:
     assert 0 == second.code and "x\n" == (tmp_path / "undone").read_text(), second
 
 
+def test_a_stage_that_has_ended_undoes_nothing_when_the_script_dies_in_it_again(
+    tmp_path: Path,
+) -> None:
+    """What came after it builds on it. The next life goes on."""
+    script = Script(
+        tmp_path,
+        "set -e\n" + BEGIN + "holdfast stage pre --on-failure undo\n"
+        "holdfast step a --undo 'rm a; echo x >>undone' -- touch a\n"
+        "test ! -e bad || kill -9 $$\n"
+        "test ! -e worse || exit 9\n"
+        "holdfast stage --end\n"
+        "holdfast step 'after' -- test -e good\n",
+    )
+    codes = [script.run("sh").code]
+    for name in ("bad", "worse", "good"):
+        (tmp_path / name).touch()
+        codes.append(script.run("sh").code)
+        (tmp_path / name).unlink()
+
+    assert [1, -9, 9, 0] == codes
+    assert (tmp_path / "a").exists() and not (tmp_path / "undone").exists()
+
+
 @pytest.mark.parametrize("answer", ["done", "retry"])
 def test_an_undo_that_was_killed_is_asked_about(answer: str, tmp_path: Path) -> None:
     """Nobody promised that a command given with --undo may run twice: the script goes on when a

@@ -114,6 +114,32 @@ def test_an_error_between_the_steps_undoes_a_preflight_too(runs: Runs) -> None:
     assert [] == MADE
 
 
+def test_a_stage_that_has_ended_well_undoes_nothing_when_it_is_walked_again(runs: Runs) -> None:
+    """What came after it builds on it: an error in its block in a later life is a failure of the
+    run, and the life after that goes on."""
+    lives: list[int] = []
+
+    @workflow
+    def flow() -> str:
+        lives.append(1)
+        with preflight():
+            make("a")
+            if len(lives) == 2:
+                boom()
+        do("use a", touch, "used")
+        confirm("ready?")
+        return "flown"
+
+    runs.start(flow)
+    runs.answer("approve")
+    second = runs.resume(flow)
+    (failed,) = runs.facts(RunFailed)
+
+    assert ("failed", "OSError: boom", ["a"]) == (second.status, second.reason, MADE)
+    assert not failed.is_undone and not runs.facts(StageUndone)
+    assert ("flown", ["a"], 1) == (runs.resume(flow).result, MADE, CALLS["used"])
+
+
 def test_a_failure_that_the_stage_catches_undoes_nothing(runs: Runs) -> None:
     """What the script handles inside is an outcome like any other."""
 

@@ -45,8 +45,14 @@ class Trace:
         self.labels: dict[str, int] = {}
         self.task: object = None
         self.contract: Contract = contract
+        self._state = state
         self.window: object = None
         self.is_replay: bool = is_replay or (parent is not None and parent.is_replay)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is recorded that the scope has ended well."""
+        return self._state.scope(self.scope).closed
 
     def number(self, label: str) -> int:
         """Return which call of `label` in this scope this is, from 1."""
@@ -70,10 +76,13 @@ class Trace:
             trace = trace.parent
 
     def undone_with(self) -> str:
-        """Return the outermost scope around here that undoes itself when it fails, or nothing."""
+        """Return the outermost scope around here that undoes itself when it fails, or nothing.
+
+        One that has ended well is past that: what came after builds on it.
+        """
         found = ""
         for trace in self.chain():
-            if trace.contract == "undo":
+            if trace.contract == "undo" and not trace.is_closed:
                 found = trace.scope
         return found
 

@@ -143,7 +143,8 @@ def stage(name: str, *, on_failure: OnFailure = "stop") -> Stage:
 
     A `return` inside completes it; an exception leaves it open, to be gone on with. With
     `on_failure="undo"` a failure undoes what the stage did, in reverse order, settles its debts
-    and ends the run `failed` with nothing committed: it runs again whole when it is resumed.
+    and ends the run `failed` with nothing committed: it runs again whole when it is resumed. One
+    that has ended well is past that: a failure in its block in a later life undoes nothing.
     Raises UsageError in a generator, and outside a run.
     """
     return Stage(name, on_failure)
