@@ -83,7 +83,10 @@ def _going(
 def _over(setting: Setting, run: str) -> str:
     row = setting.store.row(run)
     if row is not None and is_untold(row):
-        return f"run {run} had done all when its process was killed: nothing is left to do"
+        return (
+            f"run {run} had done all when its process was killed, and nothing was run; once more "
+            "the same call begins another one"
+        )
     return f"run {run} is over: nothing of it runs any more"
 
 

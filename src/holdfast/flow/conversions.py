@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from holdfast.flow.secret import FORMS, Secret
 from holdfast.model.durations import seconds
-from holdfast.model.scalars import loaded
+from holdfast.model.loaded import loaded
 
 T = TypeVar("T")
 

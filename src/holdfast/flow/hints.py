@@ -33,8 +33,8 @@ from weakref import WeakKeyDictionary
 
 from holdfast.flow.secret import Secret
 from holdfast.model.json import Json
+from holdfast.model.loaded import loaded
 from holdfast.model.records import shape_of
-from holdfast.model.scalars import loaded
 
 UNIONS: Final = (Union, UnionType)
 _ALIASES_MAX: Final = 50

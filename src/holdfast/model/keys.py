@@ -8,7 +8,6 @@ the `#2` says that the label is used for the second time in its scope.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import Enum
@@ -17,6 +16,7 @@ from pathlib import PurePath
 from typing import Final
 
 from holdfast.errors import UsageError
+from holdfast.model.loaded import loaded
 
 LABEL_CHARS_MAX: Final = 200
 ARGUMENT_CHARS_MAX: Final = 40
@@ -184,12 +184,8 @@ def is_secret_name(name: str) -> bool:
 
 def _is_scalar(value: object) -> bool:
     # A datetime, which is a date too, would make the label change at every call.
-    return type(value) in _SCALARS or isinstance(value, _NAMED) or _is_uuid(value)
-
-
-def _is_uuid(value: object) -> bool:
-    # Where its module is not loaded there is none, and loading it would take long.
-    return type(value) is getattr(sys.modules.get("uuid"), "UUID", None)
+    kind = type(value)
+    return kind in _SCALARS or isinstance(value, _NAMED) or kind is loaded("uuid", "UUID")
 
 
 def _scalar(parameter: str, value: object) -> str:

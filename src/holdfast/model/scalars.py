@@ -10,7 +10,6 @@ of a class whose module is loaded already.
 from __future__ import annotations
 
 import re
-import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
@@ -19,6 +18,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Final
 
 from holdfast.model.json import Json
+from holdfast.model.loaded import loaded
 from holdfast.model.records import Undecodable
 
 INT_BITS_PLAIN: Final = 2048
@@ -125,11 +125,6 @@ def rare_types() -> tuple[type, ...]:
     """Return the types of scalars that are not in `ENCODE`, as far as there can be any."""
     found = (loaded(module, name) for module, name, _ in _RARE)
     return tuple(kind for kind in found if kind is not None)
-
-
-def loaded(module: str, name: str) -> type | None:
-    """Return a class, if there can be any value of it: if its module is loaded."""
-    return getattr(sys.modules.get(module), name, None)
 
 
 # --- and back -------------------------------------------------------------------------------
