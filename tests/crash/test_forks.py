@@ -34,6 +34,15 @@ def test_a_worker_ends_at_sigterm_whatever_it_waits_for(start: str, tmp_path: Pa
     assert ["SIG_DFL SIG_IGN"] == site.state().result
 
 
+def test_a_pool_of_a_batch_ends_with_it(tmp_path: Path):
+    """One that is just closing while the interpreter ends makes that print a traceback."""
+    site = Site(tmp_path)
+    code, text = site.holdfast("run", script("forks:ended"), "--id", "r", "--plain")
+
+    assert 0 == code, text
+    assert [] == site.state().result
+
+
 def test_what_else_a_fork_server_starts_ends_at_sigterm(tmp_path: Path):
     """Nothing is held back in it for good, for it starts also what is no worker of ours."""
     site = Site(tmp_path)

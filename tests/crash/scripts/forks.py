@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Event
@@ -57,6 +59,16 @@ def answering(start: str) -> list[str]:
     with ProcessPoolExecutor(2, get_context(start)) as pool:
         done = each(range(4), answers, executor=pool, order="input", keep=True)
     return list(dict.fromkeys(said for _, said in done.results()))
+
+
+@workflow
+def ended() -> list[str]:
+    """Return what is left of a pool when its batch has ended."""
+    each(
+        range(4), answers, executor=partial(ProcessPoolExecutor, 2, get_context("fork")), at_once=2
+    )
+    names = [type(thread).__name__ for thread in threading.enumerate()]
+    return [name for name in names if "Executor" in name]
 
 
 @workflow

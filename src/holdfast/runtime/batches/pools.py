@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from time import monotonic
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from holdfast.errors import UsageError
 from holdfast.model.making import replace
@@ -25,6 +25,11 @@ from holdfast.runtime.batches.work import Landed, Landing, Work
 from holdfast.runtime.signals import sigterm_held
 
 Remade: TypeAlias = Callable[[], Executor]
+
+ENDING_S: Final = 1.0
+"""How long process pools are waited for at the end of a batch, which takes them milliseconds when
+no item is in hand. Python 3.11 wakes them at its own exit without their lock, and prints a
+traceback about one that is just closing."""
 
 
 class Pool:
@@ -42,6 +47,7 @@ class Pool:
         self._is_local = isinstance(self._executor, ProcessPoolExecutor)
         self._handed: dict[int, _Handed] = {}
         self._overdue: dict[int, Work] = {}
+        self._ending: list[threading.Thread] = []
         self._is_closed = False
         # A pool says of a death in a thread of its own, while the driver may be handing out.
         self._lock = threading.RLock()
@@ -120,7 +126,7 @@ class Pool:
                 return
             self._executor = bound(self._remake())
             if broken is not self._executor:
-                broken.shutdown(wait=False, cancel_futures=True)
+                self._end(broken)
             self._is_ours = True
 
     def look(self) -> None:
@@ -149,7 +155,17 @@ class Pool:
     def close(self) -> None:
         self._is_closed = True
         if self._is_ours:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._end(self._executor)
+        until = monotonic() + ENDING_S
+        for thread in self._ending:
+            thread.join(max(0.0, until - monotonic()))
+
+    def _end(self, executor: Executor) -> None:
+        """Let an executor end by itself, without what has not begun."""
+        manager = getattr(executor, "_executor_manager_thread", None)
+        executor.shutdown(wait=False, cancel_futures=True)
+        if manager is not None:
+            self._ending.append(manager)
 
 
 class _Handed(NamedTuple):
