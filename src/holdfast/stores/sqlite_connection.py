@@ -33,6 +33,7 @@ from holdfast.stores.sqlite_errors import (
     reading,
     translated,
 )
+from holdfast.stores.sqlite_log import LOOK_EVERY, LogRoom
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ class Database:
         self._mutex = threading.Lock()
         self._refusal: str | None = None
         self._is_full: bool | None = None
+        self._log, self._look_at = LogRoom(path), LOOK_EVERY
         # Also at the interpreter's exit: a last close outside the lock would checkpoint there.
         self._finalizer = weakref.finalize(self, _close, connection, lock)
         _DATABASES.add(self)
@@ -100,6 +102,10 @@ class Database:
                 if self._connection.in_transaction:
                     return False
                 done = self._cursor.execute(statement, values).rowcount == 1
+                self.commits += 1
+                if self.commits >= self._look_at:
+                    self._look_at_log()
+                return done
             except sqlite3.IntegrityError:
                 return False
             except (sqlite3.Error, OSError) as problem:
@@ -109,8 +115,6 @@ class Database:
             finally:
                 if self.lock is not None:
                     self.lock.release()
-            self.commits += 1
-            return done
 
     def read(self, work: Work[T]) -> T:
         """Return what `work` returns, which reads only."""
@@ -148,7 +152,13 @@ class Database:
             self._roll_back()
             raise
         self.commits += 1
+        if self.commits >= self._look_at:
+            self._look_at_log()
         return done
+
+    def _look_at_log(self) -> None:
+        self._look_at = self.commits + LOOK_EVERY
+        self._log.look(self._connection)
 
     def _set_synchronous(self, durable: bool) -> None:
         """NORMAL: the log survives every process; FULL: also the power."""
