@@ -44,7 +44,10 @@ def test_each_paper_is_fetched_once_whatever_happens(tmp_path: Path, layout: str
         assert (2 if layout == "threads" else 0) >= night.deaths(signal.SIGSEGV)
         assert sorted(set(api.versions) - {poison}) == sorted(dois(out))
         # In all: an answer that the server logs after its driver's death counts for the next life.
-        assert at_once * (len(night.lives) - 1) >= sum(night.repeated(api))
+        # A worker that the record kills takes its pool's items with it; the last is alone then.
+        killers = sum(name == poison for _, name, _ in api.calls)
+        pools = 0 if layout == "threads" else killers - 1
+        assert at_once * (len(night.lives) - 1 + pools) >= sum(night.repeated(api))
         (row,) = rows(site, "monday")
         assert (poison, "quarantined") == (row.key, row.status)
         assert "SIGSEGV" in row.error
