@@ -88,6 +88,7 @@ def no_trials(limit: int) -> Sequence[Trial]:
     return ()
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call of a step, ready to be decided.

@@ -21,6 +21,7 @@ from holdfast.model.codec import decode, dumps, encode, fingerprint
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
 from holdfast.model.keys import default_label, format_label, join
+from holdfast.model.making import replace
 from holdfast.model.types import Types
 from holdfast.runtime.capture import current_step
 from holdfast.runtime.codehash import code_hash, location
@@ -274,10 +275,14 @@ def _call(
         ahead=frame.life.ahead,
         name=name,
         trials=lambda limit: frame.life.trials_of(name, limit),
-        **(_given_back(options, arguments) if gives_back else {}),
-        **within_window(frame, step.rules, step.code, name),
-        **(_settling(step, arguments) if frame.life.journal.state.ledger.owing else {}),
     )
+    special = within_window(frame, step.rules, step.code, name)
+    if gives_back:
+        special |= _given_back(options, arguments)
+    if frame.life.journal.state.ledger.owing:
+        special["settles"] = partial(settled_by, step.full_name, arguments)
+    if special:  # Of few: so many arguments by name cost more than all the others.
+        call = replace(call, **special)
     if gives_back or step.rules.once or (step.rules.has_check and frame.life.is_replaying):
         _note_met(Met(frame, step, arguments, call))
     return call
@@ -295,10 +300,6 @@ def _given_back(options: Options, arguments: Mapping[str, object]) -> dict[str, 
         owes = owed_by(options.owes, arguments)
         shown.append(f"owes {owes.label}")
     return {"owes": owes, "undo_shown": "; ".join(shown)}
-
-
-def _settling(step: StepFunction[Any, Any], arguments: Mapping[str, object]) -> dict[str, Any]:
-    return {"settles": partial(settled_by, step.full_name, arguments)}
 
 
 def _note_met(met: Met) -> None:

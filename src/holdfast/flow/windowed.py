@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from holdfast.engine.spec import Rules
+from holdfast.engine.trace import Trace
 from holdfast.errors import UsageError
 from holdfast.model import windows
 from holdfast.model.durations import show
@@ -29,7 +30,10 @@ def within_window(frame: Frame, rules: Rules, code: str, name: str) -> dict[str,
     What only reads is never kept waiting, nor is anything once the window has closed: a run that
     is in the middle then goes on to where it can rest.
     """
-    spec = next((trace.window for trace in frame.trace.chain() if trace.window is not None), None)
+    trace: Trace | None = frame.trace
+    while trace is not None and trace.window is None:
+        trace = trace.parent
+    spec = None if trace is None else trace.window
     if not isinstance(spec, str) or rules.reads or frame.life.replays_here():
         return {}
     window = windows.parse(spec)
