@@ -1,8 +1,9 @@
 """The store of one machine: an SQLite database, with large values and output in files beside it.
 
 `<db>.lock` is taken around every write, `<db>.spill/` holds values over 64 KiB, `<db>.output/`
-the output of steps, `<db>.batches/` the tails of batches. The directory is 0700 and the files
-0600 when we make them, and none is opened through a link.
+the output of steps, `<db>.notes/` the intents of those that run, `<db>.batches/` the tails of
+batches. The directory is 0700 and the files 0600 when we make them, and none is opened through a
+link.
 
 Never open the database file itself with `open`: closing it would drop every lock that SQLite
 holds on it for this process.
@@ -19,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.errors import LostOwnership, StoreError, UsageError
+from holdfast.errors import StoreError
 from holdfast.model.facts import Fact, LifeStarted, Rewound, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.model.trials import KEPT_MAX, Trial
@@ -31,15 +32,13 @@ from holdfast.stores.outputs import OutputFiles
 from holdfast.stores.row_tables import dump_time
 from holdfast.stores.spill import SpillFiles
 from holdfast.stores.sqlite_debts import select_debts
+from holdfast.stores.sqlite_journals import HEADS_MAX, Journals
 from holdfast.stores.sqlite_opening import check_place, open_database
 from holdfast.stores.sqlite_rows import Head
 
 if TYPE_CHECKING:
     from holdfast.stores import sqlite_health
     from holdfast.stores.sqlite_batches import SqliteBatches
-
-HEADS_MAX = 4096
-"""How many journals' ends are remembered; beyond, they are looked up again."""
 
 
 class SqliteStore:
@@ -82,9 +81,8 @@ class SqliteStore:
         self._spill = SpillFiles(beside(self.path, ".spill"))
         self._outputs = OutputFiles(beside(self.path, ".output"))
         self._batches = Late(self._open_batches)
-        self._heads: dict[str, Head] = {}
+        self._journals = Journals(self.path, self._database, self._spill)
         self._numbers: dict[str, int] = {}
-        self._kept: list[Spilled] = []
 
     @property
     def dropped(self) -> int:
@@ -107,10 +105,10 @@ class SqliteStore:
             head = sqlite_rows.insert_run(connection, run, fact)
             if head is not None:
                 sqlite_locks.take(connection, head.number, fact.target)
-                sqlite_rows.insert_facts(connection, head, (fact,), self._keep)
+                sqlite_rows.insert_facts(connection, head, (fact,), self._journals.keep)
             return head
 
-        return self._remember(run, self._database.write(work, durable=True)) is not None
+        return self._journals.remember(run, self._database.write(work, durable=True)) is not None
 
     def append(
         self,
@@ -123,85 +121,7 @@ class SqliteStore:
         only_if_current: bool = False,
         trials: Sequence[Trial] = (),
     ) -> Appended:
-        head = self._heads.get(run)
-        if (
-            # The owner of a journal that nobody else has moved, as far as this process knows.
-            head is not None
-            and head.seq == after
-            and head.epoch == epoch
-            and not trials
-            and len(facts) == 1
-            and self._append_one(head, facts[0], durable)
-        ):
-            return Appended(True, after + 1)
-        return self._append_anew(run, facts, after, epoch, durable, only_if_current, trials)
-
-    def _append_one(self, head: Head, fact: Fact, durable: bool) -> bool:
-        """Append at `head` in a single statement, which checks that it is still the end.
-
-        Return False, having written nothing, when it must be looked at first.
-        """
-        row = sqlite_rows.next_row(head, fact)
-        if row is None:
-            return False
-        link, values = row
-        if not self._database.insert(sqlite_rows.INSERT_AS_OWNER, values, durable=durable):
-            return False
-        # An interrupt before this line leaves an old head: the next row finds its place taken.
-        head.seq, head.link = head.seq + 1, link
-        return True
-
-    def _append_anew(
-        self,
-        run: str,
-        facts: Sequence[Fact],
-        after: int,
-        epoch: int | None,
-        durable: bool,
-        only_if_current: bool,
-        trials: Sequence[Trial],
-    ) -> Appended:
-        """Append in a transaction that looks first. Apart from `append`, in which the variables
-        of a function within would cost every step a microsecond."""
-
-        def work(connection: sqlite3.Connection) -> tuple[Appended, Head]:
-            self._heads.pop(run, None)
-            done, head = self._append_looking(
-                connection, run, facts, after, epoch, only_if_current or epoch is None
-            )
-            if self._kept:
-                self._refer(connection, head.number)
-            if done.written:
-                sqlite_trials.keep(connection, trials)
-            return done, head
-
-        done, head = self._database.write(work, durable=durable)
-        self._remember(run, head)
-        return done
-
-    def _append_looking(
-        self,
-        connection: sqlite3.Connection,
-        run: str,
-        facts: Sequence[Fact],
-        after: int,
-        epoch: int | None,
-        only_if_current: bool,
-    ) -> tuple[Appended, Head]:
-        """Append after looking at what the journal holds, which somebody else may have moved."""
-        self._kept.clear()
-        head = self._head(connection, run, after)
-        if epoch is not None and head.epoch != epoch:
-            raise LostOwnership(
-                f"run {run} was taken over by another process (epoch {head.epoch}, ours was "
-                f"{epoch}); nothing was written"
-            )
-        others = sqlite_rows.facts_after(connection, run, head, after)
-        if others and only_if_current:
-            return Appended(False, head.seq, others), head
-        is_owned = epoch is None and sqlite_rows.is_owned(connection, head.number)
-        sqlite_rows.insert_facts(connection, head, facts, self._keep, is_owned=is_owned)
-        return Appended(True, head.seq, others), head
+        return self._journals.append(run, facts, after, epoch, durable, only_if_current, trials)
 
     def claim(
         self,
@@ -215,13 +135,13 @@ class SqliteStore:
         assert fact.epoch > expected_epoch, "an epoch only ever grows"
 
         def work(connection: sqlite3.Connection) -> Head | None:
-            head = self._head(connection, run, after)
+            head = self._journals.look(connection, run, after)
             if head.epoch != expected_epoch or head.seq > after:
                 return None
             owner = fact.owner if isinstance(fact, LifeStarted) else None
             if owner is not None:
                 sqlite_locks.take(connection, head.number, sqlite_rows.target_of(connection, run))
-            head.epoch = fact.epoch
+            head.epoch, head.is_claimed = fact.epoch, owner is not None
             taken = {
                 "epoch": fact.epoch,
                 "owner": owner,
@@ -229,16 +149,18 @@ class SqliteStore:
                 "beat_at": None,
             }
             sqlite_rows.update_run(connection, head.number, taken)
-            sqlite_rows.insert_facts(connection, head, (fact,), self._keep)
+            sqlite_rows.insert_facts(connection, head, (fact,), self._journals.keep)
             sqlite_trials.keep(connection, trials)
             return head
 
-        head = self._remember(run, self._database.write(work, durable=True))
+        head = self._journals.remember(run, self._database.write(work, durable=True))
         return None if head is None else head.seq
 
     def release(self, run: str, epoch: int, *, durable: bool = False) -> None:
         self._database.write(
-            lambda connection: sqlite_rows.release_run(connection, run, epoch), durable=durable
+            lambda connection: sqlite_rows.release_run(connection, run, epoch),
+            durable=durable,
+            afterwards=lambda is_released: self._journals.release(run, is_released),
         )
 
     def beat(self, run: str, epoch: int, monotonic: float, at: datetime) -> bool:
@@ -262,9 +184,9 @@ class SqliteStore:
                 self._spill.drop(removed[1])
                 self._outputs.remove(removed[0])
                 self.batches.remove(removed[0])
+                self._journals.remove(run, removed[0])
 
         self._database.write(work, durable=True, afterwards=afterwards)
-        self._heads.pop(run, None)
         self._numbers.pop(run, None)
 
     def keep_trials(self, trials: Sequence[Trial]) -> None:
@@ -288,9 +210,11 @@ class SqliteStore:
                 partial(sqlite_rows.page, run=run, number=number, after=after, link=link)
             )
             yield from found
+            if found:
+                after, link = found[-1].seq, bytes.fromhex(found[-1].chain)
             if len(found) < sqlite_rows.PAGE_ROWS:
+                yield from self._journals.noted(run, number, after, link)
                 return
-            after, link = found[-1].seq, bytes.fromhex(found[-1].chain)
 
     def load(self, spilled: Spilled) -> Json:
         return self._spill.load(spilled)
@@ -334,7 +258,7 @@ class SqliteStore:
             return int(version)
 
         # Both only grow; the first does not count what this connection commits.
-        return self._database.read(work) + self._database.commits
+        return self._database.read(work) + self._database.commits + self._journals.changes()
 
     # --- output -------------------------------------------------------------------------
 
@@ -356,28 +280,7 @@ class SqliteStore:
     def close(self) -> None:
         self._outputs.close()
         self._database.close()
-
-    # --- what is known of journals --------------------------------------------------------
-
-    def _head(self, connection: sqlite3.Connection, run: str, after: int) -> Head:
-        """Return the end of a journal. Raises UsageError for an unknown run, StoreError when
-        facts that the caller has read are gone."""
-        head = sqlite_rows.find_head(connection, run)
-        if head is None:
-            raise UsageError(f"there is no run {run!r} in {self.path}")
-        if head.seq < after:
-            raise StoreError(
-                f"the journal of run {run} ends at fact {head.seq}, but {after} facts were read "
-                "from it: was the store replaced by an older copy? Nothing was written"
-            )
-        return head
-
-    def _remember(self, run: str, head: Head | None) -> Head | None:
-        if head is not None:
-            if len(self._heads) >= HEADS_MAX:
-                self._heads.clear()
-            self._heads[run] = head
-        return head
+        self._journals.close()
 
     def _number(self, run: str) -> int | None:
         if len(self._numbers) >= HEADS_MAX:
@@ -386,14 +289,3 @@ class SqliteStore:
         if number is not None:
             self._numbers[run] = number
         return number
-
-    # --- spilled values -------------------------------------------------------------------
-
-    def _keep(self, value: str | Spilled) -> Spilled:
-        """Keep a large value before its row is written, and note that the row refers to it."""
-        spilled = self._spill.keep(value) if isinstance(value, str) else value
-        self._kept.append(spilled)
-        return spilled
-
-    def _refer(self, connection: sqlite3.Connection, number: int) -> None:
-        sqlite_rows.refer(connection, number, [spilled.digest for spilled in self._kept])

@@ -139,7 +139,8 @@ def _health(path: Path, found: Found) -> Health:
 
 
 def _modes(path: Path) -> dict[str, int]:
-    ends = ("", "-wal", "-shm", ".lock", ".spill", ".output", ".batches", ".notices")
+    names = ("spill", "output", "batches", "notes", "notices")
+    ends = ("", "-wal", "-shm", ".lock", *(f".{name}" for name in names))
     places = [path.parent, *(beside(path, end) for end in ends)]
     return {str(place): stat.S_IMODE(place.stat().st_mode) for place in places if place.exists()}
 

@@ -20,8 +20,6 @@ from typing import Final
 from holdfast.stores.lockfile import beside
 from holdfast.stores.sqlite_schema import CHECKPOINT_PAGES
 
-LOOK_EVERY: Final = 16
-"""After how many commits the log is looked at: a look costs 2 µs, a page that is appended 130."""
 FIRST_BYTES: Final = 256 * 1024
 MOST_BYTES: Final = CHECKPOINT_PAGES * 4096
 """Where SQLite begins with the log anew."""

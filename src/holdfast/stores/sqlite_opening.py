@@ -25,6 +25,7 @@ from holdfast.stores.sqlite_schema import (
 
 ENDS: Final = (
     "", "-wal", "-shm", "-journal", ".lock", ".suspect", ".spill", ".output", ".batches",
+    ".notes",
 )  # fmt: skip
 """What the names of a store's files and folders end in, after that of the database."""
 

@@ -14,6 +14,7 @@ from holdfast.model.owing import debt_change
 from holdfast.model.status import UNCHANGED, glance
 from holdfast.ports.store import RunRow, Stored
 from holdfast.stores import rows, sqlite_locks
+from holdfast.stores.notes import Note
 from holdfast.stores.row_tables import dump_time, load_time
 from holdfast.stores.sqlite_debts import note_debt
 from holdfast.stores.sqlite_schema import SEQ_BITS, SEQ_MASK
@@ -28,6 +29,10 @@ INSERT_AS_OWNER: Final = (
 )
 """Asks and writes in one statement, which is a transaction of its own: it writes nothing when
 the epoch is another, and fails when the place is taken because somebody else appended."""
+INSERT_NOTED_AS_OWNER: Final = (
+    f"{INSERT_AS_OWNER} UNION ALL SELECT ?, ?, ?, ?, ? FROM run WHERE number = ? AND epoch = ?"
+)
+"""The same for a note, and the fact after it: both or neither."""
 PLAIN_CHARS_MAX: Final = rows.INLINE_BYTES_MAX // 4
 _PAGE: Final = (
     "SELECT id, epoch, kind, body, chain FROM fact WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
@@ -41,12 +46,20 @@ _RUN_COLUMNS: Final = (
 
 @dataclass(slots=True)
 class Head:
-    """The end of one run's journal, as far as this process knows."""
+    """The end of one run's journal, as far as this process knows.
+
+    `noted` is its last fact while that is a note and no row; `version` is the database's when
+    this was last known to be the end. `is_claimed` says that this process made itself the owner,
+    so that no other writes under this epoch.
+    """
 
     number: int
     epoch: int
     seq: int
     link: bytes
+    noted: Note | None = None
+    version: int = -1
+    is_claimed: bool = False
 
 
 # --- journals -------------------------------------------------------------------------------
@@ -76,8 +89,8 @@ def insert_facts(
             note_debt(connection, head.number, owing)
 
 
-def next_row(head: Head, fact: Fact) -> tuple[bytes, tuple[Any, ...]] | None:
-    """Return the link of a plain fact after `head`, and the values of `INSERT_AS_OWNER` for it.
+def next_note(head: Head, fact: Fact) -> Note | None:
+    """Return a plain fact after `head` as it would be written.
 
     None for a fact that is more than its row: it changes the run's or what is owed, or may have
     to be spilled.
@@ -87,9 +100,27 @@ def next_row(head: Head, fact: Fact) -> tuple[bytes, tuple[Any, ...]] | None:
     kind, body = rows.dump(fact)
     if len(body) > PLAIN_CHARS_MAX or rows.SPILLED in body:
         return None
-    link = rows.chain(head.link, kind, body)
-    number, epoch = head.number, head.epoch
-    return link, (number << SEQ_BITS | head.seq + 1, epoch, kind, body, link, number, epoch)
+    return Note(head.seq + 1, head.epoch, kind, body, rows.chain(head.link, kind, body))
+
+
+def as_owner(number: int, note: Note) -> tuple[Any, ...]:
+    """Return the values of `INSERT_AS_OWNER` for it."""
+    seq, epoch, kind, body, link = note
+    return number << SEQ_BITS | seq, epoch, kind, body, link, number, epoch
+
+
+def insert_note(connection: sqlite3.Connection, head: Head, note: Note) -> None:
+    """Make a row of the note that follows `head`, and move it."""
+    seq, epoch, kind, body, link = note
+    connection.execute(_INSERT, (head.number << SEQ_BITS | seq, epoch, kind, body, link))
+    head.seq, head.link = seq, link
+
+
+def link_of(connection: sqlite3.Connection, number: int, seq: int) -> bytes | None:
+    """Return the link of a fact, or None when there is no such row."""
+    id_ = number << SEQ_BITS | seq
+    found = connection.execute("SELECT chain FROM fact WHERE id = ?", (id_,)).fetchone()
+    return None if found is None else bytes(found[0])
 
 
 def find_head(connection: sqlite3.Connection, run: str) -> Head | None:
@@ -119,7 +150,7 @@ def page(
     first = number << SEQ_BITS
     found = connection.execute(_PAGE, (first | after, first | SEQ_MASK, PAGE_ROWS)).fetchall()
     if found and link is None:
-        link = _link_at(connection, run, first, after)
+        link = _link_at(connection, run, number, after)
     return list(_checked(run, after, link or b"", found))
 
 
@@ -136,13 +167,13 @@ def facts_after(
     return tuple(facts)
 
 
-def _link_at(connection: sqlite3.Connection, run: str, first: int, seq: int) -> bytes:
+def _link_at(connection: sqlite3.Connection, run: str, number: int, seq: int) -> bytes:
     if seq == 0:
         return rows.first_link(run)
-    found = connection.execute("SELECT chain FROM fact WHERE id = ?", (first | seq,)).fetchone()
+    found = link_of(connection, number, seq)
     if found is None:
         raise StoreCorrupt(f"fact {seq} of run {run} is missing")
-    return bytes(found[0])
+    return found
 
 
 def _checked(run: str, seq: int, link: bytes, found: Sequence[Any]) -> Iterator[Stored]:
@@ -220,8 +251,9 @@ def update_run(connection: sqlite3.Connection, number: int, changed: dict[str, A
     connection.execute(f"UPDATE run SET {columns} WHERE number = ?", (*values, number))
 
 
-def release_run(connection: sqlite3.Connection, run: str, epoch: int) -> None:
-    """Forget the owner of a run whose epoch is still `epoch`, and the lock of a cancelled one."""
+def release_run(connection: sqlite3.Connection, run: str, epoch: int) -> bool:
+    """Forget the owner of a run whose epoch is still `epoch`, and the lock of a cancelled one.
+    Return whether it still was."""
     released = connection.execute(
         "UPDATE run SET owner = NULL, beat_monotonic = NULL, beat_at = NULL "
         "WHERE id = ? AND epoch = ?",
@@ -229,6 +261,7 @@ def release_run(connection: sqlite3.Connection, run: str, epoch: int) -> None:
     )
     if released.rowcount:
         sqlite_locks.free_if_cancelled(connection, run)
+    return released.rowcount > 0
 
 
 def is_owned(connection: sqlite3.Connection, number: int) -> bool:

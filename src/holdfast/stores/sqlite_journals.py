@@ -1,0 +1,237 @@
+"""Appending to journals: as one statement where this process knows the end, else after a look.
+
+The end of a journal may be a note (see `notes`): of a fact that need not be durable, written by
+the process that claimed the run, while nobody else has committed anything. The next append to that
+journal, by whomever, makes a row of it. Who did not claim the run always looks first, as do the
+steps of a shell script, which share the epoch that their script claimed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from holdfast.errors import LostOwnership, StoreError, UsageError
+from holdfast.model.facts import Fact, Spilled
+from holdfast.model.trials import Trial
+from holdfast.ports.store import Appended, Stored
+from holdfast.stores import rows, sqlite_rows, sqlite_trials
+from holdfast.stores.lockfile import beside
+from holdfast.stores.notes import Note, NoteFiles
+from holdfast.stores.spill import SpillFiles
+from holdfast.stores.sqlite_connection import Database
+from holdfast.stores.sqlite_rows import Head
+
+HEADS_MAX: Final = 4096
+"""How many journals' ends are remembered; beyond, they are looked up again."""
+
+
+class Journals:
+    """The journals of one store, and what this process knows of their ends."""
+
+    def __init__(self, path: Path, database: Database, spill: SpillFiles) -> None:
+        self._path, self._database, self._spill = path, database, spill
+        self._notes = NoteFiles(beside(path, ".notes"))
+        self._heads: dict[str, Head] = {}
+        self._kept: list[Spilled] = []
+
+    # --- appending ------------------------------------------------------------------------
+
+    def append(
+        self,
+        run: str,
+        facts: Sequence[Fact],
+        after: int,
+        epoch: int | None,
+        durable: bool,
+        only_if_current: bool,
+        trials: Sequence[Trial],
+    ) -> Appended:
+        """Append as `Store.append` says."""
+        head = self._heads.get(run)
+        if (
+            # The owner of a journal that nobody else has moved, as far as this process knows.
+            head is not None
+            and head.is_claimed
+            and head.seq == after
+            and head.epoch == epoch
+            and not trials
+            and len(facts) == 1
+            and self._append_one(head, facts[0], durable)
+        ):
+            return Appended(True, after + 1)
+        return self._append_anew(run, facts, after, epoch, durable, only_if_current, trials)
+
+    def _append_one(self, head: Head, fact: Fact, durable: bool) -> bool:
+        """Append at `head`, in one statement which checks that it is still the end, or as a note.
+
+        Return False, having written nothing, when it must be looked at first.
+        """
+        note = sqlite_rows.next_note(head, fact)
+        if note is None:
+            return False
+        noted = None
+        if not (durable or head.noted) and self._note(head, note):
+            noted = note
+        elif not self._insert(head, note, durable):
+            return False
+        # An interrupt before this line leaves an old head: the next row finds its place taken.
+        head.seq, head.link, head.noted = note.seq, note.link, noted
+        return True
+
+    def _note(self, head: Head, note: Note) -> bool:
+        """Return whether the fact was noted: not when anybody else has committed since the head
+        was known to be the end."""
+        write = partial(self._notes.write, head.number, note)
+        head.version, is_written = self._database.while_at(head.version, write)
+        return is_written
+
+    def _insert(self, head: Head, note: Note, durable: bool) -> bool:
+        statement, values = sqlite_rows.INSERT_AS_OWNER, sqlite_rows.as_owner(head.number, note)
+        if head.noted is not None:
+            statement = sqlite_rows.INSERT_NOTED_AS_OWNER
+            values = (*sqlite_rows.as_owner(head.number, head.noted), *values)
+        return self._database.insert(statement, values, durable=durable)
+
+    def _append_anew(
+        self,
+        run: str,
+        facts: Sequence[Fact],
+        after: int,
+        epoch: int | None,
+        durable: bool,
+        only_if_current: bool,
+        trials: Sequence[Trial],
+    ) -> Appended:
+        """Append in a transaction that looks first. Apart from `append`, in which the variables
+        of a function within would cost every step a microsecond."""
+
+        def work(connection: sqlite3.Connection) -> tuple[Appended, Head]:
+            done, head = self._append_looking(
+                connection, run, facts, after, epoch, only_if_current or epoch is None
+            )
+            if self._kept:
+                self._refer(connection, head.number)
+            if done.written:
+                sqlite_trials.keep(connection, trials)
+            return done, head
+
+        done, head = self._database.write(work, durable=durable)
+        self.remember(run, head)
+        return done
+
+    def _append_looking(
+        self,
+        connection: sqlite3.Connection,
+        run: str,
+        facts: Sequence[Fact],
+        after: int,
+        epoch: int | None,
+        only_if_current: bool,
+    ) -> tuple[Appended, Head]:
+        """Append after looking at what the journal holds, which somebody else may have moved."""
+        self._kept.clear()
+        head = self.look(connection, run, after)
+        if epoch is not None and head.epoch != epoch:
+            raise LostOwnership(
+                f"run {run} was taken over by another process (epoch {head.epoch}, ours was "
+                f"{epoch}); nothing was written"
+            )
+        others = sqlite_rows.facts_after(connection, run, head, after)
+        if others and only_if_current:
+            return Appended(False, head.seq, others), head
+        is_owned = epoch is None and sqlite_rows.is_owned(connection, head.number)
+        sqlite_rows.insert_facts(connection, head, facts, self.keep, is_owned=is_owned)
+        return Appended(True, head.seq, others), head
+
+    # --- the ends of journals -------------------------------------------------------------
+
+    def look(self, connection: sqlite3.Connection, run: str, after: int) -> Head:
+        """Return the end of a journal, in a transaction that may write: of a note a row is made.
+
+        Raises UsageError for an unknown run, StoreError when facts that the caller has read are
+        gone.
+        """
+        known = self._heads.pop(run, None)
+        head = sqlite_rows.find_head(connection, run)
+        if head is None:
+            raise UsageError(f"there is no run {run!r} in {self._path}")
+        note = self._notes.read(head.number)
+        if note is not None and note.epoch == head.epoch and note.follows(head.seq, head.link):
+            sqlite_rows.insert_note(connection, head, note)
+        # Nobody can commit before we do: so long the database stays at this version for us.
+        (head.version,) = connection.execute("PRAGMA data_version").fetchone()
+        head.is_claimed = known is not None and known.is_claimed and known.epoch == head.epoch
+        if head.seq < after:
+            raise StoreError(
+                f"the journal of run {run} ends at fact {head.seq}, but {after} facts were read "
+                "from it: was the store replaced by an older copy? Nothing was written"
+            )
+        if known is not None and not self._is_past(connection, known, head):
+            raise StoreError(
+                f"fact {known.seq} of run {run} is not the one that this process knows: was a file "
+                f"beside {self._path} removed or replaced? Nothing was written"
+            )
+        return head
+
+    def _is_past(self, connection: sqlite3.Connection, known: Head, head: Head) -> bool:
+        """Whether the end that this process knew is where the journal was before. Without the
+        file of its note others would have appended in its place."""
+        if known.number != head.number:
+            return True  # A run of the same id: the other was removed.
+        is_end = known.seq == head.seq
+        link = head.link if is_end else sqlite_rows.link_of(connection, head.number, known.seq)
+        return link == known.link
+
+    def noted(self, run: str, number: int, seq: int, link: bytes | None) -> Iterator[Stored]:
+        """Yield the note that follows a journal's last row, if there is one. `link` is that of
+        the row, where it is known."""
+        note = self._notes.read(number)
+        if note is None or note.seq != seq + 1:
+            return
+        if link is None:
+            link = self._database.read(partial(sqlite_rows.link_of, number=number, seq=seq))
+        if link is not None and note.follows(seq, link):
+            fact = rows.load_at(run, note.seq, note.kind, note.body)
+            yield Stored(note.seq, note.epoch, fact, note.link.hex())
+
+    def remember(self, run: str, head: Head | None) -> Head | None:
+        """Keep in mind where a journal ends, now that it is committed."""
+        if head is not None:
+            if len(self._heads) >= HEADS_MAX:
+                self._heads.clear()
+            self._heads[run] = head
+        return head
+
+    def changes(self) -> int:
+        """Return a number that differs when a note was written since it was last asked."""
+        return self._notes.changes()
+
+    def release(self, run: str, is_released: bool) -> None:
+        """Take away the file of a run that was given back, unless its note is still needed."""
+        head = self._heads.get(run)
+        if is_released and head is not None and head.noted is None:
+            self._notes.remove(head.number)
+
+    def remove(self, run: str, number: int) -> None:
+        """Forget a journal that was removed."""
+        self._heads.pop(run, None)
+        self._notes.remove(number)
+
+    def close(self) -> None:
+        """Close what is open, once the database refuses everything."""
+        self._notes.close()
+
+    # --- spilled values -------------------------------------------------------------------
+
+    def keep(self, value: str | Spilled) -> Spilled:
+        """Keep a large value before its row is written, and note that the row refers to it."""
+        spilled = self._spill.keep(value) if isinstance(value, str) else value
+        self._kept.append(spilled)
+        return spilled
+
+    def _refer(self, connection: sqlite3.Connection, number: int) -> None:
+        sqlite_rows.refer(connection, number, [spilled.digest for spilled in self._kept])
