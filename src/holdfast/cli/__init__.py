@@ -29,19 +29,21 @@ def _shell(args: list[str]) -> int | None:
         from holdfast.cli.shell.beginning import take
 
         return take(*args[2:])
+    # What is imported stays; and most of these live too short to be worth a collection.
+    gc.disable()
     from holdfast.cli.shell.words import read
 
     taken = read(args)
     if taken is None:
+        gc.enable()
         return None
     from holdfast.cli.shell.calling import perform, perform_and_exit
 
     if args[0] == "each":
         from holdfast.cli.each import perform_each
 
+        gc.enable()
         perform_and_exit(taken, perform_each)
-    # It lives too short to be worth a collection; of cycles it makes few.
-    gc.disable()
     if args[0] != "end":
         perform_and_exit(taken, perform)
     return perform(taken)
