@@ -30,6 +30,7 @@ def within_window(frame: Frame, rules: Rules, code: str, name: str) -> dict[str,
     What only reads is never kept waiting, nor is anything once the window has closed: a run that
     is in the middle then goes on to where it can rest.
     """
+    # Without `chain()`: every step asks, and nearly none is behind a window.
     trace: Trace | None = frame.trace
     while trace is not None and trace.window is None:
         trace = trace.parent
