@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from tests.crash.test_sqlite_faults import acknowledged, appender, found, needs_strace
 
 from holdfast.errors import LostOwnership, StoreError
 from holdfast.ports.store import Appended, Stored
@@ -199,9 +201,7 @@ def test_a_torn_note_is_no_fact(place: Path) -> None:
         for position in range(len(whole)):
             changed = bytes([whole[position] ^ 1])
             path.write_bytes(whole[:position] + changed + whole[position + 1 :])
-            read = facts(other, after=seq)
-            # The epoch is in no chain; nothing but what shows who wrote a fact depends on it.
-            assert [] == read or read == [started(1)]
+            assert [] == facts(other, after=seq)
         path.write_bytes(whole + b"and what is left of a longer one")
         assert [started(1)] == facts(other, after=seq)
 
@@ -246,6 +246,43 @@ def test_where_no_note_can_be_kept_there_is_a_row(place: Path) -> None:
         assert "StepStarted" == rows_of(place)[-1]
         mine.append("r", [succeeded(1)], after=seq, epoch=1)
         assert [started(1), succeeded(1)] == facts(other, after=2)
+
+
+def noting(place: Path, inject: str) -> subprocess.CompletedProcess[str]:
+    """Run twenty steps in a process while strace tampers with its writes of notes alone."""
+    path = place.with_name(f"{place.name}.notes") / "1"
+    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(path), "-e", "trace=pwrite64"]
+    command = [*strace, "-e", f"inject=pwrite64:{inject}", *appender(place, "r", 20)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@needs_strace
+@pytest.mark.slow
+@pytest.mark.kills
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 20])
+def test_a_kill_at_a_note_loses_nothing_acknowledged(place: Path, n: int) -> None:
+    """The process dies at its n-th note: each step before has its rows, and another goes on."""
+    killed = noting(place, f"signal=SIGKILL:when={n}")
+    told = acknowledged(killed.stdout)
+
+    assert killed.returncode != 0 and 2 * (n - 1) == len(told)
+    assert set(told) <= set(found(place))
+    again = subprocess.run(appender(place, "r", 3), capture_output=True, text=True, check=False)
+    assert (0, "") == (again.returncode, again.stderr)
+    assert set(told) | set(acknowledged(again.stdout)) <= set(found(place))
+
+
+@needs_strace
+@pytest.mark.slow
+@pytest.mark.kills
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+def test_a_note_that_is_refused_is_a_row(place: Path, error: str) -> None:
+    """The run goes on; only a row may say that the disk is full."""
+    result = noting(place, f"error={error}:when=3+4")
+
+    assert (0, "") == (result.returncode, result.stderr)
+    assert 40 == len(acknowledged(result.stdout))
+    assert list(range(1, 43)) == found(place)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -38,9 +38,11 @@ class Note(NamedTuple):
     body: str
     link: bytes
 
-    def follows(self, seq: int, link: bytes) -> bool:
-        """Return whether this is the next fact of a journal that ends with that one."""
-        return self.seq == seq + 1 and self.link == chain(link, self.kind, self.body)
+    def follows(self, epoch: int, seq: int, link: bytes) -> bool:
+        """Return whether this is the next fact of a journal that ends with that one, by its owner
+        under that epoch."""
+        is_next = self.seq == seq + 1 and self.epoch == epoch
+        return is_next and self.link == chain(link, self.kind, self.body)
 
 
 class NoteFiles:

@@ -213,7 +213,7 @@ class SqliteStore:
             if found:
                 after, link = found[-1].seq, bytes.fromhex(found[-1].chain)
             if len(found) < sqlite_rows.PAGE_ROWS:
-                yield from self._journals.noted(run, number, after, link)
+                yield from self._journals.noted(run, number, after)
                 return
 
     def load(self, spilled: Spilled) -> Json:

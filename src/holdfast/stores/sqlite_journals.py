@@ -160,7 +160,7 @@ class Journals:
         if head is None:
             raise UsageError(f"there is no run {run!r} in {self._path}")
         note = self._notes.read(head.number)
-        if note is not None and note.epoch == head.epoch and note.follows(head.seq, head.link):
+        if note is not None and note.follows(head.epoch, head.seq, head.link):
             sqlite_rows.insert_note(connection, head, note)
         # Nobody can commit before we do: so long the database stays at this version for us.
         (head.version,) = connection.execute("PRAGMA data_version").fetchone()
@@ -173,7 +173,8 @@ class Journals:
         if known is not None and not self._is_past(connection, known, head):
             raise StoreError(
                 f"fact {known.seq} of run {run} is not the one that this process knows: was a file "
-                f"beside {self._path} removed or replaced? Nothing was written"
+                f"beside {self._path} removed or replaced? Nothing was written: look with "
+                f"`holdfast verify {run}`, then `holdfast resume {run}`"
             )
         return head
 
@@ -186,15 +187,13 @@ class Journals:
         link = head.link if is_end else sqlite_rows.link_of(connection, head.number, known.seq)
         return link == known.link
 
-    def noted(self, run: str, number: int, seq: int, link: bytes | None) -> Iterator[Stored]:
-        """Yield the note that follows a journal's last row, if there is one. `link` is that of
-        the row, where it is known."""
+    def noted(self, run: str, number: int, seq: int) -> Iterator[Stored]:
+        """Yield the note after a journal's fact `seq`, if that is its last row and there is one."""
         note = self._notes.read(number)
         if note is None or note.seq != seq + 1:
             return
-        if link is None:
-            link = self._database.read(partial(sqlite_rows.link_of, number=number, seq=seq))
-        if link is not None and note.follows(seq, link):
+        head = self._database.read(lambda connection: sqlite_rows.find_head(connection, run))
+        if head is not None and note.follows(head.epoch, head.seq, head.link):
             fact = rows.load_at(run, note.seq, note.kind, note.body)
             yield Stored(note.seq, note.epoch, fact, note.link.hex())
 
