@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +58,25 @@ def test_a_plain_script_does_not_import_asyncio() -> None:
     )
 
     assert "[]" == subprocess.check_output([sys.executable, "-c", code], text=True).strip()
+
+
+def test_a_run_that_asks_nobody_loads_no_more_than_it_needs(tmp_path: Path) -> None:
+    """Every resume waits for the imports before its first new step: planning, batches, shell
+    scripts, logging and OpenSSL together are a third of them."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "from holdfast import run, step, workflow\n"
+        "@step\n"
+        "def touch(): pass\n"
+        "@workflow\n"
+        "def many(): touch()\n"
+        "assert run(many, store=sys.argv[1]).status == 'succeeded'\n"
+        "unneeded = ('_hashlib', 'asyncio', 'concurrent.futures', 'logging',\n"
+        "    'holdfast.app.planning', 'holdfast.flow.batches', 'holdfast.flow.shell_life')\n"
+        "print([name for name in unneeded if name in sys.modules])\n"
+    )
+
+    shown = subprocess.check_output([sys.executable, script, tmp_path / "a.db"], text=True)
+
+    assert "[]" == shown.strip()

@@ -12,6 +12,8 @@ from typing import Any
 
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.workflows import Workflow
+from holdfast.model.state import RunState
+from holdfast.ports.store import RunRow
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 LOADING: set[str] = set()
@@ -32,6 +34,25 @@ def load_workflow(spec: str) -> Workflow[..., Any]:
         raise UsageError(f"no file {file}; give the path of a Python script")
     found = workflows_of(load_module(path))
     return _choose(found, name, file)
+
+
+def workflow_of(
+    row: RunRow, file: str | Workflow[..., Any] | None, state: RunState
+) -> Workflow[..., Any]:
+    """Return the workflow of a run, from `file` when its script moved. Raises UsageError."""
+    if state.created is not None and state.created.shell:
+        from holdfast.app.shell_runs import shell_workflow  # Most runs are of no shell script.
+
+        return shell_workflow(state)
+    workflow = (
+        file if isinstance(file, Workflow) else load_workflow(file or f"{row.file}:{row.workflow}")
+    )
+    if workflow.name != row.workflow:
+        raise UsageError(
+            f"run {row.id} is of workflow {row.workflow!r}, not {workflow.name!r}: name it as "
+            f"{file}:{row.workflow}, or start a new run"
+        )
+    return workflow
 
 
 def _choose(found: dict[str, Workflow[..., Any]], name: str, file: str) -> Workflow[..., Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast.app.loading import workflow_of
 from holdfast.app.meant import one_step
-from holdfast.app.starting import workflow_of
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.coercion import Mismatch
 from holdfast.flow.hints import example, type_text

@@ -26,9 +26,8 @@ def _names_script(argv: Sequence[str]) -> bool:
     return any(not word.startswith("-") for word in argv[1:])
 
 
-def shell_workflow(state: RunState) -> ShellWorkflow | None:
-    """Return how the operator's verbs see a run of a shell script; None for any other run."""
-    if state.created is None or not state.created.shell:
-        return None
+def shell_workflow(state: RunState) -> ShellWorkflow:
+    """Return how the operator's verbs see a run of a shell script."""
+    assert state.created is not None and state.created.shell
     file = next((life.file for life in reversed(state.lives) if life.file), "")
     return ShellWorkflow(state.created.workflow, file, again(state))

@@ -13,9 +13,7 @@ from holdfast.app.finding import find_run
 from holdfast.app.given import given_by, set_parameters
 from holdfast.app.going_back import rollback_of, settling_of
 from holdfast.app.items_in_doubt import refuse_items_in_doubt
-from holdfast.app.loading import load_workflow
-from holdfast.app.planning import steps_ahead
-from holdfast.app.shell_runs import shell_workflow
+from holdfast.app.loading import workflow_of
 from holdfast.app.targets import on_target
 from holdfast.app.terms import check_guard, target_params, terms_for
 from holdfast.app.views import status_of
@@ -35,7 +33,7 @@ from holdfast.model.terms import ASKS, MODES
 from holdfast.model.undo_facts import Errand as ErrandKind
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
-from holdfast.ports.store import RunRow, Store
+from holdfast.ports.store import Store
 from holdfast.runtime.blocking import Performer
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.life import Listener, Performers
@@ -218,23 +216,6 @@ def settle(
     return _live(setting, workflow, journal, resumed=True, mode=mode or "", errand=errand)
 
 
-def workflow_of(
-    row: RunRow, file: str | Workflow[..., Any] | None, state: RunState
-) -> Workflow[..., Any]:
-    """Return the workflow of a run, from `file` when its script moved. Raises UsageError."""
-    if (shell := shell_workflow(state)) is not None:
-        return shell
-    workflow = (
-        file if isinstance(file, Workflow) else load_workflow(file or f"{row.file}:{row.workflow}")
-    )
-    if workflow.name != row.workflow:
-        raise UsageError(
-            f"run {row.id} is of workflow {row.workflow!r}, not {workflow.name!r}: name it as "
-            f"{file}:{row.workflow}, or start a new run"
-        )
-    return workflow
-
-
 def _live(
     setting: Setting,
     workflow: Workflow[..., Any],
@@ -266,6 +247,8 @@ def _live(
     params = {name: decode(value, workflow.types) for name, value in state.params.items()}
     ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead
     if errand is None and terms.ask != "step" and terms.mode != "auto":
+        from holdfast.app.planning import steps_ahead  # Who asks can wait a moment longer.
+
         ahead = steps_ahead(
             workflow, params, setting.clock,
             store=setting.store, run=journal.run, terms=terms, inventory=setting.inventory,

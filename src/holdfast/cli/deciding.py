@@ -15,9 +15,10 @@ from holdfast.app.answering import typed_answer
 from holdfast.app.finding import find_hold, find_run
 from holdfast.app.given import given_by
 from holdfast.app.halting import stop_all
+from holdfast.app.loading import workflow_of
 from holdfast.app.meant import asked_about
 from holdfast.app.outputs import typed_output
-from holdfast.app.starting import resume, workflow_of
+from holdfast.app.starting import resume
 from holdfast.app.stopping import end_owner, end_steps
 from holdfast.cli import item_deciding
 from holdfast.cli.desk import Desk, is_owned, opened_desk

@@ -11,9 +11,9 @@ from holdfast.engine.effects import NOW, Program, record
 from holdfast.errors import UsageError
 from holdfast.flow.parameters import Secret, find_secret
 from holdfast.flow.steps import refuse_secrets, value_of
-from holdfast.model.blake import blake2b
 from holdfast.model.codec import encode
 from holdfast.model.facts import CursorSaved, StepLeft
+from holdfast.model.hashing import blake2b
 from holdfast.model.inventory_secrets import is_reference
 from holdfast.model.undoing import origin_of
 from holdfast.runtime.capture import current_place

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from holdfast.model.blake import blake2b
+from holdfast.model.hashing import blake2b
 
 ERRAND_BYTES_MAX: Final = 64 * 1024
 """Fits into a fresh socket, so that nobody waits for its reader."""

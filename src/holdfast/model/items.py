@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Final, Literal, TypeAlias, get_args
 
 from holdfast.errors import UsageError
-from holdfast.model.blake import blake2b
 from holdfast.model.codec import Unrecordable, dumps, encode
+from holdfast.model.hashing import blake2b
 
 KEY_BYTES: Final = 16
 PRINT_BYTES: Final = 8

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, NoReturn
 
 from holdfast.errors import StoreCorrupt
-from holdfast.model.blake import blake2b
+from holdfast.model.hashing import blake2b
 from holdfast.model.json import Json
 
 DIGEST_BYTES: Final = 16

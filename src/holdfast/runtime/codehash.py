@@ -11,12 +11,13 @@ input), and decorators of holdfast (they are options). The same file gives the s
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING
+
+from holdfast.model.hashing import sha256
 
 if TYPE_CHECKING:
     from holdfast.runtime.syntax import Definition, File
@@ -42,7 +43,7 @@ def code_hash(fn: Callable[..., object], *others: Callable[..., object]) -> str:
     texts = [_text(fn, set()), *(_text(other, set()) or _builtin(other) for other in others)]
     if not all(texts):
         return ""
-    return hashlib.sha256("\n\n".join(texts).encode(errors="replace")).hexdigest()[:DIGITS]
+    return sha256("\n\n".join(texts).encode(errors="replace")).hexdigest()[:DIGITS]
 
 
 def location(fn: Callable[..., object]) -> str:

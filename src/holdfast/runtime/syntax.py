@@ -11,10 +11,10 @@ Imported by `codehash` when it is first asked, because `ast` costs start-up time
 from __future__ import annotations
 
 import ast
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from holdfast.model.hashing import sha256
 from holdfast.model.making import dataclass, field
 
 LAMBDA = "<lambda>"
@@ -138,7 +138,7 @@ class _Reader:
     def definition(self) -> Definition:
         """Return what was read."""
         text = "\x1f".join(self._out)
-        digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+        digest = sha256(text.encode(errors="surrogatepass")).hexdigest()
         return Definition(digest, frozenset(self._scope.free()), frozenset(self._dotted))
 
     def read(self, node: ast.AST) -> None:

@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from holdfast.errors import StoreCorrupt
-from holdfast.model.blake import blake2b
 from holdfast.model.facts import KINDS, Fact, LifeStarted, Owner, Spilled
+from holdfast.model.hashing import blake2b
 from holdfast.model.status import UNCHANGED, glance
 from holdfast.stores.row_tables import (
     NEWER,

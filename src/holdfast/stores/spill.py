@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import ConfigError, StoreCorrupt
-from holdfast.model.blake import blake2b
 from holdfast.model.facts import Spilled
+from holdfast.model.hashing import blake2b
 from holdfast.model.json import Json
 from holdfast.stores.lockfile import open_regular, refuse_link
 from holdfast.stores.row_tables import load_json

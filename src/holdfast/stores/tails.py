@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import ConfigError, StoreCorrupt, StoreError
-from holdfast.model.blake import blake2b
+from holdfast.model.hashing import blake2b
 from holdfast.ports.batches import Left, Slot
 from holdfast.ports.slots import LAYOUT, VACANT, packed, unpacked
 from holdfast.stores.boot import boot_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from holdfast.model.blake import blake2b
+from holdfast.model.hashing import blake2b
 from holdfast.ports.batches import BatchStore
 
 DIGEST_BYTES: Final = 16
