@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
@@ -83,8 +82,7 @@ class Runs:
 
     def resume(self, workflow: Workflow[..., Any], **more: Any) -> Outcome:
         """Resume as a person would, the script being `workflow` now."""
-        with _found(workflow):
-            return resume(self.setting, "r", **more)
+        return resume(self.setting, "r", workflow, **more)
 
     def rollback(self, workflow: Workflow[..., Any], **more: Any) -> Outcome:
         """Roll the run back, the script being `workflow` now; a `person` may be given."""
@@ -160,19 +158,6 @@ class Runs:
         fact = life_started(row.epoch + 1, owner=this_process(), at=self.clock.now())
         seq = self.state.seq
         assert self.store.claim("r", fact, after=seq, expected_epoch=row.epoch) is not None
-
-
-@contextmanager
-def _found(workflow: Workflow[..., Any]) -> Iterator[None]:
-    """Let `resume` find a workflow that stands in a test instead of in a file."""
-    from holdfast.app import starting
-
-    original = starting.load_workflow
-    starting.load_workflow = lambda spec: workflow
-    try:
-        yield
-    finally:
-        starting.load_workflow = original
 
 
 class Script:

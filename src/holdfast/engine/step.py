@@ -55,6 +55,7 @@ from holdfast.model.facts import (
 )
 from holdfast.model.json import Json
 from holdfast.model.state import RunState, StepState
+from holdfast.model.status import RECORDED
 
 ABORT_GRACE_S = 5.0
 """How long a timed-out body may take to end after its programs were killed."""
@@ -116,7 +117,7 @@ def is_answered(seen: StepState | None, rules: Rules, inputs: str, code: str) ->
     """
     return (
         seen is not None
-        and seen.is_finished
+        and seen.status in RECORDED
         and seen.inputs == inputs
         and seen.code == code
         and seen.version == rules.version

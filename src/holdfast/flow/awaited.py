@@ -29,11 +29,11 @@ from holdfast.flow.scopes import (
     scope_key,
     undo_program,
 )
+from holdfast.flow.secret import refuse_secrets
 from holdfast.flow.steps import (
     StepFunction,
     attempt_of,
     prepare,
-    refuse_secrets,
     value_of,
 )
 from holdfast.flow.workflows import Workflow, succeed

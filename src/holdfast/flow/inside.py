@@ -10,7 +10,8 @@ from typing import Any, TypeVar, overload
 from holdfast.engine.effects import NOW, Program, record
 from holdfast.errors import UsageError
 from holdfast.flow.parameters import Secret, find_secret
-from holdfast.flow.steps import refuse_secrets, value_of
+from holdfast.flow.secret import refuse_secrets
+from holdfast.flow.steps import value_of
 from holdfast.model.codec import encode
 from holdfast.model.facts import CursorSaved, StepLeft
 from holdfast.model.hashing import blake2b

@@ -15,7 +15,8 @@ from holdfast.engine.trace import Contract, Trace
 from holdfast.errors import DuplicateLabel, HoldfastError, Leaving, ParallelFailed, UsageError
 from holdfast.flow.giving_back import ways_of
 from holdfast.flow.noting import note_failure, note_left, note_reached
-from holdfast.flow.steps import refuse_secrets, value_of
+from holdfast.flow.secret import refuse_secrets
+from holdfast.flow.steps import value_of
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
 from holdfast.model.keys import join

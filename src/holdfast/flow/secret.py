@@ -8,11 +8,15 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import UsageError
+from holdfast.model.codec import dumps, encode
 from holdfast.model.types import register
 from holdfast.runtime.context import FRAME
+
+if TYPE_CHECKING:
+    from holdfast.runtime.life import Life
 
 SECRET_BYTES_MAX: Final = 1_048_576
 """What systemd allows a credential; whatever is larger is not the file that was meant."""
@@ -125,3 +129,14 @@ def _read(file: Path, name: str) -> str:
 def _unusable(name: str, file: Path, why: str) -> UsageError:
     shown = name if name.endswith(str(file)) else f"{name} in {file}"
     return UsageError(f"the secret {shown} cannot be read: {why}")
+
+
+def refuse_secrets(life: Life, what: str, value: object) -> None:
+    """Raise UsageError when `value`, about to be recorded, holds the text of a secret."""
+    if life.redactor:
+        name = life.redactor.found_in(dumps(encode(value)))
+        if name is not None:
+            raise UsageError(
+                f"{what} holds the secret {name}, and secrets are never recorded; return "
+                "something else, and read the secret where it is needed"
+            )

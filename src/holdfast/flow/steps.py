@@ -16,8 +16,9 @@ from holdfast.errors import StepFailed, UsageError
 from holdfast.flow.noting import note_failure
 from holdfast.flow.owing import RESULT, function_name, label_for, owed_by, settled_by
 from holdfast.flow.returning import given_value
+from holdfast.flow.secret import refuse_secrets
 from holdfast.flow.windowed import within_window
-from holdfast.model.codec import decode, dumps, encode, fingerprint
+from holdfast.model.codec import decode, digest, recordable, shown_arguments
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
 from holdfast.model.keys import default_label, format_label, join
@@ -27,7 +28,6 @@ from holdfast.runtime.capture import current_step
 from holdfast.runtime.codehash import code_hash, location
 from holdfast.runtime.context import FRAME, LIVES, Frame, outside
 from holdfast.runtime.driving import drive
-from holdfast.runtime.life import Life
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -134,7 +134,7 @@ class StepFunction(Generic[P, R]):
         """Return the call's arguments by name, defaults included. Raises TypeError."""
         names = self._names
         if names is not None and not kwargs and len(args) == len(names):
-            return dict(zip(names, args, strict=True))
+            return dict(zip(names, args))  # noqa: B905 - as many, and a keyword more costs
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         arguments: dict[str, object] = dict(bound.arguments)
@@ -193,7 +193,8 @@ def recorded(frame: Frame, step: StepFunction[Any, R], arguments: dict[str, obje
     """Run one call of a step as a checkpoint and return its recorded value."""
     life = frame.life
     label, key = identify(frame, step, arguments)
-    inputs, shown = fingerprint(arguments, step.silent)
+    trees = recordable(arguments)
+    inputs = digest(trees)
     seen = life.journal.state.steps.get(key)
     if (
         seen is not None
@@ -204,7 +205,7 @@ def recorded(frame: Frame, step: StepFunction[Any, R], arguments: dict[str, obje
         frame.trace.reach(key)
         result = seen.result
     else:
-        call = _call(frame, step, arguments, label, key, inputs, shown)
+        call = _call(frame, step, arguments, label, key, trees, inputs)
         try:
             result = drive(step_program(call), life.performer())
         except StepFailed as failure:
@@ -229,7 +230,8 @@ def value_of(result: Json | Spilled, types: Types) -> object:
 def prepare(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]) -> Call:
     """Return what the engine needs to know of one call of `step`."""
     label, key = identify(frame, step, arguments)
-    return _call(frame, step, arguments, label, key, *fingerprint(arguments, step.silent))
+    trees = recordable(arguments)
+    return _call(frame, step, arguments, label, key, trees, digest(trees))
 
 
 def identify(
@@ -249,8 +251,8 @@ def _call(
     arguments: dict[str, object],
     label: str,
     key: str,
+    trees: Mapping[str, Json],
     inputs: str,
-    shown: str,
 ) -> Call:
     trace, options = frame.trace, step.options
     name = options.label or step.name
@@ -262,7 +264,7 @@ def _call(
         partial(run_in_step, frame, step, arguments),
         trace,
         inputs,
-        frame.life.redactor(shown),
+        frame.life.redactor(shown_arguments(arguments, trees, step.silent)),
         step.code,
         _former_key(trace, options.was, arguments) if options.was else "",
         step.location,
@@ -338,17 +340,6 @@ def run_in_step(
         frame.life.end_of_body(call.key, attempt)
         current_step.reset(logged)
         FRAME.reset(inside)
-
-
-def refuse_secrets(life: Life, what: str, value: object) -> None:
-    """Raise UsageError when `value`, about to be recorded, holds the text of a secret."""
-    if life.redactor:
-        name = life.redactor.found_in(dumps(encode(value)))
-        if name is not None:
-            raise UsageError(
-                f"{what} holds the secret {name}, and secrets are never recorded; return "
-                "something else, and read the secret where it is needed"
-            )
 
 
 def attempt_of(frame: Frame, call: Call) -> int:

@@ -13,7 +13,7 @@ from holdfast.errors import UsageError
 from holdfast.flow.decorator import refuse_async
 from holdfast.flow.parameters import Parameters
 from holdfast.flow.scopes import in_scope, scope_key
-from holdfast.flow.steps import refuse_secrets
+from holdfast.flow.secret import refuse_secrets
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import RunSucceeded
 from holdfast.model.json import Json

@@ -34,8 +34,10 @@ __all__ = [
     "encode",
     "fingerprint",
     "loads",
+    "recordable",
     "register",
     "shown_argument",
+    "shown_arguments",
 ]
 
 SHOWN_CHARS_MAX: Final = 200
@@ -65,25 +67,42 @@ def decode(tree: Json, types: Types | None = None, *, as_type: object | None = N
 
 
 def fingerprint(values: Mapping[str, object], silent: Container[str] = ()) -> tuple[str, str]:
-    """Return a digest over the recordable arguments, and a short text of them.
+    """Return a digest over the recordable arguments, and a short text of them."""
+    trees = recordable(values)
+    return digest(trees), shown_arguments(values, trees, silent)
 
-    An argument that cannot be recorded is left out of the digest and shown as `name=<Type>`;
-    one whose name speaks of a secret is compared but not shown, as is a None among the `silent`.
-    """
+
+def recordable(values: Mapping[str, object]) -> dict[str, Json]:
+    """Return the arguments encoded, without those that cannot be recorded: they are not
+    compared."""
     trees: dict[str, Json] = {}
-    shown: list[str] = []
     for name, value in values.items():
         try:
             trees[name] = encode(value)
         except Unrecordable:
-            shown.append(f"{name}=<{type(value).__qualname__}>")
-        else:
-            if value is not None or name not in silent:
-                shown.append(shown_argument(name, trees[name]))
+            pass
+    return trees
+
+
+def shown_arguments(
+    values: Mapping[str, object], trees: Mapping[str, Json], silent: Container[str] = ()
+) -> str:
+    """Return a short text of arguments, of which `trees` are the recordable ones.
+
+    An argument that cannot be recorded is shown as `name=<Type>`; one whose name speaks of a
+    secret is not shown, nor is a None among the `silent`.
+    """
+    shown = [
+        shown_argument(name, trees[name]) if name in trees else f"{name}=<{_type_name(value)}>"
+        for name, value in values.items()
+        if value is not None or name not in silent
+    ]
     text = ", ".join(shown)
-    if len(text) > SHOWN_CHARS_MAX:
-        text = text[: SHOWN_CHARS_MAX - 1] + "…"
-    return digest(trees), text
+    return text if len(text) <= SHOWN_CHARS_MAX else text[: SHOWN_CHARS_MAX - 1] + "…"
+
+
+def _type_name(value: object) -> str:
+    return type(value).__qualname__
 
 
 def shown_argument(name: str, tree: Json) -> str:

@@ -161,19 +161,19 @@ def default_label(
     """
     label = check_label(name)
     for parameter, value in arguments.items():
-        if not _is_scalar(value) or is_secret_name(parameter):
+        shown = _scalar(parameter, value)
+        if not shown or is_secret_name(parameter):
             continue
         default = defaults.get(parameter, ...)
         if type(value) is type(default) and value == default:
             continue
-        shown = _scalar(parameter, value)
-        if shown and len(label) + 1 + len(shown) <= LABEL_CHARS_MAX:
+        if len(label) + 1 + len(shown) <= LABEL_CHARS_MAX:
             label = f"{label} {shown}"
     return label
 
 
-_SCALARS: Final = frozenset((str, int, float, bool, date))
-_NAMED: Final = (Enum, PurePath)
+_INT_BITS_MAX: Final = ARGUMENT_CHARS_MAX * 4
+"""Python may refuse to write a larger one in decimal."""
 
 
 @lru_cache(maxsize=1024)
@@ -182,17 +182,20 @@ def is_secret_name(name: str) -> bool:
     return re.search(_SECRET, name, re.IGNORECASE) is not None
 
 
-def _is_scalar(value: object) -> bool:
+def _scalar(parameter: str, value: object) -> str:
+    """Return a short scalar as a part of a label; empty for any other value."""
     # A datetime, which is a date too, would make the label change at every call.
     kind = type(value)
-    return kind in _SCALARS or isinstance(value, _NAMED) or kind is loaded("uuid", "UUID")
-
-
-def _scalar(parameter: str, value: object) -> str:
-    """Return a scalar as a part of a label; empty when it is too long to be one."""
-    if isinstance(value, bool):
+    if type(value) is str:
+        shown = value
+    elif kind is bool:
         return f"{parameter}={value}"
-    if isinstance(value, int) and value.bit_length() > ARGUMENT_CHARS_MAX * 4:
-        return ""  # Python may refuse to write it in decimal.
-    shown = str(value.name) if isinstance(value, Enum) else str(value)
+    elif isinstance(value, Enum):
+        shown = str(value.name)
+    elif type(value) is int:
+        shown = str(value) if value.bit_length() <= _INT_BITS_MAX else ""
+    elif kind in (float, date) or isinstance(value, PurePath) or kind is loaded("uuid", "UUID"):
+        shown = str(value)
+    else:
+        return ""
     return shown if len(shown) <= ARGUMENT_CHARS_MAX and shown.isprintable() else ""

@@ -8,7 +8,7 @@ from holdfast.model import facts as f
 from holdfast.model.json import Json
 from holdfast.model.making import dataclass, field
 from holdfast.model.sampling import GateState
-from holdfast.model.status import StepStatus
+from holdfast.model.status import RECORDED, StepStatus
 
 
 @dataclass(slots=True)
@@ -16,20 +16,18 @@ class StepState:
     """Where one step stands. `forgiven` attempts were granted anew and no longer count. `name` is
     empty where its outcome does not count for trust, and only what `earns` counts when clean.
     `reached_seq` is the number of the first fact about it, however often it ran since. `world` is
-    what its check said last, when that was not that it is so. `gate` are the samples of a gate."""
+    what its check said last, when that was not that it is so. `gate` are the samples of a gate.
+
+    First come the fields that a start tells, in the order in which `stepping` gives them.
+    """
 
     key: str
     label: str = ""
     status: StepStatus = "running"
     attempts: int = 0
-    forgiven: int = 0
     epoch: int = 0
-    reached_seq: int = 0
     started_seq: int = 0
-    ended_seq: int = 0
     started_at: datetime | None = None
-    ended_at: datetime | None = None
-    next_at: datetime | None = None
     inputs: str = ""
     shown: str = ""
     code: str = ""
@@ -40,6 +38,16 @@ class StepState:
     location: str = ""
     name: str = ""
     earns: bool = False
+    undoes: bool = False
+    settles: tuple[str, ...] = ()
+    asks_when_interrupted: bool = False
+    is_batch: bool = False
+    commands: f.Commands | None = None
+    ended_seq: int = 0
+    ended_at: datetime | None = None
+    next_at: datetime | None = None
+    reached_seq: int = 0
+    forgiven: int = 0
     error_type: str = ""
     error: str = ""
     result: Json | f.Spilled = None
@@ -47,12 +55,7 @@ class StepState:
     has_saved: bool = False
     accepted_inputs: tuple[str, ...] = ()
     world: str = ""
-    undoes: bool = False
-    settles: tuple[str, ...] = ()
-    is_batch: bool = False
-    asks_when_interrupted: bool = False
     gate: GateState | None = None
-    commands: f.Commands | None = None
 
     @property
     def leaves_doubt(self) -> bool:
@@ -67,7 +70,7 @@ class StepState:
     @property
     def is_finished(self) -> bool:
         """Whether a result is recorded that every later life gets."""
-        return self.status in ("succeeded", "already_done", "skipped")
+        return self.status in RECORDED
 
 
 @dataclass(slots=True)

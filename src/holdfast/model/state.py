@@ -133,11 +133,10 @@ class RunState:
     def apply(self, fact: f.Fact) -> None:
         """Fold in the next fact of the journal."""
         self.seq += 1
-        _FOLD[type(fact)](self, fact)
-        if type(fact) in GLANCED:
-            change = glance(fact)
-            if change.status is not None:
-                self.status = change.status
+        kind = fact.__class__
+        _FOLD[kind](self, fact)
+        if kind in GLANCED and (status := glance(fact).status) is not None:
+            self.status = status
 
     def _created(self, fact: f.RunCreated) -> None:
         self.created = fact

@@ -46,6 +46,8 @@ StepStatus: TypeAlias = Literal[
 ]
 FINISHED: Final = frozenset({"succeeded", "rolled_back", "cancelled"})
 """The statuses that no life follows."""
+RECORDED: Final = frozenset({"succeeded", "already_done", "skipped"})
+"""The statuses of a step whose result every later life gets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from holdfast.model import batching
 from holdfast.model import facts as f
 from holdfast.model.keys import scope_of
 from holdfast.model.rewinding import Folded, reopen
 from holdfast.model.standing import ScopeState, StepState
-from holdfast.model.status import StepStatus
+from holdfast.model.status import RECORDED, StepStatus
 from holdfast.model.undoing import is_giving_back
 
 
@@ -29,34 +29,65 @@ class Stepped(Folded, Protocol):
 
 def _step_started(state: Stepped, fact: f.StepStarted) -> None:
     key = fact.key
-    step = state.steps.get(key)
+    begun, step = _begun(fact, state), state.steps.get(key)
     is_anew = step is None or step.is_finished
     if step is None:
-        step = state.steps[key] = StepState(key, reached_seq=state.seq)
-    elif step.is_finished:
-        _begin_anew(state, step)
-    step.status, step.attempts, step.epoch = "running", fact.attempt, state.epoch
-    step.started_seq, step.ended_seq = state.seq, 0
-    step.started_at, step.ended_at, step.next_at = fact.at, None, None
-    step.label, step.inputs, step.shown, step.code = (
-        fact.label, fact.inputs, fact.shown, fact.code,
-    )  # fmt: skip
-    step.once, step.reads, step.version = fact.once, fact.reads, fact.version
-    step.decided_by, step.location = fact.decided_by, fact.location
-    step.name, step.earns = fact.name, fact.earns
-    step.undoes, step.settles, step.commands = fact.undoes, fact.settles, fact.commands
-    step.is_batch = fact.is_batch
+        step = state.steps[key] = begun
+        step.reached_seq = state.seq
+    else:
+        if is_anew:
+            _begin_anew(state, step)
+        for name in _TOLD_BY_START:
+            setattr(step, name, getattr(begun, name))
     if fact.is_batch:
         batching.began(state, key, anew=is_anew)
-    step.asks_when_interrupted = fact.asks_when_interrupted
     if fact.owes is not None:
         state.ledger.started(fact, step, state.seq, state.epoch)
-    scope = state.scope(scope_of(key))
+    parent = scope_of(key)
+    scope = state.scopes.get(parent) or state.scope(parent)
     if scope.running:
         scope.overlapped = True
     scope.running.add(key)
     if state.holds:
         state.holds.spend(key, state.epoch)
+
+
+def _begun(fact: f.StepStarted, state: Stepped) -> StepState:
+    """Return a step as its start tells it. Made at once and by position: a long journal has a
+    hundred thousand of these."""
+    return StepState(
+        fact.key,
+        fact.label,
+        "running",
+        fact.attempt,
+        state.epoch,
+        state.seq,
+        fact.at,
+        fact.inputs,
+        fact.shown,
+        fact.code,
+        fact.version,
+        fact.once,
+        fact.reads,
+        fact.decided_by,
+        fact.location,
+        fact.name,
+        fact.earns,
+        fact.undoes,
+        fact.settles,
+        fact.asks_when_interrupted,
+        fact.is_batch,
+        fact.commands,
+    )
+
+
+_TOLD_BY_START: Final = (
+    *("label", "status", "attempts", "epoch", "started_seq", "started_at", "inputs", "shown"),
+    *("code", "version", "once", "reads", "decided_by", "location", "name", "earns", "undoes"),
+    *("settles", "asks_when_interrupted", "is_batch", "commands"),
+    *("ended_seq", "ended_at", "next_at"),
+)
+"""What a step that starts again is told anew: how it ended before counts no more."""
 
 
 def _begin_anew(state: Stepped, step: StepState) -> None:
@@ -72,9 +103,9 @@ def _step_ended(state: Stepped, step: StepState, status: StepStatus, at: datetim
     if state.holds:
         state.holds.spend(key, state.epoch)
     parent = scope_of(key)
-    scope = state.scope(parent)
+    scope = state.scopes.get(parent) or state.scope(parent)
     scope.running.discard(key)
-    if step.is_finished and not is_giving_back(key):
+    if status in RECORDED and not is_giving_back(key):
         if key not in scope.members:
             scope.members[key] = None
             if parent:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from holdfast.model.making import BECOME, twin_of
+
 Decode: TypeAlias = Callable[[Any], Any]
 """Returns the value of what was stored. Raises TypeError or ValueError.
 
@@ -20,7 +22,7 @@ Reader: TypeAlias = Callable[[Mapping[str, Any]], Any]
 
 
 def reader_of(
-    make: Callable[..., Any],
+    make: type[Any],
     decode: Mapping[str, Decode],
     defaults: Mapping[str, Any],
     names: Sequence[str],
@@ -54,7 +56,16 @@ def reader_of(
     # What has no field that differs from its default has no value to take either.
     taken = [f" {values}= stored.values()"] if names else []
     lines = ["def read(stored):", *taken, *checks]
-    lines.append(f" return make({', '.join(arguments)})")
+    twin = twin_of(make)
+    if twin is None:
+        lines.append(f" return make({', '.join(arguments)})")
+    else:
+        known |= {"new": object.__new__, "twin": twin, "become": BECOME}
+        lines.append(" made = new(twin)")
+        lines += [
+            f" made.{name} = {value}" for name, value in zip(defaults, arguments, strict=True)
+        ]
+        lines.append(" become(made, make)\n return made")
     # Made of nothing but numbers and the names of our own fields.
     exec("\n".join(lines), known)
     reader: Reader = known["read"]

@@ -90,7 +90,7 @@ class Table(NamedTuple):
     """How a class of fact is written and read; `decode` maps a field's name to its decoder."""
 
     kind: str
-    make: Callable[..., Any]
+    make: type[Any]
     write: Writer
     decode: dict[str, Decode]
     defaults: dict[str, Any]
