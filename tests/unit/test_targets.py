@@ -9,8 +9,8 @@ import pytest
 from tests.unit.runs import Runs, touch
 
 from holdfast.app import commands
+from holdfast.app.judging import named
 from holdfast.app.reasons import why
-from holdfast.app.views import named
 from holdfast.errors import TargetLocked, UsageError
 from holdfast.flow.questions import confirm
 from holdfast.flow.running import Outcome

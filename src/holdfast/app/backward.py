@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from holdfast.app.views import RunView, named
+from holdfast.app.judging import named
+from holdfast.app.views import RunView
 from holdfast.model.state import RunState
 
 LEFT_SHOWN_MAX: Final = 20

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from holdfast.app.views import owner_is, process_named, status_of
+from holdfast.app.judging import owner_is, process_named, status_of
 from holdfast.app.wording import stands
 from holdfast.errors import StoreCorrupt
 from holdfast.model.making import dataclass

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from holdfast.app.due import judged
 from holdfast.app.fleet_rules import between_of, gates_of, groups_of
+from holdfast.app.judging import status_of
 from holdfast.app.reasons import why
-from holdfast.app.views import status_of
 from holdfast.errors import HoldfastError, Leaving
 from holdfast.flow.decorator import step
 from holdfast.flow.inside import here, leave_step, sh

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from holdfast.app.fleet import NEEDS_A_PERSON, child_id
+from holdfast.app.judging import status_of
 from holdfast.app.rollout_views import RolloutView, UnitView, rollouts_of
-from holdfast.app.views import VERSION, RunView, status_of
+from holdfast.app.views import VERSION, RunView
 from holdfast.errors import UsageError
 from holdfast.model.json import Json
 from holdfast.model.making import dataclass, replace

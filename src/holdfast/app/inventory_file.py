@@ -29,7 +29,7 @@ PROBLEMS_SHOWN_MAX: Final = 50
 
 _ROOT: Final = 0
 _FILE_REFERENCE: Final = "@file:"
-_AT_LINE: Final = re.compile(r" \(at line (\d+), column \d+\)")
+_AT_LINE: Final = r" \(at line (\d+), column \d+\)"
 
 
 def load_inventory(config: str | None = None) -> Inventory:
@@ -143,9 +143,9 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
         raise ConfigError(f"{path}: is nested too deeply") from None
     except ValueError as error:
         said = str(error)
-        at = _AT_LINE.search(said)
+        at = re.search(_AT_LINE, said)
         line = at[1] if at else text.count("\n") + 1
-        raise ConfigError(f"{path}:{line}: is no TOML: {_AT_LINE.sub('', said)}") from None
+        raise ConfigError(f"{path}:{line}: is no TOML: {re.sub(_AT_LINE, '', said)}") from None
 
 
 def _anchored(value: Any, folder: Path) -> Any:

@@ -9,17 +9,10 @@ from holdfast.app import next_ways
 from holdfast.app.backward import owed_labels, undo_count, way_back
 from holdfast.app.evidence import Field, evidence_of, world_of
 from holdfast.app.hold_ways import doubt_ways, hold_ways
+from holdfast.app.judging import named, process_named
 from holdfast.app.next_ways import Next
 from holdfast.app.shell_ways import with_script
-from holdfast.app.views import (
-    VERSION,
-    RunView,
-    StepView,
-    named,
-    process_named,
-    time_json,
-    view_run,
-)
+from holdfast.app.views import VERSION, RunView, StepView, time_json, view_run
 from holdfast.model.facts import Owner
 from holdfast.model.json import Json
 from holdfast.model.making import dataclass

@@ -10,11 +10,12 @@ from typing import Final
 
 from holdfast.app.decisions import decisions
 from holdfast.app.failures import groups_of
+from holdfast.app.judging import named, process_named
 from holdfast.app.reasons import Why, why_of
 from holdfast.app.rollout_views import rollouts_of
 from holdfast.app.sentences import sentence
 from holdfast.app.timeline import fact_event, subject_of
-from holdfast.app.views import RunView, StepView, named, process_named, time_json, view_run
+from holdfast.app.views import RunView, StepView, time_json, view_run
 from holdfast.model import durations
 from holdfast.model.codec import shown_argument
 from holdfast.model.facts import Spilled

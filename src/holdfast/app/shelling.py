@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from holdfast.app.finding import find_run
+from holdfast.app.judging import status_of
 from holdfast.app.starting import Setting, check_same, created
 from holdfast.app.targets import on_target
 from holdfast.app.terms import check_guard, target_params, terms_for
-from holdfast.app.views import status_of
 from holdfast.app.wording import stands
 from holdfast.errors import HoldfastError, RunLocked, StoreError, UsageError
 from holdfast.flow.secret import Secret

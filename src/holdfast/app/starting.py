@@ -12,11 +12,10 @@ from holdfast.app.due import judged
 from holdfast.app.finding import find_run
 from holdfast.app.given import given_by, set_parameters
 from holdfast.app.going_back import rollback_of, settling_of
-from holdfast.app.items_in_doubt import refuse_items_in_doubt
+from holdfast.app.judging import status_of
 from holdfast.app.loading import workflow_of
 from holdfast.app.targets import on_target
 from holdfast.app.terms import check_guard, target_params, terms_for
-from holdfast.app.views import status_of
 from holdfast.engine.spec import Ahead, nothing_ahead
 from holdfast.errors import RunLocked, UsageError
 from holdfast.flow.errands import Errand
@@ -188,6 +187,8 @@ def rollback(
     both before anything is recorded, and InDoubt over an item that may have taken effect;
     RunLocked while another process owns it.
     """
+    from holdfast.app.items_in_doubt import refuse_items_in_doubt
+
     _check("mode", mode, MODES)
     row = find_run(setting.store, run)
     journal = Journal(setting.store, row.id)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.app.views import VERSION, status_of
+from holdfast.app.judging import status_of
+from holdfast.app.views import VERSION
 from holdfast.model.codec import encode
 from holdfast.model.inventory import Inventory, Target, resolve
 from holdfast.model.json import Json

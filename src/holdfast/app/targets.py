@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from holdfast.app.commands import decide
-from holdfast.app.views import named, owner_is, process_named, status_of
+from holdfast.app.judging import named, owner_is, process_named, status_of
 from holdfast.app.wording import stands
 from holdfast.errors import RunLocked, TargetLocked, UsageError
 from holdfast.model.facts import Fact, LockStolen, Who

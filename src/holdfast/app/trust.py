@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from holdfast.app.finding import SHOWN_MAX
-from holdfast.app.views import VERSION, named, time_json
+from holdfast.app.judging import named
+from holdfast.app.views import VERSION, time_json
 from holdfast.errors import UsageError
 from holdfast.model.facts import Who
 from holdfast.model.inventory import Earned

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from holdfast.app.batch_checks import verify_batches
 from holdfast.app.batch_digests import verify_digests
 from holdfast.app.finding import find_run
-from holdfast.app.views import VERSION, owner_is, time_json
+from holdfast.app.judging import owner_is
+from holdfast.app.views import VERSION, time_json
 from holdfast.errors import StoreCorrupt
 from holdfast.model.facts import (
     CursorSaved,

@@ -12,8 +12,9 @@ from typing import Final
 
 from holdfast.app.batch_views import BatchView, batches_of, judged
 from holdfast.app.finding import find_run
+from holdfast.app.judging import LIVING, owner_is, status_of
 from holdfast.app.rollout_views import rollouts_of
-from holdfast.model.facts import HoldAnswered, LifeStarted, Owner, Spilled, Who
+from holdfast.model.facts import HoldAnswered, LifeStarted, Owner, Spilled
 from holdfast.model.json import Json
 from holdfast.model.keys import label_of, scope_of
 from holdfast.model.making import dataclass, field, replace
@@ -22,7 +23,7 @@ from holdfast.model.status import RunStatus, StepStatus
 from holdfast.model.undoing import Debt
 from holdfast.ports.store import DebtRow, RunRow, Store
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.ownership import Liveness, liveness
+from holdfast.runtime.ownership import Liveness
 
 VERSION: Final = 1
 """Of the JSON documents; it grows when a consumer of the old shape would be misled."""
@@ -79,10 +80,7 @@ class RunView:
     @property
     def is_alive(self) -> bool:
         """Whether a process may be working on the run now."""
-        return self.owner_is in _LIVING
-
-
-_LIVING: Final = ("alive", "stopped", "elsewhere")
+        return self.owner_is in LIVING
 
 
 # --- many runs --------------------------------------------------------------------------------
@@ -133,18 +131,6 @@ def _settled(store: Store, row: RunRow) -> RunRow:
     return store.row(row.id) or row
 
 
-def status_of(row: RunRow) -> RunStatus:
-    """Return where a run stands, its owner's death included."""
-    if row.status == "running" and owner_is(row) not in _LIVING:
-        return "interrupted"
-    return row.status  # type: ignore[return-value]
-
-
-def owner_is(row: RunRow) -> Liveness | None:
-    """Return how a run's owner is, or None when it has none."""
-    return None if row.owner is None else liveness(row.owner)
-
-
 # --- one run ----------------------------------------------------------------------------------
 
 
@@ -182,7 +168,7 @@ def with_batches(view: RunView, store: Store) -> RunView:
 def view_of(row: RunRow, state: RunState) -> RunView:
     """Return a folded run, judged by its row."""
     health = owner_is(row)
-    living = health in _LIVING
+    living = health in LIVING
     stages = Stages(state)
     names = set(state.steps)
     steps = [*state.steps.values(), *(s for s in state.superseded if s.key not in names)]
@@ -365,13 +351,3 @@ def _loaded(store: Store, value: Json | Spilled) -> Json:
 def time_json(at: datetime | None) -> str | None:
     """Return a moment in UTC, ISO 8601, always as long: such texts sort by time."""
     return None if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-
-
-def named(who: Who) -> str:
-    """Return a person, and from where: `ana@ops1`; a claimed name has the real one beside it."""
-    return f"{who.claimed} ({who.user}@{who.host})" if who.claimed else f"{who.user}@{who.host}"
-
-
-def process_named(owner: Owner) -> str:
-    """Return a process as people look it up."""
-    return f"pid {owner.pid} on {owner.host}"

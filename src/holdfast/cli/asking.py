@@ -6,7 +6,7 @@ import textwrap
 from typing import Literal
 
 from holdfast.app.evidence import evidence_of
-from holdfast.app.views import process_named
+from holdfast.app.judging import process_named
 from holdfast.cli.text import field_lines, json_text, safe, when
 from holdfast.model.facts import HoldOpened
 from holdfast.model.making import dataclass

@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from holdfast.app.backward import left_lines, owed_labels
+from holdfast.app.judging import process_named
 from holdfast.app.next_ways import Next
 from holdfast.app.reasons import Reason, why_of
 from holdfast.app.rollout_views import rollouts_of
-from holdfast.app.views import RunView, process_named
+from holdfast.app.views import RunView
 from holdfast.cli.batch_lines import counts_text, forecast_text, items
 from holdfast.cli.lines import count
 from holdfast.cli.options import Common

@@ -10,9 +10,10 @@ from typing import Final
 import click
 
 from holdfast.app.due import PATIENCE_S, Due, due_runs, interrupted_runs
+from holdfast.app.judging import status_of
 from holdfast.app.reasons import why_of
 from holdfast.app.starting import resume
-from holdfast.app.views import status_of, time_json, view_run
+from holdfast.app.views import time_json, view_run
 from holdfast.app.wording import stands
 from holdfast.cli.each_again import going_again
 from holdfast.cli.ending import next_command

@@ -10,11 +10,12 @@ from holdfast.app.backward import left_lines
 from holdfast.app.batch_views import BatchView
 from holdfast.app.evidence import evidence_of
 from holdfast.app.hold_ways import hold_ways
+from holdfast.app.judging import named, process_named, status_of
 from holdfast.app.next_ways import Next, shown_holds
 from holdfast.app.reasons import Why, why_of
 from holdfast.app.shell_runs import again
 from holdfast.app.tree import Branch, tree_of
-from holdfast.app.views import RunView, StepView, named, process_named, status_of
+from holdfast.app.views import RunView, StepView
 from holdfast.cli.batch_lines import batch_lines, batch_note
 from holdfast.cli.paper import STATUS_COLOURS, Paper
 from holdfast.cli.rollouts import pictures

@@ -35,7 +35,7 @@ from holdfast.model.making import dataclass
 
 __all__ = ["ParameterInfo", "Parameters", "Secret", "find_secret"]
 
-_PLAIN_WORDS: Final = re.compile(r"[\w./:-]+(,[\w./:-]+)*")
+_PLAIN_WORDS: Final = r"[\w./:-]+(,[\w./:-]+)*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +320,7 @@ def _sample(parameter: _Parameter, text: str = "") -> str:
     """Return an example to type; of `a,b` given for a list of words, these words as JSON."""
     hint = plain(parameter.hint)
     is_words = get_origin(hint) in (list, tuple, set, frozenset, Sequence, Iterable)
-    if is_words and plain((*get_args(hint), None)[0]) is str and _PLAIN_WORDS.fullmatch(text):
+    if is_words and plain((*get_args(hint), None)[0]) is str and re.fullmatch(_PLAIN_WORDS, text):
         with suppress(Mismatch):
             coerce(text.split(","), hint)
             return json.dumps(text.split(","))

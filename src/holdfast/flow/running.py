@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any
 
 from holdfast.engine.spec import Ahead, nothing_ahead
@@ -23,6 +22,7 @@ from holdfast.flow.rechecking import hold_on_the_world, look_again
 from holdfast.flow.workflows import Workflow
 from holdfast.model.facts import Fact, RunFailed
 from holdfast.model.inventory import NO_INVENTORY, Inventory
+from holdfast.model.making import replace
 from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person

@@ -6,12 +6,12 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import UsageError
 from holdfast.model.codec import dumps, encode
+from holdfast.model.making import dataclass
 from holdfast.model.types import register
 from holdfast.runtime.context import FRAME
 
@@ -22,8 +22,8 @@ SECRET_BYTES_MAX: Final = 1_048_576
 """What systemd allows a credential; whatever is larger is not the file that was meant."""
 
 FORMS: Final = "@env:NAME or @file:PATH"
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]*"
+_FILE_NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 
 
 @register
@@ -39,7 +39,7 @@ class Secret:
 
     def __post_init__(self) -> None:
         kind, _, place = self.reference.partition(":")
-        if kind == "env" and _VARIABLE.fullmatch(place):
+        if kind == "env" and re.fullmatch(_VARIABLE, place):
             return
         if kind != "file" or not place or "\0" in place:
             # What was given is not shown: it may be the secret itself.
@@ -88,7 +88,7 @@ def find_secret(name: str, directories: Sequence[Path]) -> str:
     An empty variable counts as none; a file that is there but cannot be used is an error, never
     passed over. Raises UsageError saying where it was looked for.
     """
-    if not _FILE_NAME.fullmatch(name):
+    if not re.fullmatch(_FILE_NAME, name):
         raise UsageError(
             f"{name!r} names no secret: letters, digits, '_', '-' and '.' do, and no path"
         )

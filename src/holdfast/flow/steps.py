@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, partial, update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
@@ -22,7 +21,7 @@ from holdfast.model.codec import decode, digest, recordable, shown_arguments
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
 from holdfast.model.keys import default_label, format_label, join
-from holdfast.model.making import replace
+from holdfast.model.making import dataclass, replace
 from holdfast.model.types import Types
 from holdfast.runtime.capture import current_step
 from holdfast.runtime.codehash import code_hash, location

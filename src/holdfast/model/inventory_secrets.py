@@ -19,16 +19,16 @@ Place: TypeAlias = tuple[Part, ...]
 REFERENCES: Final = ("@env:", "@file:")
 BY_NAME: Final = "a secret, by its name"
 
-_PASSWORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@:]*:[^\s/?#@]+@")
-_QUERY: Final = re.compile(r"[?&;]([\w.-]+)=[^&;\s]")
-_KNOWN: Final = re.compile(
+_PASSWORD: Final = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@:]*:[^\s/?#@]+@"
+_QUERY: Final = r"[?&;]([\w.-]+)=[^&;\s]"
+_KNOWN: Final = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[opsur]_[A-Za-z0-9]{20,}"
     r"|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}|\bxox[abprs]-[\w-]{10,}"
 )
 """Texts that are secrets whatever they are called: keys and tokens of well-known services."""
 
-_TELLS_WHERE: Final = re.compile(r"[_-](file|path|dir|name|id|ref)$", re.IGNORECASE)
-_PATH: Final = re.compile(r"(?:~|\.{0,2})/[\w. /-]+")
+_TELLS_WHERE: Final = r"[_-](file|path|dir|name|id|ref)$"
+_PATH: Final = r"(?:~|\.{0,2})/[\w. /-]+"
 
 
 def is_reference(text: str) -> bool:
@@ -58,16 +58,16 @@ def look_of(text: str) -> str:
     """Return what makes the text a secret, whatever its name; nothing when it seems to be none."""
     if is_reference(text):
         return ""
-    if _PASSWORD.search(text):
+    if re.search(_PASSWORD, text):
         return "an address with a password in it"
-    if "://" in text and any(is_secret_name(name) for name in _QUERY.findall(text)):
+    if "://" in text and any(is_secret_name(name) for name in re.findall(_QUERY, text)):
         return "an address with a secret in it"
-    return "a key or token" if _KNOWN.search(text) else ""
+    return "a key or token" if re.search(_KNOWN, text) else ""
 
 
 def _look(value: object, named: str) -> str:
     if isinstance(value, str):
-        tells_where = is_reference(value) or not value or _PATH.fullmatch(value)
+        tells_where = is_reference(value) or not value or re.fullmatch(_PATH, value)
         return BY_NAME if named and not tells_where else look_of(value)
     # A number of tokens, or how long one lives, is no secret; a number as a password is.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -75,4 +75,4 @@ def _look(value: object, named: str) -> str:
 
 
 def _is_secret_name(name: str) -> bool:
-    return is_secret_name(name) and not _TELLS_WHERE.search(name)
+    return is_secret_name(name) and not re.search(_TELLS_WHERE, name, re.IGNORECASE)

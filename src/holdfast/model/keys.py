@@ -25,8 +25,8 @@ ARGUMENT_CHARS_MAX: Final = 40
 CANDIDATES_SHOWN_MAX: Final = 5
 
 _ESCAPED: Final = "[/#%\x00-\x1f\x7f-\x9f\ud800-\udfff]"
-_ESCAPES: Final = re.compile("(?:%[0-9A-F]{2})+")
-_RUN_ID: Final = re.compile("[A-Za-z0-9._:-]{1,64}")
+_ESCAPES: Final = "(?:%[0-9A-F]{2})+"
+_RUN_ID: Final = "[A-Za-z0-9._:-]{1,64}"
 _SECRET: Final = "pass(?:wor[dt]|wd|phrase|code)|secret|token|credential|api_?key|private_?key"
 
 
@@ -61,7 +61,7 @@ def escape(label: str) -> str:
 
 def unescape(part: str) -> str:
     """Return what `escape` was given; escapes that it did not write stay as they are."""
-    return _ESCAPES.sub(_plain, part)
+    return re.sub(_ESCAPES, _plain, part)
 
 
 def _percent(match: re.Match[str]) -> str:
@@ -110,7 +110,7 @@ def _with_scopes(keys: Sequence[str]) -> list[str]:
 
 def check_run_id(text: str) -> str:
     """Return `text` when it may be a run's id, else raise UsageError."""
-    if not _RUN_ID.fullmatch(text):
+    if not re.fullmatch(_RUN_ID, text):
         raise UsageError(
             f"{text!r} is no run id: give 1 to 64 letters, digits, dots, underscores, colons "
             "or hyphens"

@@ -28,9 +28,9 @@ WEEKS_SEARCHED_MAX: Final = 5
 clock that is put forward may take it away in one of them."""
 EXAMPLE: Final = "Mon-Fri 09:00-16:00 Europe/Berlin"
 
-_HOURS: Final = re.compile(r"(\d{1,2}):(\d\d)-(\d{1,2}):(\d\d)")
-_FREEZE: Final = re.compile(r"!(\d{4}-\d\d-\d\d)(?:\.\.(\d{4}-\d\d-\d\d))?")
-_ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
+_HOURS: Final = r"(\d{1,2}):(\d\d)-(\d{1,2}):(\d\d)"
+_FREEZE: Final = r"!(\d{4}-\d\d-\d\d)(?:\.\.(\d{4}-\d\d-\d\d))?"
+_ZONE: Final = r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*"
 _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
 _SECOND: Final = timedelta(seconds=1)
@@ -177,11 +177,11 @@ class _Reader:
         days = _days_of(word)
         if days:
             self._waiting |= days
-        elif hours := _HOURS.fullmatch(word):
+        elif hours := re.fullmatch(_HOURS, word):
             self._add_hours(word, *map(int, hours.groups()))
         elif word.startswith("!"):
             self._frozen.append(self._freeze(word))
-        elif not _ZONE.fullmatch(word):
+        elif not re.fullmatch(_ZONE, word):
             raise self._wrong(f"{word!r} is neither days, hours, frozen dates nor a time zone")
         elif self._zone not in ("", word):
             raise self._wrong(f"{self._zone!r} and {word!r}: one of them is no time zone")
@@ -212,7 +212,7 @@ class _Reader:
 
     def _freeze(self, word: str) -> tuple[date, date]:
         try:
-            match = _FREEZE.fullmatch(word)
+            match = re.fullmatch(_FREEZE, word)
             assert match is not None
             first = date.fromisoformat(match[1])
             last = date.fromisoformat(match[2] or match[1])

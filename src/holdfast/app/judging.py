@@ -1,0 +1,39 @@
+"""How a run stands by its row, and what its people and processes are called.
+
+Apart from the views, which show all of a run: who starts one, or looks whether it may, asks no more
+than this.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.model.facts import Owner, Who
+from holdfast.model.status import RunStatus
+from holdfast.ports.store import RunRow
+from holdfast.runtime.ownership import Liveness, liveness
+
+LIVING: Final = ("alive", "stopped", "elsewhere")
+"""How an owner is that may still be at work."""
+
+
+def status_of(row: RunRow) -> RunStatus:
+    """Return where a run stands, its owner's death included."""
+    if row.status == "running" and owner_is(row) not in LIVING:
+        return "interrupted"
+    return row.status  # type: ignore[return-value]
+
+
+def owner_is(row: RunRow) -> Liveness | None:
+    """Return how a run's owner is, or None when it has none."""
+    return None if row.owner is None else liveness(row.owner)
+
+
+def named(who: Who) -> str:
+    """Return a person, and from where: `ana@ops1`; a claimed name has the real one beside it."""
+    return f"{who.claimed} ({who.user}@{who.host})" if who.claimed else f"{who.user}@{who.host}"
+
+
+def process_named(owner: Owner) -> str:
+    """Return a process as people look it up."""
+    return f"pid {owner.pid} on {owner.host}"
