@@ -263,7 +263,7 @@ def test_times_sort_as_text(world):
 @pytest.mark.parametrize("fact", list(every_fact()), ids=lambda fact: type(fact).__name__)
 def test_every_fact_has_a_sentence(fact):
     """No fact, however full or bare, is without its own words or stops a log."""
-    event = fact_event(Stored(1, 1, fact, ""), getattr(fact, "key", ""))
+    event = fact_event(Stored(1, 1, fact, b""), getattr(fact, "key", ""))
     _, text = sentence(event)
 
     assert text and not text.startswith(tuple(KINDS))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from holdfast.model import facts as f
 from holdfast.model.asking import AUTO_REST
@@ -133,10 +133,7 @@ class RunState:
     def apply(self, fact: f.Fact) -> None:
         """Fold in the next fact of the journal."""
         self.seq += 1
-        kind = fact.__class__
-        _FOLD[kind](self, fact)
-        if kind in GLANCED and (status := glance(fact).status) is not None:
-            self.status = status
+        _FOLD[fact.__class__](self, fact)
 
     def _created(self, fact: f.RunCreated) -> None:
         self.created = fact
@@ -244,7 +241,22 @@ def _terms_of(mode: str) -> Terms:
     return Terms("confirm", "confirm: the run's mode") if mode == "confirm" else AUTO
 
 
-_FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
+Fold: TypeAlias = Callable[[RunState, Any], None]
+
+
+def _with_status(fold: Fold) -> Fold:
+    """Return the fold of a fact that may also say where the run stands."""
+
+    def folded(state: RunState, fact: f.Fact) -> None:
+        fold(state, fact)
+        status = glance(fact).status
+        if status is not None:
+            state.status = status
+
+    return folded
+
+
+_PARTS: dict[type[f.Fact], Fold] = {
     f.RunCreated: RunState._created,
     f.LifeStarted: RunState._life_started,
     f.RunSucceeded: RunState._run_succeeded,
@@ -264,4 +276,7 @@ _FOLD: dict[type[f.Fact], Callable[[RunState, Any], None]] = {
     **_GATE_FOLD,
     **_ROLLOUT_FOLD,
     **_SHELL_FOLD,
+}
+_FOLD: dict[type[f.Fact], Fold] = {
+    kind: _with_status(fold) if kind in GLANCED else fold for kind, fold in _PARTS.items()
 }

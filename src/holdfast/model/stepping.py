@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from sys import intern
 from typing import Any, Final, Protocol
 
 from holdfast.model import batching
@@ -28,11 +29,10 @@ class Stepped(Folded, Protocol):
 
 
 def _step_started(state: Stepped, fact: f.StepStarted) -> None:
-    key = fact.key
-    begun, step = _begun(fact, state), state.steps.get(key)
-    is_anew = step is None or step.is_finished
-    if step is None:
-        step = state.steps[key] = begun
+    key, begun = fact.key, _begun(fact, state)
+    step = state.steps.setdefault(key, begun)
+    is_anew = step is begun or step.is_finished
+    if step is begun:
         step.reached_seq = state.seq
     else:
         if is_anew:
@@ -53,11 +53,12 @@ def _step_started(state: Stepped, fact: f.StepStarted) -> None:
 
 
 def _begun(fact: f.StepStarted, state: Stepped) -> StepState:
-    """Return a step as its start tells it. Made at once and by position: a long journal has a
-    hundred thousand of these."""
+    """Return a step as its start tells it. Made at once and by position, and what is the same in
+    many is kept once: a long journal has a hundred thousand of these."""
+    key, label = fact.key, fact.label
     return StepState(
-        fact.key,
-        fact.label,
+        key,
+        key if label == key else label,
         "running",
         fact.attempt,
         state.epoch,
@@ -65,12 +66,12 @@ def _begun(fact: f.StepStarted, state: Stepped) -> StepState:
         fact.at,
         fact.inputs,
         fact.shown,
-        fact.code,
+        intern(fact.code),
         fact.version,
         fact.once,
         fact.reads,
         fact.decided_by,
-        fact.location,
+        intern(fact.location),
         fact.name,
         fact.earns,
         fact.undoes,
@@ -106,10 +107,9 @@ def _step_ended(state: Stepped, step: StepState, status: StepStatus, at: datetim
     scope = state.scopes.get(parent) or state.scope(parent)
     scope.running.discard(key)
     if status in RECORDED and not is_giving_back(key):
-        if key not in scope.members:
-            scope.members[key] = None
-            if parent:
-                state.note_member(parent)
+        scope.members[key] = None
+        if parent:
+            state.note_member(parent)
         if step.undoes and step.attempts and status != "skipped":
             state.ledger.standing[key] = step
 

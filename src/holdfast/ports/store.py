@@ -31,12 +31,17 @@ class StoreAbsent(UsageError):
 
 
 class Stored(NamedTuple):
-    """One fact as it lies in the journal. `chain` covers it and everything before it."""
+    """One fact as it lies in the journal. `link` covers it and everything before it."""
 
     seq: int
     epoch: int
     fact: Fact
-    chain: str
+    link: bytes
+
+    @property
+    def chain(self) -> str:
+        """The link as people compare it, in hexadecimal digits."""
+        return self.link.hex()
 
 
 @made_often

@@ -41,7 +41,7 @@ class Afterwards:
 
     def note_reached(self, key: str, trace: Trace, lane: int) -> None:
         """Note a step or scope that the script reaches now."""
-        handled = sys.exc_info()[1]
+        handled = sys.exception()
         if self._failures or handled is not None:
             self._reached.append(_Reached(key, trace, lane, handled))
 

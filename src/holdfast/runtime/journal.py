@@ -44,12 +44,13 @@ class Journal:
         """Fold in what was appended since the last look. Raises StoreCorrupt."""
         with self._lock, _without_collector():
             state, before = self.state, self.state.seq
-            for stored in self.store.read(self.run, before):
-                if stored.seq != state.seq + 1:
-                    raise StoreError(
-                        f"run {self.run}: fact {state.seq + 1} is missing from its journal"
-                    )
-                self._fold(stored.fact)
+            apply, observers = state.apply, self.observers
+            for number, stored in enumerate(self.store.read(self.run, before), before + 1):
+                if stored.seq != number:
+                    raise StoreError(f"run {self.run}: fact {number} is missing from its journal")
+                apply(stored.fact)
+                if observers:
+                    self._tell(stored.fact)
             self.foreign += state.seq - before
             if state.seq - before >= LONG_FACTS:
                 # They live as long as the run: no collection need ever walk them.

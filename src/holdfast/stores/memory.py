@@ -381,4 +381,4 @@ def _stored(run: str, journal: Sequence[_Row], after: int) -> Iterator[Stored]:
             raise StoreCorrupt(
                 f"fact {seq} of run {run} is not what was written: its chain does not follow"
             )
-        yield Stored(seq, row.epoch, rows.load_at(run, seq, row.kind, row.body), link.hex())
+        yield Stored(seq, row.epoch, rows.load_at(run, seq, row.kind, row.body), link)

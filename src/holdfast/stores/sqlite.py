@@ -211,7 +211,7 @@ class SqliteStore:
             )
             yield from found
             if found:
-                after, link = found[-1].seq, bytes.fromhex(found[-1].chain)
+                after, link = found[-1].seq, found[-1].link
             if len(found) < sqlite_rows.PAGE_ROWS:
                 yield from self._journals.noted(run, number, after)
                 return

@@ -185,7 +185,7 @@ def _why_broken(connection: sqlite3.Connection, run: str, number: int) -> str | 
                 return "it has no journal"
             if len(found) < PAGE_ROWS:
                 return None
-            after, link = found[-1].seq, bytes.fromhex(found[-1].chain)
+            after, link = found[-1].seq, found[-1].link
     except StoreError as problem:
         return str(problem)
     except sqlite3.Error as problem:

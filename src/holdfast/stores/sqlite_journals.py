@@ -195,7 +195,7 @@ class Journals:
         head = self._database.read(lambda connection: sqlite_rows.find_head(connection, run))
         if head is not None and note.follows(head.epoch, head.seq, head.link):
             fact = rows.load_at(run, note.seq, note.kind, note.body)
-            yield Stored(note.seq, note.epoch, fact, note.link.hex())
+            yield Stored(note.seq, note.epoch, fact, note.link)
 
     def remember(self, run: str, head: Head | None) -> Head | None:
         """Keep in mind where a journal ends, now that it is committed."""

@@ -164,7 +164,7 @@ def facts_after(
     while after < head.seq:
         found = page(connection, run=run, number=head.number, after=after, link=link)
         facts += [stored.fact for stored in found]
-        after, link = found[-1].seq, bytes.fromhex(found[-1].chain)
+        after, link = found[-1].seq, found[-1].link
     return tuple(facts)
 
 
@@ -183,9 +183,8 @@ def _checked(run: str, seq: int, link: bytes, found: Sequence[Any]) -> list[Stor
     numbers = range(seq + 1, seq + 1 + len(found))
     if (gap := _unlike([*map(SEQ_MASK.__and__, ids)], [*numbers])) is not None:
         raise StoreCorrupt(f"fact {numbers[gap]} of run {run} is missing")
-    texts = [*map(type, kinds)], [*map(type, bodies)]
-    for kinds_of_value in texts:
-        if (odd := _unlike(kinds_of_value, [str] * len(found))) is not None:
+    for column in (kinds, bodies):
+        if (odd := _unlike([*map(type, column)], [str] * len(column))) is not None:
             raise StoreCorrupt(f"fact {numbers[odd]} of run {run} is not text")
     if (broken := _unlike(rows.links_from(link, kinds, bodies), [*links])) is not None:
         raise StoreCorrupt(
@@ -193,7 +192,7 @@ def _checked(run: str, seq: int, link: bytes, found: Sequence[Any]) -> list[Stor
             "follow"
         )
     facts = rows.load_from(run, seq + 1, kinds, bodies)
-    return list(map(_STORED, zip(numbers, epochs, facts, map(bytes.hex, links), strict=True)))
+    return list(map(_STORED, zip(numbers, epochs, facts, links, strict=True)))
 
 
 def _unlike(found: list[Any], wanted: list[Any]) -> int | None:
