@@ -1,80 +1,131 @@
-"""Signatures of errors, and forecasts: pure functions of what is stored."""
+"""The parameters of functions: what is read from a function's code is what `inspect` says."""
 
 from __future__ import annotations
 
+import inspect
+import subprocess
+import sys
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from holdfast.model.batches import BatchRow
-from holdfast.model.forecast import left_of, lives_left, pace_text, per_second, rate_text
-from holdfast.model.signature import CHARS_MAX, matches, signature
+from holdfast.flow.signatures import EMPTY, Signature, parameters_of
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("id 17 is bad", "id 18 is bad"),
-        ("after 0.25s", "after 12.5s"),
-        ("object at 0x7f3a", "object at 0xdeadbeef"),
-        ("key 9f86d081884c7d65 is gone", "key 60303ae22b998861 is gone"),
+def nothing(): ...
+def plain(a, b: int, c: str = "c", d: float | None = None): ...
+def only_by_name(a, *, b, c: int = 3): ...
+def only_by_place(a, b=1, /, c=2): ...
+def some(a, *rest: int): ...
+def others(a=1, **rest: str): ...
+def everything(a, b=2, /, c=3, *rest, d, e: int = 5, **more): ...
+async def awaited(a, b=2): ...
+def unresolved(a: Missing, b: list[Missing] = ()): ...  # noqa: F821
+
+
+@wraps(plain)
+def wrapping(*args, **kwargs): ...
+
+
+class Thing:
+    def __init__(self, a: int, b: str = "b") -> None: ...
+
+    def method(self, a, b=2): ...
+
+    @staticmethod
+    def static(a, *, b=2): ...
+
+    def __call__(self, a): ...
+
+
+def signed(*args): ...
+
+
+signed.__signature__ = inspect.signature(plain)  # type: ignore[attr-defined]
+
+CALLABLES = [
+    nothing, plain, only_by_name, only_by_place, some, others, everything, awaited, unresolved,
+    wrapping, Thing, Thing.method, Thing(1).method, Thing.static, Thing(1), signed,
+    partial(plain, 1), partial(plain, c=1), lambda a, b=1: a,
+]  # fmt: skip
+CALLS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((), {}), ((1,), {}), ((1, 2), {}), ((1, 2, 3), {}), ((1, 2, 3, 4), {}), ((1, 2, 3, 4, 5), {}),
+    ((), {"a": 1}), ((), {"b": 2, "a": 1}), ((1,), {"b": 2}), ((1,), {"a": 1}), ((1, 2), {"d": 4}),
+    ((1,), {"z": 1}), ((), {"d": 4, "c": 3, "b": 2, "a": 1}), ((1, 2), {"d": 4, "z": 26}),
+    ((1, 2, 3, 4, 5), {"d": 4, "e": 5, "f": 6}), ((1, None), {"c": None}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", CALLABLES)
+def test_parameters_are_those_that_inspect_finds(function):
+    """Plain functions are read from their code, all others by `inspect`: nobody can tell which."""
+    expected = [
         (
-            "no 123e4567-e89b-12d3-a456-426614174000",
-            "no 00000000-e89b-12d3-a456-426614174fff",
-        ),
-        ("10.0.0.1:9042 refused", "10.0.0.27:9042 refused"),
-        ("line 1\nbecause of 17", "line 2\nfor another reason"),
-    ],
-)
-def test_errors_that_differ_in_a_case_are_of_one_kind(one: str, other: str):
-    """Numbers, ids and addresses name one case; what follows the first line is its detail."""
-    assert signature("E", one) == signature("E", other)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [("read timed out", "connect timed out"), ("no 'name'", "no 'title'"), ("feedface", "defaced")],
-)
-def test_words_make_another_kind(one: str, other: str):
-    """Also in quotes, and also those that could be hexadecimal: they say what is wrong."""
-    assert signature("E", one) != signature("E", other)
-
-
-def test_the_type_makes_another_kind():
-    """Two classes of errors are two kinds, whatever they say."""
-    assert signature("A", "x") != signature("B", "x")
-    assert "A" == signature("A", "")
-
-
-def test_a_signature_has_a_bound():
-    """A message of a megabyte is one line on a screen."""
-    assert CHARS_MAX >= len(signature("E", "word " * 200_000))
-
-
-def test_a_person_means_an_error_by_its_text_or_its_signature():
-    """What `failures` prints can be given back as it is."""
-    assert matches("id 17", "E", "id 17 is bad")
-    assert matches("E: id # is bad", "E", "id 17 is bad")
-    assert not matches("id 18", "E", "id 17 is bad")
-
-
-def test_what_is_left_counts_nobodys_work_twice():
-    """Whatever is settled is not left, however it was settled."""
-    row = BatchRow("b", total=100, done=50, already=40, failed=5, quarantined=1, skipped=2)
-
-    assert 42 == left_of(row)
-    assert 142 == left_of(row, 200)
-    assert left_of(BatchRow("b", done=3)) is None
-
-
-def test_a_rate_has_the_unit_in_which_it_is_a_number():
-    """Slow batches are told by the minute or the hour."""
-    assert ["42/s", "3.5/s", "30/min", "2/h", ""] == [
-        rate_text(rate) for rate in (42.0, 3.5, 0.5, 2 / 3600, 0.0)
+            p.name,
+            p.kind,
+            EMPTY if p.default is p.empty else p.default,
+            EMPTY if p.annotation is p.empty else p.annotation,
+        )
+        for p in inspect.signature(function).parameters.values()
     ]
-    assert "10/s, 1m left" == pace_text(10.0, 600)
-    assert 0.0 == per_second(0, 5.0) == per_second(5, 0.0)
+
+    found = [(p.name, p.kind, p.default, p.annotation) for p in parameters_of(function)]
+
+    assert expected == found
 
 
-def test_the_rest_takes_so_many_lives_more():
-    """A part of a life is a life; where nothing was done nothing can be said."""
-    assert 3 == lives_left(21, 10)
-    assert lives_left(21, 0) is None
+@pytest.mark.parametrize("function", CALLABLES)
+@pytest.mark.parametrize(("args", "kwargs"), CALLS)
+def test_a_call_is_bound_as_inspect_binds_it(function, args, kwargs):
+    """The same arguments in the same order, and where they do not fit the same words."""
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+        bound.apply_defaults()
+        expected: object = [*bound.arguments.items()]
+    except TypeError as error:
+        expected = str(error)
+
+    try:
+        found: object = [*Signature(function).bind(args, kwargs).items()]
+    except TypeError as error:
+        found = str(error)
+
+    assert expected == found
+
+
+def test_a_call_is_made_as_it_was_bound():
+    """Also where some can only be given by place, or are more than the parameters."""
+
+    def told(a, b=2, *rest, c=3, **more):
+        return a, b, rest, c, more
+
+    def by_name(a, *, b=2):
+        return a, b
+
+    several, named = Signature(told), Signature(by_name)
+
+    assert (1, 2, (), 3, {}) == several.call(several.bind((1,), {}))
+    assert (1, 5, (6,), 4, {"z": 0}) == several.call(several.bind((1, 5, 6), {"z": 0, "c": 4}))
+    assert (1, 7) == named.call(named.bind((), {"b": 7, "a": 1}))
+
+
+def test_a_step_called_by_name_does_not_load_inspect(tmp_path: Path):
+    """Loading it takes a tenth of the time before the first new step of a resume."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "from holdfast import run, step, workflow\n"
+        "@step\n"
+        "def touch(number: int, *, force: bool = False): pass\n"
+        "@workflow\n"
+        "def many(count: int = 3):\n"
+        "    for number in range(count): touch(number=number, force=True)\n"
+        "assert run(many, {'count': 2}, store=sys.argv[1]).status == 'succeeded'\n"
+        "print([name for name in ('dataclasses', 'inspect') if name in sys.modules])\n"
+    )
+
+    shown = subprocess.check_output([sys.executable, script, tmp_path / "a.db"], text=True)
+
+    assert "[]" == shown.strip()

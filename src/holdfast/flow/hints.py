@@ -5,11 +5,9 @@ An annotation that cannot be resolved, or that is not known here, stands for any
 
 from __future__ import annotations
 
-import inspect
 import sys
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import InitVar, dataclass
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from pathlib import PurePath
@@ -32,8 +30,16 @@ from typing import (
 from weakref import WeakKeyDictionary
 
 from holdfast.flow.secret import Secret
+from holdfast.flow.signatures import (
+    EMPTY,
+    KEYWORD_ONLY,
+    POSITIONAL_OR_KEYWORD,
+    annotations_of,
+    parameters_of,
+)
 from holdfast.model.json import Json
 from holdfast.model.loaded import loaded
+from holdfast.model.making import dataclass
 from holdfast.model.records import shape_of
 
 UNIONS: Final = (Union, UnionType)
@@ -42,22 +48,6 @@ _EXAMPLE_DEPTH_MAX: Final = 4
 _WRAPPERS: Final = (
     Annotated, Required, NotRequired, Final, getattr(typing, "ReadOnly", Annotated),
 )  # fmt: skip
-
-# From 3.14 on annotations are evaluated late, and may then name what does not exist.
-_LATE: Final = sys.version_info >= (3, 14)
-
-
-def signature_of(function: Callable[..., object]) -> inspect.Signature:
-    """Return the signature, also when its annotations do not resolve."""
-    late = {"annotation_format": _forward()} if _LATE else {}
-    signature: Callable[..., inspect.Signature] = inspect.signature
-    return signature(function, **late)
-
-
-def _forward() -> object:
-    import annotationlib  # type: ignore[import-not-found, unused-ignore]  # Since 3.14.
-
-    return annotationlib.Format.FORWARDREF
 
 
 def resolve(annotation: object, names: Mapping[str, object], *, extras: bool = False) -> object:
@@ -76,8 +66,8 @@ def plain(hint: object) -> object:
             hint = hint.__supertype__
         elif isinstance(hint, TypeVar):
             hint = hint.__bound__ or Any
-        elif isinstance(hint, InitVar):
-            hint = hint.type
+        elif type(hint) is loaded("dataclasses", "InitVar"):
+            hint = getattr(hint, "type", Any)
         elif type(hint).__name__ == "TypeAliasType":
             hint = _alias(hint)
         elif get_origin(hint) in _WRAPPERS:
@@ -101,7 +91,7 @@ def _alias(hint: object) -> object:
 
 def type_text(hint: object) -> str:
     """Return a hint as it is written in source, without modules: `list[str]`, `int | None`."""
-    if hint is inspect.Parameter.empty or hint is Any:
+    if hint is EMPTY or hint is Any:
         return "any"
     if isinstance(hint, str):
         return hint
@@ -246,22 +236,19 @@ def _keys(cls: type, hints: dict[str, object]) -> dict[str, Field]:
 
 
 def _arguments(cls: type, hints: dict[str, object]) -> dict[str, Field]:
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {
-        name: Field(hints.get(name, hints.get(f"_{name}", Any)), p.default is p.empty)
-        for name, p in signature_of(cls).parameters.items()
-        if p.kind in named
+        p.name: Field(hints.get(p.name, hints.get(f"_{p.name}", Any)), p.is_required)
+        for p in parameters_of(cls)
+        if p.kind in (POSITIONAL_OR_KEYWORD, KEYWORD_ONLY)
     }
 
 
 def _class_hints(cls: type) -> dict[str, object]:
-    late = {"format": _forward()} if _LATE else {}
-    annotations: Callable[..., dict[str, object]] = inspect.get_annotations
     hints: dict[str, object] = {}
     # A TypedDict forgets its bases, but carries their annotations itself.
     for base in reversed(cls.__mro__):
         names = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
-        for name, annotation in annotations(base, **late).items():
+        for name, annotation in annotations_of(base).items():
             hints[name] = resolve(annotation, {**names, base.__name__: base}, extras=True)
     return hints
 

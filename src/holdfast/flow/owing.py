@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 
 from holdfast.errors import UsageError
+from holdfast.flow.signatures import VAR_KEYWORD, parameters_of
 from holdfast.model.codec import fingerprint
 from holdfast.model.keys import default_label
 from holdfast.model.state import RunState
@@ -18,9 +18,10 @@ RESULT = "result"
 def owed_by(owes: Callable[..., object], arguments: Mapping[str, object]) -> Owed:
     """Return what a call with these arguments borrows: the step that gives it back, which is met
     again by its name and the arguments both have."""
-    declared = inspect.signature(owes).parameters
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in declared.values())
-    shared = {name: v for name, v in arguments.items() if takes_all or name in declared}
+    declared = parameters_of(owes)
+    takes_all = any(p.kind == VAR_KEYWORD for p in declared)
+    names = {p.name for p in declared}
+    shared = {name: v for name, v in arguments.items() if takes_all or name in names}
     return Owed(function_name(owes), label_for(owes, shared), tuple(shared), fingerprint(shared)[0])
 
 

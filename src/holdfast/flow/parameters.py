@@ -7,7 +7,6 @@ words of the function's own signature.
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,10 +23,17 @@ from holdfast.flow.hints import (
     holds_secret,
     plain,
     resolve,
-    signature_of,
     type_text,
 )
 from holdfast.flow.secret import Secret, find_secret
+from holdfast.flow.signatures import (
+    EMPTY,
+    POSITIONAL_ONLY,
+    VAR_KEYWORD,
+    VAR_POSITIONAL,
+    Parameter,
+    parameters_of,
+)
 from holdfast.flow.texts import HIDDEN, quoted, text_of
 from holdfast.model.codec import fingerprint
 from holdfast.model.keys import is_secret_name
@@ -64,7 +70,7 @@ class _Parameter:
 
     @property
     def required(self) -> bool:
-        return self.default is inspect.Parameter.empty
+        return self.default is EMPTY
 
     def fit(self, value: object) -> object:
         """Return the value as it is annotated, or raise Mismatch; the default always fits."""
@@ -174,32 +180,32 @@ class Parameters:
     # --- the signature ------------------------------------------------------------------------
 
     @cached_property
-    def _every(self) -> list[tuple[inspect.Parameter, _Parameter]]:
+    def _every(self) -> list[tuple[Parameter, _Parameter]]:
         names = _globals(self._function)
         return [
             (p, _Parameter(p.name, resolve(p.annotation, names), p.default))
-            for p in signature_of(self._function).parameters.values()
+            for p in parameters_of(self._function)
         ]
 
     @cached_property
     def _named(self) -> dict[str, _Parameter]:
         for p, _ in self._every:
-            if p.kind is p.VAR_POSITIONAL:
+            if p.kind == VAR_POSITIONAL:
                 raise UsageError(
                     f"workflow {self._name} takes *{p.name}, but parameters are given by name; "
                     f"make it one parameter, `{p.name}: list[str]`"
                 )
-            if p.kind is p.POSITIONAL_ONLY:
+            if p.kind == POSITIONAL_ONLY:
                 raise UsageError(
                     f"workflow {self._name} takes {p.name} by position only, but parameters are "
                     "given by name; remove the `/`"
                 )
-        return {p.name: made for p, made in self._every if p.kind is not p.VAR_KEYWORD}
+        return {p.name: made for p, made in self._every if p.kind != VAR_KEYWORD}
 
     @cached_property
     def _others(self) -> _Parameter | None:
         """What `**kwargs` takes, if there is one."""
-        return next((made for p, made in self._every if p.kind is p.VAR_KEYWORD), None)
+        return next((made for p, made in self._every if p.kind == VAR_KEYWORD), None)
 
     @property
     def _name(self) -> str:
@@ -208,7 +214,7 @@ class Parameters:
     def _parameter(self, name: str) -> _Parameter:
         if name in self._named or self._others is None:
             return self._named[name]
-        return _Parameter(name, self._others.hint, inspect.Parameter.empty)
+        return _Parameter(name, self._others.hint, EMPTY)
 
     # --- what is wrong ------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.coercion import Mismatch, coerce
-from holdfast.flow.hints import resolve, signature_of, type_text
+from holdfast.flow.hints import resolve, type_text
 from holdfast.flow.noting import note_failure
+from holdfast.flow.signatures import signature_of
 from holdfast.model.codec import decode
 from holdfast.model.json import Json
 from holdfast.model.standing import StepState

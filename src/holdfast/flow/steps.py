@@ -16,6 +16,7 @@ from holdfast.flow.noting import note_failure
 from holdfast.flow.owing import RESULT, function_name, label_for, owed_by, settled_by
 from holdfast.flow.returning import given_value
 from holdfast.flow.secret import refuse_secrets
+from holdfast.flow.signatures import VAR_KEYWORD, Signature, parameters_of
 from holdfast.flow.windowed import within_window
 from holdfast.model.codec import decode, digest, recordable, shown_arguments
 from holdfast.model.facts import Spilled
@@ -107,37 +108,12 @@ class StepFunction(Generic[P, R]):
     # --- what a call is made of ---
 
     @cached_property
-    def _signature(self) -> Any:
-        import inspect
-
-        return inspect.signature(self.body)
-
-    @cached_property
-    def _names(self) -> tuple[str, ...] | None:
-        """The parameters' names when all are plain, so that binding is a zip."""
-        plain = (1,)  # POSITIONAL_OR_KEYWORD
-        parameters = self._signature.parameters.values()
-        return (
-            tuple(p.name for p in parameters) if all(p.kind in plain for p in parameters) else None
-        )
-
-    @cached_property
-    def _defaults(self) -> dict[str, object]:
-        return {
-            p.name: p.default
-            for p in self._signature.parameters.values()
-            if p.default is not p.empty
-        }
+    def signature(self) -> Signature:
+        return Signature(self.body)
 
     def arguments(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
         """Return the call's arguments by name, defaults included. Raises TypeError."""
-        names = self._names
-        if names is not None and not kwargs and len(args) == len(names):
-            return dict(zip(names, args))  # noqa: B905 - as many, and a keyword more costs
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        arguments: dict[str, object] = dict(bound.arguments)
-        return arguments
+        return self.signature.bind(args, kwargs)
 
     @cached_property
     def code(self) -> str:
@@ -152,7 +128,7 @@ class StepFunction(Generic[P, R]):
     @cached_property
     def silent(self) -> frozenset[str]:
         """The parameters whose None says nothing to a person, as it is their default."""
-        return frozenset(name for name, value in self._defaults.items() if value is None)
+        return frozenset(name for name, value in self.signature.defaults.items() if value is None)
 
     @cached_property
     def types(self) -> Types:
@@ -162,7 +138,7 @@ class StepFunction(Generic[P, R]):
     def label(self, arguments: Mapping[str, object]) -> str:
         if self.options.label is not None:
             return format_label(self.options.label, arguments)
-        return default_label(self.name, arguments, self._defaults)
+        return default_label(self.name, arguments, self.signature.defaults)
 
     def labelled(self, arguments: Mapping[str, object]) -> str:
         """Return the label of a call with these arguments, defaults filled in."""
@@ -175,12 +151,7 @@ class StepFunction(Generic[P, R]):
 
     def perform(self, arguments: Mapping[str, object]) -> object:
         """Call the body; `arguments` are its own, as `arguments()` returned them."""
-        body: Callable[..., object] = self.body
-        if self._names is not None:
-            return body(**arguments)
-        bound = self._signature.bind_partial()
-        bound.arguments.update(arguments)
-        return body(*bound.args, **bound.kwargs)
+        return self.signature.call(arguments)
 
 
 def plain(function: Callable[..., object]) -> Callable[..., object]:
@@ -371,15 +342,14 @@ def aside(
 def chosen(function: Callable[..., object], arguments: Mapping[str, object]) -> dict[str, object]:
     """Return those of `arguments` that `function` declares. Raises UsageError for one it needs
     and the step does not have."""
-    import inspect
-
     taken = {}
-    for name, parameter in inspect.signature(plain(function)).parameters.items():
-        if parameter.kind is parameter.VAR_KEYWORD:
+    for parameter in parameters_of(plain(function)):
+        name = parameter.name
+        if parameter.kind == VAR_KEYWORD:
             return dict(arguments)
         if name in arguments:
             taken[name] = arguments[name]
-        elif parameter.default is parameter.empty:
+        elif parameter.is_required:
             raise UsageError(
                 f"{getattr(function, '__name__', function)!r} asks for {name!r}, which is no "
                 f"argument of the step; it has {', '.join(arguments) or 'none'}"

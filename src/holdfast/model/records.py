@@ -68,7 +68,8 @@ def dataclass_fields(cls: type) -> tuple[Any, ...]:
 
 class _Dataclasses(Family):
     def owns(self, cls: type) -> bool:
-        return hasattr(cls, "__dataclass_fields__")
+        # Looked for, and not asked for: our own classes load `dataclasses` when they are.
+        return any("__dataclass_fields__" in vars(base) for base in cls.__mro__)
 
     def names(self, cls: type) -> tuple[str, ...]:
         return tuple(field.name for field in dataclass_fields(cls))
@@ -243,8 +244,7 @@ def shape_of(cls: type) -> Shape | None:
         return Shape.known[cls]
     except KeyError:
         pass
-    family = next((family for family in _FAMILIES if family.owns(cls)), None)
-    found = None
+    family, found = _family_of(cls), None
     if family is not None and not issubclass(cls, Enum):
         basis = (*_SCALARS, tuple) if not isinstance(family, _NamedTuples) else _SCALARS
         found = Shape(tag_of(cls), family, family.names(cls), not issubclass(cls, basis))
@@ -254,7 +254,11 @@ def shape_of(cls: type) -> Shape | None:
 
 def is_recordable(cls: type) -> bool:
     """Return whether objects of `cls` are recorded under its name."""
-    return issubclass(cls, Enum) or shape_of(cls) is not None
+    return issubclass(cls, Enum) or _family_of(cls) is not None
+
+
+def _family_of(cls: type) -> Family | None:
+    return next((family for family in _FAMILIES if family.owns(cls)), None)
 
 
 def rebuild(cls: type, recorded: dict[str, object], aside: dict[str, object]) -> object:
