@@ -49,6 +49,12 @@ def declared(cls: type, missing: object) -> dict[str, Any]:
     return {name: known.get(name, missing) for name in plan.types}
 
 
+def annotated(cls: type) -> dict[str, Any]:
+    """Return the fields of such a class with their types, as they are written there."""
+    plan: _Plan = cls.__dict__["__plan__"]
+    return dict(plan.types)
+
+
 def made_often(cls: type[T]) -> type[T]:
     """Return `cls`, a frozen dataclass with slots, with an `__init__` that sets them directly.
 

@@ -10,22 +10,24 @@ of that look is written inside `{"$plain": …}`, so the two are never mistaken 
 from __future__ import annotations
 
 import json
+import sys
 import types
 from collections.abc import Callable
 from datetime import UTC, datetime
 from json.encoder import encode_basestring as _quoted
-from typing import Any, Final, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, NamedTuple, Union, get_args, get_origin
 
 from holdfast.errors import StoreCorrupt
 from holdfast.model.facts import Owner, Spilled, Who
 from holdfast.model.json import Json
 from holdfast.model.jsontext import dumps
-from holdfast.model.making import declared
+from holdfast.model.making import annotated, declared
 from holdfast.model.shell_facts import Commands
 from holdfast.model.terms import Electorate, Terms
 from holdfast.model.undo_facts import Owed
 from holdfast.stores.row_readers import Decode, Reader, reader_of
 from holdfast.stores.row_writers import MISSING, Field, Writer, writer_of
+from holdfast.stores.row_writers import Spilled as Spilling
 
 NEWER: Final = "was it written by a newer holdfast?"
 
@@ -105,18 +107,12 @@ def table_for(cls: type[Any]) -> Table:
     """Return the table of a class, made on first use: start-up pays only for what it meets."""
     if (known := TABLES.get(cls)) is not None:
         return known
-    hints = get_type_hints(cls)
     defaults = declared(cls, MISSING)
-    shapes = {name: _shape(hints[name]) for name in defaults}
+    shapes = {name: _shape_called(text, cls.__module__) for name, text in annotated(cls).items()}
     table = Table(
         kind=cls.__name__,
         make=cls,
-        write=writer_of(
-            [
-                Field(name, defaults[name], shape.encode, shape.spills)
-                for name, shape in shapes.items()
-            ]
-        ),
+        write=_first_writer(cls, defaults, shapes),
         decode={name: shape.decode for name, shape in shapes.items()},
         defaults=defaults,
         required=frozenset(name for name in shapes if defaults[name] is MISSING),
@@ -124,6 +120,18 @@ def table_for(cls: type[Any]) -> Table:
     )
     TABLES[cls] = table
     return table
+
+
+def _first_writer(cls: type[Any], defaults: dict[str, Any], shapes: dict[str, Shape]) -> Writer:
+    """Return a writer that makes the real one, in its place: many kinds are only read."""
+
+    def write(given: Any, spilled: Spilling | None) -> str:
+        fields = [Field(n, defaults[n], s.encode, s.spills) for n, s in shapes.items()]
+        made = writer_of(fields)
+        TABLES[cls] = TABLES[cls]._replace(write=made)
+        return made(given, spilled)
+
+    return write
 
 
 def decoded(table: Table, stored: dict[str, Any]) -> Any:
@@ -173,6 +181,20 @@ class Shape(NamedTuple):
     encode: Callable[[Any], str]
     decode: Callable[[Any], Any]
     spills: bool = False
+
+
+_SHAPES: Final[dict[tuple[str, str], Shape]] = {}
+
+
+def _shape_called(text: str, module: str) -> Shape:
+    """Return the shape of a field by its annotation, as it is written in that module: the facts
+    have hundreds of fields, and some twenty types."""
+    found = _SHAPES.get((module, text))
+    if found is None:
+        # Our own words, evaluated where we wrote them, as `get_type_hints` would for each field.
+        hint = eval(text, dict(vars(sys.modules[module])))
+        found = _SHAPES[module, text] = _shape(hint)
+    return found
 
 
 def _shape(hint: Any) -> Shape:
