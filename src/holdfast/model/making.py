@@ -66,7 +66,7 @@ def made_often(cls: type[T]) -> type[T]:
     plan: _Plan = cls.__dict__["__plan__"]
     assert plan.frozen and plan.slots and not hasattr(cls, "__post_init__"), cls
     assert not any(isinstance(default, _Factory) for default in plan.defaults.values()), cls
-    plan.twin = type(cls.__name__, (), {"__slots__": tuple(plan.types)})
+    plan.is_often = True
     return cls
 
 
@@ -74,7 +74,11 @@ def twin_of(cls: type) -> type | None:
     """Return the twin of a class of which many are made: an object of it gets its fields, and is
     then told its class (`__class__`). None for any other class."""
     plan: _Plan | None = cls.__dict__.get("__plan__")
-    return None if plan is None else plan.twin
+    if plan is None or not plan.is_often:
+        return None
+    if plan.twin is None:
+        plan.twin = type(cls.__name__, (), {"__slots__": tuple(plan.types)})
+    return plan.twin
 
 
 BECOME: Final[Callable[[object, type], None]] = object.__dict__["__class__"].__set__
@@ -100,10 +104,10 @@ _NONE: Final = object()
 class _Plan:
     """What is known of one class: its fields with their types, in order, and their defaults."""
 
-    __slots__ = ("defaults", "frozen", "slots", "twin", "types")
+    __slots__ = ("defaults", "frozen", "is_often", "slots", "twin", "types")
 
     def __init__(self, frozen: bool, slots: bool) -> None:
-        self.frozen, self.slots = frozen, slots
+        self.frozen, self.slots, self.is_often = frozen, slots, False
         self.twin: type | None = None
         self.types: dict[str, object] = {}
         self.defaults: dict[str, Any] = {}
@@ -254,8 +258,8 @@ def _init_of(cls: Any, plan: _Plan) -> Callable[..., None]:
     for name, default in plan.defaults.items():
         if isinstance(default, _Factory):
             lines.append(f"if {name} is none: {name} = default_{name}()")
-    if plan.twin is not None:
-        known["become"], known["twin"] = BECOME, plan.twin
+    if plan.is_often:
+        known["become"], known["twin"] = BECOME, twin_of(cls)
         lines += ["become(self, twin)", *(f"self.{n} = {n}" for n in names), "become(self, own)"]
     elif plan.frozen:
         lines += [f"set_(self, {name!r}, {name})" for name in names]
