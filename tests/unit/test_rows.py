@@ -114,8 +114,35 @@ def test_what_is_not_understood_is_named(kind: str, body: str, why: str):
     """Unknown kinds and fields, missing ones and wrong shapes raise StoreCorrupt."""
     with pytest.raises(StoreCorrupt) as raised:
         rows.load(kind, body)
+    fine = rows.dump(StepSucceeded(AT, "k", 1))
+    kinds, bodies = zip(fine, fine, (kind, body), fine, strict=True)
+    with pytest.raises(StoreCorrupt) as among_others:
+        rows.load_from("r", 7, kinds, bodies)
 
     assert why in str(raised.value)
+    assert f"fact 9 of run r: {raised.value}" == str(among_others.value)
+
+
+def test_many_facts_are_read_as_each_is():
+    """Of every kind, in one text or one by one."""
+    kinds, bodies = zip(*map(rows.dump, every_fact()), strict=True)
+
+    assert list(map(rows.load, kinds, bodies)) == rows.load_from("r", 1, kinds, bodies)
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        ('{"at":"2026-01-01T00:00:00Z"', '"key":"k"}'),
+        ("[1", "2]"),
+        ('{"at":"2026-01-01T00:00:00Z","key":"k"},{"at":"2026-01-01T00:00:00Z","key":"l"}', ""),
+        ("", ""),
+    ],
+)
+def test_bodies_that_are_json_only_together_are_refused(bodies: tuple[str, ...]):
+    """They are read as one text, but each has to be one."""
+    with pytest.raises(StoreCorrupt, match="fact 1 of run r: the body of a StepSucceeded is not"):
+        rows.load_from("r", 1, ["StepSucceeded"] * len(bodies), bodies)
 
 
 def test_large_values_go_through_the_spill():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from holdfast.model import facts as f
 from holdfast.model.state import RunState
-from holdfast.testing.samples import AT, WHO, life_started, run_created
+from holdfast.testing.samples import AT, WHO, every_fact, life_started, run_created
 
 KEYS = st.sampled_from(["a", "b", "flight/a", "flight/b", "flight/x/a"])
 SCOPES = st.sampled_from(["flight", "flight/x"])
@@ -113,3 +114,23 @@ def test_the_status_is_what_the_last_word_made_it(facts: list[f.Fact]) -> None:
     words = {f.LifeStarted: "running", f.RunFailed: "failed", f.RunStopped: "stopped"}
 
     assert words[type(last)] == folded(facts).status
+
+
+def test_a_start_tells_a_known_step_all_that_it_tells_a_new_one():
+    """Only what came of earlier attempts is kept, and since when the step is known."""
+    full = next(fact for fact in every_fact() if isinstance(fact, f.StepStarted))
+    told = dataclasses.replace(full, key="k", owes=None)
+    new, known = RunState(), RunState()
+    for state in (new, known):
+        state.apply(run_created())
+        state.apply(life_started(1))
+    known.apply(f.StepStarted(AT, "k", 1))
+    known.apply(f.AttemptFailed(AT, "k", 1, "E", "e", AT))
+
+    for state in (new, known):
+        state.apply(told)
+
+    one, other = new.steps["k"], known.steps["k"]
+    names = [field.name for field in dataclasses.fields(one)]
+    unlike = {name for name in names if getattr(one, name) != getattr(other, name)}
+    assert {"error", "error_type", "started_seq"} == unlike

@@ -67,7 +67,7 @@ def decode(tree: Json, types: Types | None = None, *, as_type: object | None = N
 
 
 def fingerprint(values: Mapping[str, object], silent: Container[str] = ()) -> tuple[str, str]:
-    """Return a digest over the recordable arguments, and a short text of them."""
+    """Return a digest over the recordable arguments, and a short text of all."""
     trees = recordable(values)
     return digest(trees), shown_arguments(values, trees, silent)
 
@@ -89,8 +89,8 @@ def shown_arguments(
 ) -> str:
     """Return a short text of arguments, of which `trees` are the recordable ones.
 
-    An argument that cannot be recorded is shown as `name=<Type>`; one whose name speaks of a
-    secret is not shown, nor is a None among the `silent`.
+    An argument that cannot be recorded is shown as `name=<Type>`, one whose name speaks of a
+    secret as `name=***`; a None among the `silent` is left out.
     """
     shown = [
         shown_argument(name, trees[name]) if name in trees else f"{name}=<{_type_name(value)}>"

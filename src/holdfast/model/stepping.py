@@ -107,9 +107,9 @@ def _step_ended(state: Stepped, step: StepState, status: StepStatus, at: datetim
     scope = state.scopes.get(parent) or state.scope(parent)
     scope.running.discard(key)
     if status in RECORDED and not is_giving_back(key):
-        scope.members[key] = None
-        if parent:
+        if parent and key not in scope.members:
             state.note_member(parent)
+        scope.members[key] = None
         if step.undoes and step.attempts and status != "skipped":
             state.ledger.standing[key] = step
 

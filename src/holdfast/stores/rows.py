@@ -80,8 +80,8 @@ def load_from(run: str, seq: int, kinds: Sequence[str], bodies: Sequence[str]) -
     """Return the facts from `seq` on. Raises StoreCorrupt saying where the first lies that is not
     understood.
 
-    Their bodies are read as one JSON text: the names of their fields are made once then, and that
-    is half of the work.
+    Their bodies, of which their links have told that they are as they were written, are read as
+    one JSON text: the names of their fields are made once then, and that is half of the work.
     """
     facts: list[Fact] = []
     try:
