@@ -18,6 +18,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from holdfast.collector import without_collector
 from holdfast.version import VERSION as __version__
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
-    value = getattr(import_module(f"holdfast.{home}"), name)
+    with without_collector():
+        value = getattr(import_module(f"holdfast.{home}"), name)
     globals()[name] = value
     return value
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from threading import RLock
 
+from holdfast.collector import without_collector
 from holdfast.errors import StoreError
 from holdfast.model.facts import Fact, Spilled
 from holdfast.model.json import Json
@@ -16,18 +16,6 @@ from holdfast.ports.store import Store
 
 LONG_FACTS = 10_000
 Observer = Callable[[Fact, RunState], None]
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """A long journal makes many objects and no garbage: looking for some costs a third more."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class Journal:
@@ -42,7 +30,7 @@ class Journal:
 
     def refresh(self) -> RunState:
         """Fold in what was appended since the last look. Raises StoreCorrupt."""
-        with self._lock, _without_collector():
+        with self._lock, without_collector():
             state, before = self.state, self.state.seq
             apply, observers = state.apply, self.observers
             for number, stored in enumerate(self.store.read(self.run, before), before + 1):
