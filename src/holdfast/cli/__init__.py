@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
+from holdfast.collector import without_collector
 from holdfast.version import VERSION
 
 
@@ -15,7 +16,8 @@ def main() -> int:
         return 0
     if (code := _shell(sys.argv[1:])) is not None:
         return code
-    from holdfast.cli.main import enter
+    with without_collector():
+        from holdfast.cli.main import enter
 
     return enter()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -9,6 +10,7 @@ import click
 
 from holdfast.cli.failing import guarded
 from holdfast.cli.options import Common, store_options
+from holdfast.collector import without_collector
 from holdfast.version import VERSION
 
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
@@ -77,7 +79,9 @@ class Commands(click.Group):
         home = _HOME.get(cmd_name)
         if home is None:
             return None
-        module = import_module(f"holdfast.cli.{home}")
+        with without_collector():
+            module = import_module(f"holdfast.cli.{home}")
+        gc.freeze()  # What is imported stays: the last collection need not walk it either.
         found = [
             value
             for value in vars(module).values()
