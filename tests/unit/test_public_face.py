@@ -62,18 +62,19 @@ def test_a_plain_script_does_not_import_asyncio() -> None:
 
 def test_a_run_that_asks_nobody_loads_no_more_than_it_needs(tmp_path: Path) -> None:
     """Every resume waits for the imports before its first new step: planning, batches, shell
-    scripts, logging and OpenSSL together are a third of them."""
+    scripts, logging, OpenSSL and `inspect` together are a third of them."""
     script = tmp_path / "script.py"
     script.write_text(
         "import sys\n"
         "from holdfast import run, step, workflow\n"
         "@step\n"
-        "def touch(): pass\n"
+        "def touch(number: int, *, force: bool = False): pass\n"
         "@workflow\n"
-        "def many(): touch()\n"
-        "assert run(many, store=sys.argv[1]).status == 'succeeded'\n"
-        "unneeded = ('_hashlib', 'asyncio', 'concurrent.futures', 'logging',\n"
-        "    'holdfast.app.planning', 'holdfast.flow.batches', 'holdfast.flow.shell_life')\n"
+        "def many(count: int = 3):\n"
+        "    for number in range(count): touch(number=number, force=True)\n"
+        "assert run(many, {'count': 2}, store=sys.argv[1]).status == 'succeeded'\n"
+        "unneeded = ('_hashlib', 'asyncio', 'concurrent.futures', 'dataclasses', 'inspect',\n"
+        "    'logging', 'holdfast.app.planning', 'holdfast.flow.batches', 'holdfast.flow.shell_life')\n"
         "print([name for name in unneeded if name in sys.modules])\n"
     )
 

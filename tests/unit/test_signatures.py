@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 from functools import partial, wraps
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,23 +106,3 @@ def test_a_call_is_made_as_it_was_bound():
     assert (1, 2, (), 3, {}) == several.call(several.bind((1,), {}))
     assert (1, 5, (6,), 4, {"z": 0}) == several.call(several.bind((1, 5, 6), {"z": 0, "c": 4}))
     assert (1, 7) == named.call(named.bind((), {"b": 7, "a": 1}))
-
-
-def test_a_step_called_by_name_does_not_load_inspect(tmp_path: Path):
-    """Loading it takes a tenth of the time before the first new step of a resume."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import sys\n"
-        "from holdfast import run, step, workflow\n"
-        "@step\n"
-        "def touch(number: int, *, force: bool = False): pass\n"
-        "@workflow\n"
-        "def many(count: int = 3):\n"
-        "    for number in range(count): touch(number=number, force=True)\n"
-        "assert run(many, {'count': 2}, store=sys.argv[1]).status == 'succeeded'\n"
-        "print([name for name in ('dataclasses', 'inspect') if name in sys.modules])\n"
-    )
-
-    shown = subprocess.check_output([sys.executable, script, tmp_path / "a.db"], text=True)
-
-    assert "[]" == shown.strip()
