@@ -74,7 +74,8 @@ def test_a_run_that_asks_nobody_loads_no_more_than_it_needs(tmp_path: Path) -> N
         "    for number in range(count): touch(number=number, force=True)\n"
         "assert run(many, {'count': 2}, store=sys.argv[1]).status == 'succeeded'\n"
         "unneeded = ('_hashlib', 'asyncio', 'concurrent.futures', 'dataclasses', 'inspect',\n"
-        "    'logging', 'holdfast.app.planning', 'holdfast.flow.batches', 'holdfast.flow.shell_life')\n"
+        "    'logging', 'holdfast.app.planning', 'holdfast.flow.batches',\n"
+        "    'holdfast.flow.shell_life')\n"
         "print([name for name in unneeded if name in sys.modules])\n"
     )
 
