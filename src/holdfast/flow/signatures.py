@@ -55,7 +55,8 @@ def parameters_of(function: Callable[..., object]) -> tuple[Parameter, ...]:
     resolve. Raises TypeError and ValueError as `inspect.signature` does."""
     if _is_plain(function):
         return tuple(_of_code(function))
-    empty = signature_of(function).empty
+    signature = signature_of(function)
+    empty = signature.empty
     return tuple(
         Parameter(
             p.name,
@@ -63,7 +64,7 @@ def parameters_of(function: Callable[..., object]) -> tuple[Parameter, ...]:
             EMPTY if p.default is empty else p.default,
             EMPTY if p.annotation is empty else p.annotation,
         )
-        for p in signature_of(function).parameters.values()
+        for p in signature.parameters.values()
     )
 
 
@@ -71,7 +72,7 @@ def signature_of(function: Callable[..., object]) -> inspect.Signature:
     """Return what `inspect` knows, also when annotations do not resolve."""
     import inspect
 
-    late = {"annotation_format": forward()} if _LATE else {}
+    late = {"annotation_format": _forward()} if _LATE else {}
     signature: Callable[..., inspect.Signature] = inspect.signature
     return signature(function, **late)
 
@@ -80,12 +81,12 @@ def annotations_of(cls: type) -> dict[str, object]:
     """Return the annotations of a class, without those of its bases."""
     import inspect
 
-    late = {"format": forward()} if _LATE else {}
+    late = {"format": _forward()} if _LATE else {}
     annotations: Callable[..., dict[str, object]] = inspect.get_annotations
     return annotations(cls, **late)
 
 
-def forward() -> object:
+def _forward() -> object:
     import annotationlib  # type: ignore[import-not-found, unused-ignore]  # Since 3.14.
 
     return annotationlib.Format.FORWARDREF
