@@ -36,12 +36,13 @@ def example(folder: Path, name: str) -> Script:
     return Script(folder, (FOLDER / name).read_text(), name)
 
 
-IN_DOUBT = 6
+IN_DOUBT, OVER_BUDGET = 6, 4
 
 
 def until_done(script: Script, *words: str, seed: str, kills: int = KILLS) -> Ran:
     """Run the example, killing its shell or one of its processes, until it ends by itself. A
-    person who is asked whether a killed undo took effect lets it run again: these may."""
+    person who is asked whether a killed undo took effect lets it run again: these may. Asked about
+    a budget of failures, to which killed items are charged, they have those tried again."""
     dice = dice_for(seed)
     for life in range(LIVES_MAX):
         process = script.start(dice.choice(["bash", "dash"]), *words)
@@ -55,6 +56,8 @@ def until_done(script: Script, *words: str, seed: str, kills: int = KILLS) -> Ra
             for step in state.in_doubt():
                 if step.leaves_doubt:
                     script.type("retry", run, step.key)
+        elif ran.code == OVER_BUDGET:
+            script.type("retry", script.runs[0], "--failed")
         elif life >= kills:
             return ran
     raise AssertionError("it does not end")

@@ -26,4 +26,5 @@ def test_few_and_many_are_told_alike(few_max: int) -> None:
             addresses[key] = len(addresses)
             index.add(key, addresses[key])
         met.add(key)
+    index.close()
     assert len(met) == len(addresses) == len(keys)

@@ -144,10 +144,17 @@ def test_the_workflow_file_offers_its_classes():
     assert Leaf(1) == decode(obj("Leaf", "__main__", n=1), Types.of(namespace=globals()))
 
 
+def made_in(module, name):
+    """Return a record as if it had been defined in that module."""
+    made = make_dataclass(name, ["n"])
+    made.__module__ = module
+    return made
+
+
 def test_imported_modules_offer_by_exact_name():
     """What the script imported may be named in full; nothing else of it is offered."""
     module = ModuleType("lib_of_script")
-    module.Thing = make_dataclass("Thing", ["n"], namespace={"__module__": "lib_of_script"})
+    module.Thing = made_in("lib_of_script", "Thing")
     types = Types.of(namespace={"lib": module, "sys": sys})
 
     assert module.Thing(1) == decode(obj("Thing", "lib_of_script", n=1), types)
@@ -169,7 +176,7 @@ def test_the_store_calls_nothing(tag):
 
 def test_an_ambiguous_name_is_refused():
     """Two classes of one name and neither's module: nothing is guessed."""
-    one, two = (make_dataclass("Twin", ["n"], namespace={"__module__": m}) for m in ("a", "b"))
+    one, two = (made_in(module, "Twin") for module in ("a", "b"))
     types = Types.of(one, two)
 
     assert two is type(decode(obj("Twin", "b", n=1), types))
@@ -179,7 +186,7 @@ def test_an_ambiguous_name_is_refused():
 
 def test_a_registered_class_is_found_everywhere():
     """`register` gives the class back and makes its records readable without annotations."""
-    cls = register(make_dataclass("Registered", ["n"], namespace={"__module__": "lib"}))
+    cls = register(made_in("lib", "Registered"))
 
     assert cls(1) == decode(obj("Registered", "__main__", n=1))
 
@@ -192,7 +199,7 @@ def test_only_records_are_registered():
 
 def test_what_was_recorded_here_is_read_here():
     """In the process that recorded it, a class needs no annotation."""
-    cls = make_dataclass("Local", ["n"], namespace={"__module__": "gone"})
+    cls = made_in("gone", "Local")
     tree = encode(cls(1))
 
     assert cls(1) == decode(tree)

@@ -195,6 +195,7 @@ def test_rows_and_checkpoint_are_one_transaction(runs: Runs, tmp_path: Path) -> 
     runs.start(main)
 
     assert [(0,), (1,), (2,), (3,)] == connection.execute("SELECT n FROM paper").fetchall()
+    connection.close()
 
 
 def test_a_transaction_has_no_value_to_keep(runs: Runs, tmp_path: Path) -> None:

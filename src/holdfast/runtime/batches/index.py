@@ -49,6 +49,11 @@ class Index:
         else:
             (self._many or self._to_file()).put(((key, ordinal),))
 
+    def close(self) -> None:
+        """Let go of the file, if there is one."""
+        if self._many is not None:
+            self._many.close()
+
     def _to_file(self) -> _Many:
         self._many = many = _Many()
         many.put(self._few.items())
@@ -78,6 +83,9 @@ class _Many:
             "SELECT ordinal FROM entry WHERE key = ?", (key,)
         ).fetchone()
         return None if found is None else int(found[0])
+
+    def close(self) -> None:
+        self._connection.close()
 
     def meet(self, key: bytes) -> None:
         self._connection.execute("UPDATE entry SET ordinal = ~ordinal WHERE key = ?", (key,))

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from holdfast.errors import UsageError
 from holdfast.model.making import replace
 from holdfast.runtime.batches.crews import Site, timed_out
-from holdfast.runtime.batches.shipping import Place, begin_worker, do_parcel, parcel
+from holdfast.runtime.batches.shipping import Parcel, Place, begin_worker, do_parcel, parcel
 from holdfast.runtime.batches.work import Landed, Landing, Work
 from holdfast.runtime.signals import sigterm_held
 
@@ -30,6 +30,9 @@ ENDING_S: Final = 1.0
 """How long process pools are waited for at the end of a batch, which takes them milliseconds when
 no item is in hand. Python 3.11 wakes them at its own exit without their lock, and prints a
 traceback about one that is just closing."""
+
+BARREN_MAX: Final = 3
+"""How many pools in a row may break before any of their workers has begun an item."""
 
 
 class Pool:
@@ -48,9 +51,9 @@ class Pool:
         self._handed: dict[int, _Handed] = {}
         self._overdue: dict[int, Work] = {}
         self._ending: list[threading.Thread] = []
+        self._broken: Executor | None = None
+        self._has_begun, self._barren = False, 0
         self._is_closed = False
-        # A pool says of a death in a thread of its own, while the driver may be handing out.
-        self._lock = threading.RLock()
 
     def start(self, slot: int, chunk: Sequence[Work]) -> None:
         site = self._site
@@ -58,17 +61,27 @@ class Pool:
         place = Place(slot, site.tail.slots_path, driver)
         sent = parcel(site.body, site.retry, chunk, place)
         site.tail.vacate(slot)
-        with self._lock, self._forking():
+        self._overdue.pop(slot, None)  # It may have ended just before it was killed.
+        try:
+            future = self._submit(sent)
+        except UsageError as error:
+            site.landed.put(Landed(slot, lost=tuple(chunk), error=error))
+            return
+        handed = self._handed[slot] = _Handed(future, tuple(chunk), self._executor, monotonic())
+        future.add_done_callback(lambda done: self._land(slot, handed))
+
+    def _submit(self, sent: Parcel) -> Future[Any]:
+        """Hand a chunk to the executor, in place of a broken one to another. Raises UsageError
+        when they break for nothing that an item did."""
+        if self._executor is self._broken:
+            self._make_anew()
+        with self._forking():
             try:
-                future = self._executor.submit(do_parcel, sent)
+                return self._executor.submit(do_parcel, sent)
             except (BrokenExecutor, RuntimeError):
                 # Broken by a death that a future of another slot is about to tell.
-                self._make_anew(self._executor)
-                future = self._executor.submit(do_parcel, sent)
-            self._overdue.pop(slot, None)  # It may have ended just before it was killed.
-            handed = _Handed(future, tuple(chunk), self._executor, monotonic())
-            self._handed[slot] = handed
-        future.add_done_callback(lambda done: self._land(slot, handed))
+                self._make_anew()
+                return self._executor.submit(do_parcel, sent)
 
     def _forking(self) -> AbstractContextManager[None]:
         """Return what stands around a submit that may fork workers. A fork server keeps for ever
@@ -78,6 +91,9 @@ class Pool:
         return sigterm_held() if is_forked else nullcontext()
 
     def _land(self, slot: int, handed: _Handed) -> None:
+        """Say what came of a chunk. Called by a thread of the executor, which may hold its lock
+        meanwhile, as a process pool does since Python 3.12 when it breaks: nothing of it may be
+        called here, and nothing waited for that the driver holds."""
         if self._is_closed:
             return  # The tail is closed with the batch, and nobody waits for this any more.
         try:
@@ -94,8 +110,9 @@ class Pool:
             return Landed(slot, lost=chunk, error=error)  # Nothing was begun.
         except BaseException as error:
             if isinstance(error, BrokenExecutor):
-                self._make_anew(handed.executor)
+                self._broken = handed.executor
             return self._lost(slot, chunk)
+        self._has_begun = True
         # The item that came back is a copy; ours knows its own object.
         ours = zip(chunk, landings, strict=False)
         rest = chunk[len(landings) :]
@@ -110,6 +127,7 @@ class Pool:
             return Landed.of(slot, (late,), [work for work in chunk if work is not overdue])
         at = self._at(slot)
         suspects = tuple(work for work in chunk if at is None or work.ordinal == at)
+        self._has_begun = self._has_begun or bool(suspects)
         return Landed(slot, lost=chunk, suspects=suspects)
 
     def _at(self, slot: int) -> int | None:
@@ -119,15 +137,23 @@ class Pool:
         noted = self._site.tail.slots()[slot]
         return -1 if noted is None else noted.item
 
-    def _make_anew(self, broken: Executor) -> None:
-        """Replace a broken pool, once: each of its futures tells of the same death."""
-        with self._lock:
-            if self._executor is not broken:
-                return
-            self._executor = bound(self._remake())
-            if broken is not self._executor:
-                self._end(broken)
-            self._is_ours = True
+    def _make_anew(self) -> None:
+        """Replace a broken pool. Raises UsageError after several in which nothing was begun."""
+        broken = self._executor
+        # The future of another slot may not have told yet that its worker was at an item.
+        handed = [slot for slot, handed in self._handed.items() if handed.executor is broken]
+        has_begun = self._has_begun or any(self._at(slot) != -1 for slot in handed)
+        self._barren = 0 if has_begun else self._barren + 1
+        if self._barren >= BARREN_MAX:
+            raise UsageError(
+                f"each(executor=…): {BARREN_MAX} pools in a row broke before a worker had begun an "
+                "item: look at the pool's initializer and at what its workers import, in what they "
+                "wrote above"
+            )
+        self._executor = bound(self._remake())
+        if broken is not self._executor:
+            self._end(broken)
+        self._broken, self._is_ours, self._has_begun = None, True, False
 
     def look(self) -> None:
         limit_s = self._site.timeout_s
@@ -163,7 +189,9 @@ class Pool:
     def _end(self, executor: Executor) -> None:
         """Let an executor end by itself, without what has not begun."""
         manager = getattr(executor, "_executor_manager_thread", None)
-        executor.shutdown(wait=False, cancel_futures=True)
+        if not getattr(executor, "_broken", False):
+            # One that broke ends without being told, and keeps its lock until its workers are gone.
+            executor.shutdown(wait=False, cancel_futures=True)
         if manager is not None:
             self._ending.append(manager)
 

@@ -10,6 +10,7 @@ since cannot shift anything: an address never changes once it was given.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import closing
 from itertools import islice
 from typing import Any, Final
 
@@ -134,11 +135,18 @@ def _noted(book: Book, work: Work) -> Work:
 
 
 def _by_key(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[Work]:
-    rules = book.rules
     start, at = _start_of(book, items)
-    known, pages = _Known(book, at), _Pages(book)
     reading.distinct = at
-    for cursor, item in _stream(items, start):
+    with closing(_Known(book, at)) as known:
+        yield from _compared(reading, book, _stream(items, start), known)
+        reading.gone = known.enumerated_before - known.met
+
+
+def _compared(
+    reading: Reading, book: Book, stream: Iterable[tuple[Json, object]], known: _Known
+) -> Iterator[Work]:
+    rules, pages = book.rules, _Pages(book)
+    for cursor, item in stream:
         if item is NOT_YET:
             reading.is_waiting = True
             yield _NOTHING
@@ -165,7 +173,6 @@ def _by_key(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[W
         if ordinal not in book.settled:
             work = Work(ordinal, item, key, digest, fingerprint)
             yield _noted(book, work) if ordinal in book.noted else work
-    reading.gone = known.enumerated_before - known.met
 
 
 def _start_of(book: Book, items: Iterable[object]) -> tuple[Json, int]:
@@ -250,6 +257,11 @@ class _Known:
         """Note a new key's address."""
         assert self._index is not None
         self._index.add(digest, ordinal)
+
+    def close(self) -> None:
+        """Let go of the index."""
+        if self._index is not None:
+            self._index.close()
 
     def _entry(self, ordinal: int) -> bytes:
         if ordinal >= self.enumerated_before:
