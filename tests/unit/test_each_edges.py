@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +19,6 @@ from holdfast import Csv, JsonLines, Retry, current_item, each, workflow
 from holdfast.app.rewinding import rewind
 from holdfast.errors import Leaving
 from holdfast.runtime.batches import driver
-from holdfast.stores.sqlite import SqliteStore
 from holdfast.testing.crash import TESTER
 
 
@@ -55,111 +50,6 @@ def test_a_once_item_that_was_interrupted_is_in_doubt(
 
     assert (6, 1) == (outcome.exit_code, CALLS["1"])
     assert ["uncertain"] == [row.status for row in runs.store.batches.items("r", "item")]
-
-
-def note(noted: list[Any]) -> int:
-    """Note in a file that the item ran."""
-    path, value = noted
-    with Path(path).open("a") as file:
-        file.write(f"{value}\n")
-    return int(value)
-
-
-def note_and_die(noted: list[Any]) -> int:
-    """Note in a file that the item ran; the second one kills its process."""
-    value = note(noted)
-    if value == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return value
-
-
-def test_a_once_item_whose_worker_died_is_in_doubt(runs: Runs, tmp_path: Path) -> None:
-    """It is not a suspect to be done alone: that would be a second time."""
-    path = tmp_path / "ran"
-    items = [[str(path), number] for number in range(4)]
-    with ProcessPoolExecutor(1) as pool:
-        main = over(
-            items, note_and_die, key=lambda pair: pair[1], name="item", once=True, executor=pool
-        )
-        outcome = runs.start(main)
-
-    assert (6, ["0", "1", "2", "3"]) == (outcome.exit_code, path.read_text().split())
-
-
-# --- pools that break ---
-
-
-class Locked(Executor):
-    """A pool that tells what came of its items with its own lock held, as a process pool has
-    done since Python 3.12 when it breaks."""
-
-    _max_workers = 1
-
-    def __init__(self) -> None:
-        self._inner = ProcessPoolExecutor(1)
-        self._lock = threading.Lock()
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        told: Future[Any] = Future()
-        with self._lock:
-            done = self._inner.submit(fn, *args, **kwargs)
-        threading.Thread(target=self._tell, args=(done, told)).start()
-        return told
-
-    def _tell(self, done: Future[Any], told: Future[Any]) -> None:
-        error = done.exception()
-        with self._lock:
-            if error is None:
-                told.set_result(done.result())
-            else:
-                told.set_exception(error)
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        with self._lock:
-            self._inner.shutdown(wait, cancel_futures=cancel_futures)
-
-
-def test_a_pool_may_tell_of_a_death_with_its_lock_held(runs: Runs, tmp_path: Path) -> None:
-    """Nothing of it is called before it has let go: a batch would wait for ever."""
-    path = tmp_path / "ran"
-    items = [[str(path), number] for number in range(4)]
-    options: dict[str, Any] = {"key": lambda pair: pair[1], "name": "item", "budget": 1}
-    outcome = runs.start(over(items, note_and_die, executor=Locked, **options))
-
-    assert {"total": 4, "done": 3, "failed": 0} == outcome.result
-    assert ["quarantined"] == [row.status for row in runs.store.batches.items("r", "item")]
-    assert {"0", "1", "2", "3"} == set(path.read_text().split())
-
-
-def refuse(path: str, times: int) -> None:
-    """Fail in a worker before it has an item, so many times."""
-    with Path(path).open("a") as file:
-        file.write("no\n")
-    if len(Path(path).read_text().split()) <= times:
-        raise OSError("no licence")
-
-
-@pytest.mark.parametrize(("times", "code"), [(1_000_000, 2), (2, 0)])
-def test_pools_that_break_before_any_item_are_given_up(
-    runs: Runs, tmp_path: Path, times: int, code: int
-) -> None:
-    """Making another would go on for ever. No item is charged with it, and none is lost."""
-    path, refused = str(tmp_path / "ran"), str(tmp_path / "refused")
-    items = [[path, number] for number in range(4)]
-    options: dict[str, Any] = {"key": lambda pair: pair[1], "name": "item", "at_once": 1}
-    pool = partial(ProcessPoolExecutor, 1, initializer=refuse, initargs=(refused, times))
-    mended = partial(ProcessPoolExecutor, 1)
-    with closing(SqliteStore(tmp_path / "a.db")) as store:  # One in memory has no slots.
-        outcome = runs.start(over(items, note, executor=pool, **options), store=store)
-
-        assert code == outcome.exit_code
-        if code:
-            assert "before a worker had begun an item" in outcome.reason
-            assert not Path(path).exists()
-            outcome = runs.start(over(items, note, executor=mended, **options), store=store)
-
-    assert {"total": 4, "done": 4, "failed": 0} == outcome.result
-    assert ["0", "1", "2", "3"] == Path(path).read_text().split()
 
 
 # --- the order of the input ---
@@ -270,33 +160,6 @@ def test_an_item_that_cancels_a_task_of_its_own_fails_alone(runs: Runs) -> None:
     outcome = runs.start(over(range(4), cancels, name="item", budget=1))
 
     assert {"total": 4, "done": 3, "failed": 1} == outcome.result
-
-
-class Twofold(Exception):
-    """Goes into a pickle and never comes out."""
-
-    def __init__(self, one: int, two: int) -> None:
-        super().__init__("twofold")
-
-
-def note_and_return(noted: list[Any]) -> object:
-    """Note in a file that the item ran; the second one returns what cannot be sent."""
-    value = note(noted)
-    if len(Path(noted[0]).read_text().split()) > 20:
-        os._exit(1)
-    return Twofold(1, 2) if value == 1 else value
-
-
-def test_a_value_that_cannot_come_back_fails_its_item(runs: Runs, tmp_path: Path) -> None:
-    """A pool would break over it each time, with nobody to blame, and repeat it for ever."""
-    path = tmp_path / "ran"
-    items = [[str(path), number] for number in range(4)]
-    options: dict[str, Any] = {"key": lambda pair: pair[1], "name": "item", "budget": 1}
-    with ProcessPoolExecutor(1) as pool:
-        outcome = runs.start(over(items, note_and_return, executor=pool, **options))
-
-    assert {"total": 4, "done": 3, "failed": 1} == outcome.result
-    assert ["0", "1", "2", "3"] == path.read_text().split()
 
 
 def test_a_rewound_batch_enters_its_transactions_again(runs: Runs, tmp_path: Path) -> None:

@@ -122,12 +122,14 @@ class Pool:
         overdue = self._overdue.pop(slot, None)
         limit_s = self._site.timeout_s
         if overdue is not None and limit_s is not None:
+            self._has_begun = True
             failure = timed_out(limit_s, self._site.retry)
             late = Landing(overdue, None, failure, None, limit_s)
             return Landed.of(slot, (late,), [work for work in chunk if work is not overdue])
         at = self._at(slot)
         suspects = tuple(work for work in chunk if at is None or work.ordinal == at)
-        self._has_begun = self._has_begun or bool(suspects)
+        if suspects:
+            self._has_begun = True
         return Landed(slot, lost=chunk, suspects=suspects)
 
     def _at(self, slot: int) -> int | None:
