@@ -104,6 +104,15 @@ def test_tests_do_not_sleep():
     assert [] == [place for place, code in nodes if code in sleeps]
 
 
+def test_locks_are_ours():
+    """A lock of `threading` may stay taken after a signal in Python 3.14: ours never do."""
+    made = r"threading\.R?Lock\(|from threading import .*Lock\b"
+
+    assert ["src/holdfast/locks.py"] == [
+        name for name, text in texts().items() if name.startswith("src/") and re.search(made, text)
+    ]
+
+
 def test_nothing_is_left_unfinished():
     """What is still to be done is an issue, not a mark in a file."""
     assert [] == lines_matching(UNFINISHED)

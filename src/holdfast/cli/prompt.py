@@ -7,7 +7,6 @@ import select
 import shutil
 import sys
 import termios
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -28,6 +27,7 @@ from holdfast.cli.asking import (
 from holdfast.cli.lines import Sink
 from holdfast.cli.live import Progress
 from holdfast.errors import HoldfastError, Leaving, StoreError, UsageError
+from holdfast.locks import Lock
 from holdfast.model.facts import Answer, HoldAnswered, HoldOpened, Who
 from holdfast.model.holds import voter
 from holdfast.model.json import Json
@@ -192,7 +192,7 @@ class Prompt:
     def __init__(self, ask: Ask, lines: Lines) -> None:
         self._ask, self._lines = ask, lines
         self._dialog: Dialog | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def attend(self, run: str, state: RunState, holds: Sequence[HoldState]) -> HoldAnswered | None:
         # Branches that hold at the same time take turns: there is one keyboard.

@@ -7,11 +7,11 @@ nothing runs there is no moving part, so that the script itself may print betwee
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from threading import Event, Thread, current_thread
 from typing import Any, TextIO
 
 from rich.cells import cell_len
@@ -20,6 +20,7 @@ from rich.text import Text
 
 from holdfast.cli import gates, lines, rollouts
 from holdfast.cli.lines import Sink, clean, shown
+from holdfast.locks import RLock
 from holdfast.model import facts as f
 from holdfast.model.durations import show
 from holdfast.model.keys import scope_of
@@ -55,7 +56,7 @@ class Screen:
         self._sink, self._prompts = Sink(stream), prompts
         self._console = Console(file=stream, highlight=False, force_terminal=True)
         # Reentrant: a signal handler may write a note while this thread draws.
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._pending: deque[Text] = deque(maxlen=HELD_BACK_MAX)
         self._running: dict[str, Running] = {}
         self._stages: dict[str, str] = {}
@@ -63,8 +64,8 @@ class Screen:
         self._height = 0
         self._drawn = 0.0
         self._held: tuple[str, str] | None = None
-        self._busy, self._over = threading.Event(), threading.Event()
-        self._ticker: threading.Thread | None = None
+        self._busy, self._over = Event(), Event()
+        self._ticker: Thread | None = None
 
     # --- what is told ---
 
@@ -128,7 +129,7 @@ class Screen:
                 self._held = None
             self._running.clear()
             self._draw()
-        if self._ticker is not None and self._ticker is not threading.current_thread():
+        if self._ticker is not None and self._ticker is not current_thread():
             self._ticker.join(1.0)
 
     def _tell(self, change: Callable[[], None]) -> None:
@@ -151,9 +152,7 @@ class Screen:
 
     def _tick(self) -> None:
         if self._ticker is None:
-            self._ticker = threading.Thread(
-                target=self._draw_on, name="holdfast screen", daemon=True
-            )
+            self._ticker = Thread(target=self._draw_on, name="holdfast screen", daemon=True)
             self._ticker.start()
         self._busy.set()
 

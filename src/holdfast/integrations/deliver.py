@@ -24,6 +24,7 @@ from typing import Final
 from holdfast.integrations.channels import Channel, Undeliverable, channels_of
 from holdfast.integrations.errand import ERRAND_BYTES_MAX, Errand, Limits, load_errand
 from holdfast.integrations.spool import Entry, Spool
+from holdfast.locks import Lock
 
 STALE_S_MAX: Final = 86_400.0
 """What a killed deliverer left is of no use to anybody after a day."""
@@ -85,7 +86,7 @@ class Delivery:
     entry: Entry
     deadline: float
     left: int
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: Lock = field(default_factory=Lock)
 
     def over(self) -> None:
         """One channel has it, or gave it up."""

@@ -18,7 +18,6 @@ import json
 import os
 import socket
 import subprocess
-import threading
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import Final
 
 from holdfast.integrations.errand import Errand, Limits, program_of
 from holdfast.integrations.spool import Spool
+from holdfast.locks import Lock
 from holdfast.model.notice import Notify
 from holdfast.model.notices import Notice
 
@@ -60,7 +60,7 @@ class DetachedNotifier:
     def __init__(self, errand: Errand, on: tuple[str, ...], tell: Callable[[str], None]) -> None:
         self._errand, self._on, self._tell = errand, on, tell
         self._spool = Spool(errand.folder, errand.address)
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._deliverer: socket.socket | None = None
         self._told = False
         if not self._spool.is_empty():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from threading import Lock
 from typing import Self
 
 from holdfast.errors import UsageError
+from holdfast.locks import Lock
 from holdfast.outputs.appending import Appending, too_short
 from holdfast.outputs.tails import Find
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
+from threading import Condition
+
+from holdfast.locks import RLock
 
 GRACE_S = 2.0
 """How long a program may take between SIGTERM and SIGKILL."""
@@ -24,7 +26,9 @@ class Groups:
         self._closed = False
         self._live: set[int] = set()
         # Family-wide: a group must not be reaped while someone still means to signal it.
-        self._changed: threading.Condition = parent._changed if parent else threading.Condition()
+        self._lock: RLock = parent._lock if parent else RLock()
+        # Entered by its lock: in the condition's own methods a signal may be served.
+        self._changed: Condition = parent._changed if parent else Condition(self._lock)
         self._doomed: set[int] = parent._doomed if parent else set()
 
     def kill_all(self, grace_s: float = GRACE_S) -> None:
@@ -33,18 +37,18 @@ class Groups:
         Returns when none of their processes is left, or has been sent SIGKILL. From now on no
         program starts here: a step that timed out cannot go on to its next command.
         """
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._kill(set(self._live), grace_s)
 
     def kill(self, group: int, grace_s: float = GRACE_S) -> None:
         """End the program that leads `group`, in the same way; the others go on."""
-        with self._changed:
+        with self._lock:
             self._kill({group}, grace_s)
 
     def add(self, group: int) -> bool:
         """Return whether `group` is now ours to kill; False when we were told to end."""
-        with self._changed:
+        with self._lock:
             if any(each._closed for each in self._line()):
                 return False
             for each in self._line():
@@ -57,7 +61,7 @@ class Groups:
         Waits while a kill of this group is under way: the leader's grandchildren have the same
         grace as their leader, and the number stays theirs until it is over.
         """
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
             while group in self._doomed:
                 self._changed.wait()

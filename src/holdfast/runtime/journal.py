@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from threading import RLock
 
 from holdfast.collector import without_collector
 from holdfast.errors import StoreError
+from holdfast.locks import RLock
 from holdfast.model.facts import Fact, Spilled
 from holdfast.model.json import Json
 from holdfast.model.state import RunState

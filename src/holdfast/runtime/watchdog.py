@@ -25,8 +25,9 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import threading
 from collections.abc import Iterable, Mapping
+
+from holdfast.locks import Lock
 
 SHELL = "/bin/sh"
 _WATCH = """
@@ -49,7 +50,7 @@ class Watchdog:
     """The one shell that kills our groups when we die."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._guarded: set[int] = set()
         self._pid = 0
         self._pipe = -1
@@ -71,7 +72,7 @@ class Watchdog:
         """In a forked child: let go of the parent's watchdog, which must see the parent's end."""
         if self._pipe >= 0:
             os.close(self._pipe)
-        self._lock = threading.Lock()  # another thread of the parent may have held it
+        self._lock = Lock()  # another thread of the parent may have held it
         self._guarded.clear()
         self._pipe = -1
 

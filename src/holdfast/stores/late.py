@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
+
+from holdfast.locks import Lock
 
 T = TypeVar("T")
 
@@ -15,7 +16,7 @@ class Late(Generic[T]):
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._made: T | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def __call__(self) -> T:
         """Return it. Raises what making it raises; then the next one to ask makes it."""

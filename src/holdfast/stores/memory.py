@@ -7,12 +7,12 @@ A `MemoryDisk` is the disk: it outlives the stores opened on it.
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from holdfast.errors import LostOwnership, StoreCorrupt, StoreError, TargetLocked, UsageError
+from holdfast.locks import Lock
 from holdfast.model.facts import Fact, LifeStarted, Rewound, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.model.owing import DebtBegun, DebtMoved, debt_change
@@ -45,7 +45,7 @@ class MemoryDisk:
     """What survives when a store is closed; hand it to the next one."""
 
     def __init__(self) -> None:
-        self.mutex = threading.Lock()
+        self.mutex = Lock()
         self.commits = 0
         self.runs: dict[str, _Run] = {}
         self.spilled: dict[str, bytes] = {}

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from holdfast.errors import HoldfastError
+from holdfast.locks import Lock
 from holdfast.ports.store import Output
 from holdfast.stores.lockfile import open_regular, refuse_link
 from holdfast.stores.row_tables import dump_time, load_time
@@ -44,7 +44,7 @@ class OutputFiles:
         self.root = root
         self.dropped = 0
         self._open: dict[int, int] = {}
-        self._mutex = threading.Lock()
+        self._mutex = Lock()
         refuse_link(root)
 
     def write(self, number: int, outputs: Iterable[Output]) -> None:
@@ -95,7 +95,7 @@ class OutputFiles:
 
     def after_fork(self) -> None:
         """Be usable in a forked child, whatever thread held the mutex in its parent."""
-        self._mutex = threading.Lock()
+        self._mutex = Lock()
 
     def _path(self, number: int) -> Path:
         return self.root / f"{number}.ndjson"

@@ -17,13 +17,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from holdfast.errors import StoreError
+from holdfast.locks import Lock
 from holdfast.stores.lockfile import LockFile, beside
 from holdfast.stores.sqlite_errors import (
     NOT_WRITTEN,
@@ -57,7 +57,7 @@ class Database:
         self._connection = connection
         # Kept for what every step executes: making one costs as much as using it.
         self._cursor = connection.cursor()
-        self._mutex = threading.Lock()
+        self._mutex = Lock()
         self._refusal: str | None = None
         self._is_full: bool | None = None
         self._room: LogRoom | None = None
@@ -222,7 +222,7 @@ class Database:
 
     def forked(self) -> None:
         """Refuse everything in this forked child, and never touch what the parent has open."""
-        self._mutex = threading.Lock()
+        self._mutex = Lock()
         self._refusal = (
             f"the store {self.path} was opened by the parent of this forked process; "
             "open a store of its own here"

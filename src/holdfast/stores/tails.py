@@ -13,7 +13,6 @@ import errno
 import os
 import stat
 import struct
-import threading
 import weakref
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import ConfigError, StoreCorrupt, StoreError
+from holdfast.locks import Lock
 from holdfast.model.hashing import blake2b
 from holdfast.ports.batches import Left, Slot
 from holdfast.ports.slots import LAYOUT, VACANT, packed, unpacked
@@ -54,7 +54,7 @@ class FileTail:
         self.slots_path: str | None = str(self._slots)
         self._count = slots
         self._pid = os.getpid()
-        self._mutex = threading.Lock()
+        self._mutex = Lock()
         flags = os.O_RDWR | os.O_CREAT
         with contextlib.ExitStack() as opened:
             self._slots_fd = open_regular(self._slots, flags)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from threading import Lock
+
+from holdfast.locks import Lock
 
 SPEED = 1_000
 

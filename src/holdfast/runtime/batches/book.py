@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
-from threading import RLock
 from typing import Any, Final
 
 from holdfast.errors import LostOwnership, StoreError
+from holdfast.locks import RLock
 from holdfast.model.batches import BatchRow, Checkpoint, ItemRow, Seen
 from holdfast.model.bits import Bits, segment_of
 from holdfast.model.items import KEY_BYTES, PRINT_BYTES, ItemStatus

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Protocol
 
+from holdfast.locks import Lock
 from holdfast.model.making import dataclass
 from holdfast.model.retry import Retry
 from holdfast.ports.batches import Tail
@@ -173,7 +174,7 @@ class _Thread:
     def __init__(self, site: Site, slot: int, context: Context) -> None:
         self._site, self._slot = site, slot
         self._chunks: SimpleQueue[Sequence[Work] | None] = SimpleQueue()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._is_given_up = False
         self._at: tuple[Work, float] | None = None
         self._landings: list[Landing] = []
