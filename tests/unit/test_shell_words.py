@@ -85,7 +85,8 @@ def test_a_step_begins_without_the_command_line() -> None:
     )
     found = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
 
-    assert "[]\n" == found.stdout
+    # Since 3.14 every NamedTuple loads what walks annotations, and that walks code.
+    assert ("['ast']\n" if sys.version_info >= (3, 14) else "[]\n") == found.stdout
 
 
 def test_every_command_has_a_shape_and_help() -> None:

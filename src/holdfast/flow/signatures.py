@@ -146,7 +146,9 @@ def _is_plain(function: Callable[..., object]) -> bool:
     """Whether a function is called as its own code says, and not as what it wraps."""
     if type(function) is not FunctionType:
         return False
-    if _LATE and getattr(function, "__annotate__", None) is not None:
+    try:
+        function.__annotations__  # noqa: B018 - asked of, and maybe evaluated, for the first time
+    except Exception:
         return False
     return not {"__wrapped__", "__signature__"} & vars(function).keys()
 

@@ -14,7 +14,6 @@ from operator import attrgetter
 from types import ModuleType, SimpleNamespace
 from typing import (
     Final,
-    ForwardRef,
     Literal,
     NewType,
     TypeVar,
@@ -186,11 +185,11 @@ def _walk(
 
 def _inside(item: object, namespace: Mapping[str, object]) -> Iterable[object]:
     """Return the parts of an annotation that is not a plain class, or a function's annotations."""
+    # What `typing.ForwardRef` holds, by its name: since 3.14 that class costs three milliseconds.
+    item = getattr(item, "__forward_arg__", item)
     match item:
         case str():
             return _evaluated(item, namespace)
-        case ForwardRef(__forward_arg__=text):
-            return _evaluated(text, namespace)
         case TypeVar():
             return (item.__bound__, *item.__constraints__)
         case NewType():

@@ -159,6 +159,8 @@ class AsyncPerformer:
 
     async def _wait_without_calls(self, until: datetime | None) -> None:
         self.end_flight()
+        # Tasks that were made beside this one begin first: the process must not leave before them.
+        await asyncio.sleep(0)
         self._raise_if_over()
         if until is None:
             await asyncio.to_thread(self._life.wait_for_person)

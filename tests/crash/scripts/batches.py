@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from threading import local
 from typing import Any
@@ -41,7 +42,8 @@ MODES: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
     "tasks": (do_async, {"at_once": 4}),
     "processes": (
         do,
-        {"at_once": WORKERS, "executor": lambda: ProcessPoolExecutor(WORKERS)},
+        # Forked, as $WITNESS is one of our files.
+        {"at_once": WORKERS, "executor": lambda: ProcessPoolExecutor(WORKERS, get_context("fork"))},
     ),
 }
 
