@@ -57,6 +57,7 @@ def until_done(script: Script, *words: str, seed: str, kills: int = KILLS) -> Ra
                 if step.leaves_doubt:
                     script.type("retry", run, step.key)
         elif ran.code == OVER_BUDGET:
+            assert "SIGKILL" in script.type("failures", script.runs[0]).text, ran
             script.type("retry", script.runs[0], "--failed")
         elif life >= kills:
             return ran
