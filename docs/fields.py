@@ -48,6 +48,7 @@ MEANINGS = {
     "message": "The error's text, secrets replaced.",
     "mode": "`auto`, `confirm` or `earned`; empty when nothing was said.",
     "name": "The step's name for all its calls, where its outcome counts for trust; else empty.",
+    "namespace": "The pid namespace in which `pid` counts: every container has its own.",
     "on_expiry": "What no answer until then means: `reject`, or `ask` again.",
     "once": "The step runs at most once.",
     "names": "The arguments by which the step is met again.",

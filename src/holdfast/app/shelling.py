@@ -30,7 +30,7 @@ from holdfast.model.state import RunState
 from holdfast.model.status import FINISHED
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.ownership import judge, liveness, this_process
+from holdfast.runtime.ownership import liveness, this_process
 from holdfast.runtime.shell_owner import end_left, is_within
 from holdfast.runtime.takeover import Claim, take
 from holdfast.version import VERSION
@@ -149,9 +149,9 @@ def _check_shell(state: RunState, run: str) -> None:
 
 def _check_free(setting: Setting, row: RunRow, state: RunState, *, resumes: bool) -> None:
     """Raise what keeps a run from being taken up by its script."""
-    if row.owner is not None and is_within(row.owner.pid):
-        if judge(row, setting.clock.monotonic(), lease_s=setting.lease_s).may_take is False:
-            raise UsageError(f"this shell has begun run {row.id} already, and is in it")
+    owner = row.owner
+    if owner is not None and liveness(owner) in ("alive", "stopped") and is_within(owner.pid):
+        raise UsageError(f"this shell has begun run {row.id} already, and is in it")
     if state.stop is not None and not resumes:
         word = "paused" if state.stop.pause else "stopped"
         by = state.stop.by.name

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from holdfast.model.facts import Owner
 from holdfast.ports.store import Store
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.ownership import liveness, signal_owner
+from holdfast.runtime.ownership import liveness, signal_owner, whereabouts
 
 GRACE_S = 10.0
 SECOND_AFTER_S = 0.5
@@ -39,7 +39,7 @@ def end_owner(owner: Owner, wait: Callable[[float], object]) -> str:
     health = liveness(owner)
     named = f"pid {owner.pid} on {owner.host}"
     if health == "elsewhere":
-        return f"{named} is on another host: it stops at its next boundary"
+        return f"{named} is {whereabouts(owner)}: it stops at its next boundary"
     if health == "dead" or not signal_owner(owner, signal.SIGTERM):
         return f"{named} is gone"
     if _ended(owner, SECOND_AFTER_S, wait):

@@ -27,6 +27,7 @@ from holdfast.model.json import Json
 from holdfast.model.making import replace
 from holdfast.model.state import HoldState
 from holdfast.ports.store import DebtRow, RunRow
+from holdfast.runtime.ownership import whereabouts
 
 STEPS_MAX: Final = 100
 """Beyond, finished steps and scopes are counted instead of drawn, but for the last ones."""
@@ -140,7 +141,7 @@ def _owner(view: RunView) -> str:
     health = {
         "alive": "",
         "stopped": ", which is stopped (SIGSTOP)",
-        "elsewhere": f", on another host{beat}",
+        "elsewhere": f", {whereabouts(owner)}{beat}",
         "dead": ", which is dead",
     }[view.owner_is or "dead"]
     return f"{process_named(owner)} (user {owner.user}){health}"

@@ -29,6 +29,7 @@ from holdfast.ports.person import Person
 from holdfast.runtime.blocking import Performer
 from holdfast.runtime.capture import Capture
 from holdfast.runtime.context import LIVES
+from holdfast.runtime.heartbeat import Heartbeat
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.life import (
     UNDO_FAILED,
@@ -40,7 +41,6 @@ from holdfast.runtime.life import (
 from holdfast.runtime.ownership import LEASE_S
 from holdfast.runtime.resting import exit_code_of
 from holdfast.runtime.signals import Signals
-from holdfast.runtime.takeover import Heartbeat
 
 CHAIN_MAX = 100
 USAGE_ERRORS = frozenset((UsageError.__name__, DuplicateLabel.__name__))

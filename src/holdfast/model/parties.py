@@ -9,8 +9,9 @@ from holdfast.model.making import dataclass
 class Owner:
     """One process, so exactly named that a later one with the same pid is not mistaken for it.
 
-    `started` is the process's start in clock ticks since boot (Linux: /proc/PID/stat field 22)
-    and `boot` the boot id; both are empty where the platform does not tell.
+    `started` is the process's start in clock ticks since boot (Linux: /proc/PID/stat field 22),
+    `boot` the boot id, and `namespace` the pid namespace in which `pid` counts, of which every
+    container has its own (Linux: /proc/self/ns/pid). Empty where the platform does not tell.
     """
 
     host: str
@@ -18,6 +19,7 @@ class Owner:
     started: str
     boot: str
     user: str
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

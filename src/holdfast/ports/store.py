@@ -175,9 +175,10 @@ class Store(Protocol):
         somebody ended lets go of its target with that. Not `durable`, a power cut may undo it:
         the owner is dead by its boot id then."""
 
-    def beat(self, run: str, epoch: int, monotonic: float, at: datetime) -> bool:
-        """Note that the owner is alive. Return False when `epoch` is no longer the run's.
-        Not a fact, and not hardened: a lost beat costs nothing."""
+    def beat(self, run: str, epoch: int, monotonic: float | None, at: datetime) -> bool:
+        """Note that the owner is alive; `monotonic` is None for one that does not say so all the
+        time. Return False when `epoch` is no longer the run's. Not a fact, and not hardened: a
+        lost beat costs nothing."""
 
     def read(self, run: str, after: int = 0) -> Iterator[Stored]:
         """Yield the facts after `after`, in order; none for an unknown run.

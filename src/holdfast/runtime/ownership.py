@@ -1,8 +1,9 @@
 """Who owns a run: which process, is it alive, and may it be displaced.
 
 On this host a process is told from a later one with the same pid by its start time and the boot
-id, so nothing is ever guessed from a clock. Only an owner on another host is judged by its
-heartbeat, on the observer's own monotonic clock.
+id, so nothing is ever guessed from a clock. Only an owner that cannot be seen from here, on another
+host or in another container of this one, is judged by its heartbeat, on the observer's own
+monotonic clock.
 """
 
 from __future__ import annotations
@@ -34,6 +35,15 @@ def boot_id() -> str:
         return ""
 
 
+def pid_namespace() -> str:
+    """Return what tells the pids that this process sees from those of other containers, or an
+    empty text. Containers may share a host's name and its boot id, and each has a pid 1."""
+    try:
+        return os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except OSError:
+        return ""
+
+
 def host_name() -> str:
     return os.uname().nodename
 
@@ -56,7 +66,7 @@ def this_process() -> Owner:
 def process(pid: int) -> Owner:
     """Return the identity of a process of this host, which the caller knows to be there."""
     _, started = _stat_of(pid)
-    return Owner(host_name(), pid, started, boot_id(), user_name())
+    return Owner(host_name(), pid, started, boot_id(), user_name(), pid_namespace())
 
 
 def this_person(claimed: str = "") -> Who:
@@ -70,17 +80,25 @@ def this_person(claimed: str = "") -> Who:
 
 
 def liveness(owner: Owner) -> Liveness:
-    """Return whether the process still exists; "stopped" is SIGSTOP or a debugger."""
+    """Return whether the process still exists; "stopped" is SIGSTOP or a debugger, "elsewhere"
+    that it cannot be seen from here."""
     if owner.host != host_name():
         return "elsewhere"
     if owner.boot and boot_id() and owner.boot != boot_id():
         return "dead"
+    if owner.namespace and pid_namespace() not in ("", owner.namespace):
+        return "elsewhere"
     state, started = _stat_of(owner.pid)
     if not state:
-        return "dead" if Path("/proc/self/stat").exists() else _ask_the_kernel(owner.pid)
+        return "dead" if _sees_processes() else _ask_the_kernel(owner.pid)
     if state in "ZX" or (owner.started and started != owner.started):
         return "dead"
     return "stopped" if state in "Tt" else "alive"
+
+
+def whereabouts(owner: Owner) -> str:
+    """Return where a process is that is "elsewhere", as the end of a sentence."""
+    return "in another container" if owner.host == host_name() else "on another host"
 
 
 def _ask_the_kernel(pid: int) -> Liveness:
@@ -95,6 +113,8 @@ def _ask_the_kernel(pid: int) -> Liveness:
 
 def _stat_of(pid: int) -> tuple[str, str]:
     """Return the process's state letter and start time, or two empty texts."""
+    if not _sees_processes():
+        return "", ""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -102,6 +122,15 @@ def _stat_of(pid: int) -> tuple[str, str]:
     # The name, in parentheses, may hold anything; the fields after it may not.
     fields = text[text.rindex(")") + 2 :].split()
     return fields[0], fields[19]
+
+
+def _sees_processes() -> bool:
+    """Whether there is a /proc, and it counts processes as we do: a sandbox may have a pid
+    namespace of its own and the /proc of its host."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +147,7 @@ def judge(
     """Return whether a run's owner may be displaced.
 
     `monotonic` is this host's monotonic time; `silent_s` how long the caller itself has watched
-    the heartbeat stand still, for an owner on another host.
+    the heartbeat stand still, for an owner that cannot be seen from here.
     """
     owner = row.owner
     if owner is None:
@@ -134,7 +163,8 @@ def judge(
         case _:
             if silent_s >= lease_s:
                 return Verdict(True, f"its owner, {named}, was silent for {silent_s:.0f} s")
-            return Verdict(False, f"running in {named}, judged by its heartbeat")
+            where = whereabouts(owner)
+            return Verdict(False, f"running in {named}, {where}, judged by its heartbeat")
 
 
 def _judge_stopped(

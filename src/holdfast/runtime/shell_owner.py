@@ -1,8 +1,9 @@
 """A run that a shell owns: is it still there, and who else works beside us for it?
 
-The shell does not beat and cannot listen. So each process that works for it watches the shell
-itself, by a handle on the very process (pidfd), and ends with it: what a command does after its
-shell is gone would be done again by the next life.
+The shell does not beat and cannot listen. So each process that works for it beats for it as long as
+it works, and watches the shell itself, by a handle on the very process (pidfd), and ends with it:
+what a command does after its shell is gone, or after its run is, would be done again by the next
+life.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from typing import Final
 
 from holdfast.errors import RunLocked
 from holdfast.model.parties import Owner
-from holdfast.runtime.ownership import liveness, process, signal_owner
+from holdfast.runtime.heartbeat import BEATS_A_LEASE, says_alive
+from holdfast.runtime.life import Life
+from holdfast.runtime.ownership import LEASE_S, liveness, process, signal_owner
 
+BEAT_EVERY_S: Final = LEASE_S / BEATS_A_LEASE
 LOOK_EVERY_S: Final = 0.5
 """How often the shell is looked at where no handle on a process can be had."""
 SETTLE_S: Final = 5.0
@@ -30,12 +34,13 @@ _SIGINT_BIT: Final = 1 << (signal.SIGINT - 1)
 
 
 class ShellWatch:
-    """Ends this process when the shell has ended: at once while a command runs, which is killed
-    first, and else when what it did is recorded."""
+    """Ends this process when the shell has ended, or lost its run: at once while a command runs,
+    which is killed first, and else when what it did is recorded."""
 
-    def __init__(self, shell: Owner, kill: Callable[[], bool], exit_code: int) -> None:
-        """`kill` kills what runs, and returns whether anything did."""
-        self._shell, self._kill, self._exit_code = shell, kill, exit_code
+    def __init__(self, life: Life, kill: Callable[[], bool], exit_code: int) -> None:
+        """`life` is the shell's; `kill` kills what runs, and returns whether anything did."""
+        self._life, self._kill, self._exit_code = life, kill, exit_code
+        self._shell = life.journal.state.lives[-1].owner
 
     def start(self) -> bool:
         """Watch from now on; False when the shell has ended already."""
@@ -51,16 +56,30 @@ class ShellWatch:
         return True
 
     def _watch(self, handle: int) -> None:
-        if handle >= 0:
-            poll = select.poll()
-            poll.register(handle, select.POLLIN)
-            poll.poll()
-        else:
-            while liveness(self._shell) != "dead":
-                time.sleep(LOOK_EVERY_S)
+        while not self._is_lost() and not self._ends_within(BEAT_EVERY_S, handle):
+            pass
         if not self._kill():
             time.sleep(SETTLE_S)
         os._exit(self._exit_code)
+
+    def _is_lost(self) -> bool:
+        """Whether the run has another owner; as long as it has not, say that this one lives."""
+        if says_alive(self._life.journal, self._life.clock, always=False):
+            return False
+        self._life.tell(f"another process took run {self._life.run} over; this one ends")
+        return True
+
+    def _ends_within(self, seconds: float, handle: int) -> bool:
+        if handle >= 0:
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            return bool(poll.poll(seconds * 1000))
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if liveness(self._shell) == "dead":
+                return True
+            time.sleep(LOOK_EVERY_S)
+        return False
 
 
 def parent_of_this(main: int) -> Owner:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from threading import Event, Thread
+from datetime import datetime
 from typing import TypeAlias
 
-from holdfast.errors import HoldfastError, RunLocked, UsageError
+from holdfast.errors import RunLocked, UsageError
 from holdfast.model.facts import Commands, LifeStarted, Owner, Who
 from holdfast.model.making import dataclass
 from holdfast.model.terms import AUTO, Terms
@@ -21,7 +21,7 @@ from holdfast.runtime.resting import stale_holds
 
 CLAIM_TRIES_MAX = 100
 WATCH_EVERY_S = 1.0
-_SignOfLife: TypeAlias = tuple[Owner | None, float | None]
+_SignOfLife: TypeAlias = tuple[Owner | None, float | None, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ def take(journal: Journal, claim: Claim, clock: Clock, tell: Callable[[str], Non
     """Return the run's journal, folded up to now, under a new epoch owned by this process.
 
     `journal` is one that nobody owns, folded up to whenever it was read; it becomes the owner's.
-    Durable on return. Raises RunLocked, changing nothing, while another owner lives; an owner
-    on another host is watched for a lease first. `tell` hears what a person should know.
+    Durable on return. Raises RunLocked, changing nothing, while another owner lives; an owner that
+    cannot be seen from here is watched for a lease first. `tell` hears what a person should know.
     """
     store, run = journal.store, journal.run
     watched: tuple[_SignOfLife, float] | None = None
@@ -84,12 +84,12 @@ def take(journal: Journal, claim: Claim, clock: Clock, tell: Callable[[str], Non
 
 
 def _sign_of_life(row: RunRow) -> _SignOfLife:
-    return row.owner, row.beat_monotonic
+    return row.owner, row.beat_monotonic, row.beat_at
 
 
 def _can_only_be_watched(row: RunRow) -> bool:
-    """Whether time alone tells if the owner lives: it is on another host, or was stopped before
-    its first heartbeat."""
+    """Whether time alone tells if the owner lives: it cannot be seen from here, or is stopped and
+    nothing says since when."""
     assert row.owner is not None
     health = liveness(row.owner)
     return health == "elsewhere" or (health == "stopped" and row.beat_monotonic is None)
@@ -134,38 +134,3 @@ def _claim(journal: Journal, row: RunRow, claim: Claim, clock: Clock, took_over:
     if voided:
         journal.append(voided)
     return True
-
-
-class Heartbeat:
-    """Says that the owner lives, a few times a lease, from a thread of its own."""
-
-    def __init__(
-        self, journal: Journal, clock: Clock, lost: Callable[[str], object], lease_s: float
-    ) -> None:
-        self._journal, self._clock, self._lost = journal, clock, lost
-        self._every_s = lease_s / 3
-        self._over = Event()
-        self._thread = Thread(target=self._beat, name="holdfast heartbeat", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._over.set()
-
-    def _beat(self) -> None:
-        self._says_alive()
-        while not self._over.wait(self._every_s):
-            if not self._says_alive():
-                self._lost("another process took the run over")
-                return
-
-    def _says_alive(self) -> bool:
-        """Beat once; return whether the run is still ours."""
-        journal, clock = self._journal, self._clock
-        assert journal.epoch is not None
-        try:
-            return journal.store.beat(journal.run, journal.epoch, clock.monotonic(), clock.now())
-        except HoldfastError:
-            # The next write of the run meets the same trouble and reports it in order.
-            return True

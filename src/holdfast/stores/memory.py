@@ -158,7 +158,7 @@ class MemoryStore:
                     self._unlock(run)
                 disk.commits += 1
 
-    def beat(self, run: str, epoch: int, monotonic: float, at: datetime) -> bool:
+    def beat(self, run: str, epoch: int, monotonic: float | None, at: datetime) -> bool:
         with self._held() as disk:
             found = disk.runs.get(run)
             if found is None or found.row.epoch != epoch:

@@ -163,7 +163,7 @@ class SqliteStore:
             afterwards=lambda is_released: self._journals.release(run, is_released),
         )
 
-    def beat(self, run: str, epoch: int, monotonic: float, at: datetime) -> bool:
+    def beat(self, run: str, epoch: int, monotonic: float | None, at: datetime) -> bool:
         def work(connection: sqlite3.Connection) -> int:
             return connection.execute(
                 "UPDATE run SET beat_monotonic = ?, beat_at = ? WHERE id = ? AND epoch = ?",

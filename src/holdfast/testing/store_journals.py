@@ -288,6 +288,9 @@ class Others(Opens):
         assert not store.beat("r", 0, 99.0, AT)
         row = store.row("r")
         assert row is not None and (12.5, AT) == (row.beat_monotonic, row.beat_at)
+        assert store.beat("r", 1, None, AT)
+        row = store.row("r")
+        assert row is not None and (None, AT) == (row.beat_monotonic, row.beat_at)
         assert 2 == len(facts(store))
         store.close()
 

@@ -97,7 +97,7 @@ def _ended(call: ShellCall, status: int) -> int:
 def _guarded(call: ShellCall, do: Callable[[], int]) -> int:
     """Return what `do` returns, or the exit code of what went wrong, which is recorded and said."""
     life = call.life
-    ShellWatch(call.state.lives[-1].owner, lambda: _killed(life), EXIT_LOCKED).start()
+    ShellWatch(life, lambda: _killed(life), EXIT_LOCKED).start()
     LIVES.add(life)
     try:
         with Signals(life, life.tell):

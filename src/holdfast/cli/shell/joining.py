@@ -160,11 +160,11 @@ def _left_s(now: float) -> float | None:
 
 
 def lived(call: ShellCall, do: Callable[[ShellCall], int], epoch: int) -> int:
-    life, state = call.life, call.state
+    life = call.life
     refuse_other_life(life, epoch)
     if (ended := _ended(life)) is not None:
         return ended
-    watch = ShellWatch(state.lives[-1].owner, call.kill, EXIT_LOCKED)
+    watch = ShellWatch(life, call.kill, EXIT_LOCKED)
     if not watch.start():
         raise LostOwnership(f"the shell that owned run {life.run} is gone; nothing was run")
     try:
