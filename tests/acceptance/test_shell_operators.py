@@ -200,15 +200,16 @@ def test_a_stop_is_lifted_by_resume_alone(tmp_path: Path) -> None:
     assert 0 == again.code and again.out.endswith(b"b\n"), again
 
 
-def test_people_elsewhere_are_told(tmp_path: Path) -> None:
-    """A hold and the end of a run are given to the inventory's command, as of any run."""
+@pytest.mark.parametrize("config", [("--config", "holdfast.toml"), ()])
+def test_people_elsewhere_are_told(config: tuple[str, ...], tmp_path: Path) -> None:
+    """A hold and the end of a run are given to the inventory's command, as of any run, whether the
+    inventory was given or found where the run began: the script is in another folder by then."""
     script = Script(tmp_path, BEGIN + "cd /\nholdfast confirm 'really?' || exit $?\n")
     told = tmp_path / "told"
     (tmp_path / "holdfast.toml").write_text(
         f'[notify]\ncommand = ["sh", "-c", "cat >>{told}; echo >>{told}"]\n'
         'on = ["hold", "succeeded"]\n'
     )
-    config = ("--config", "holdfast.toml")
     first = script.run("dash", *config)
     script.type("approve", script.runs[0])
     second = script.run("dash", *config)

@@ -25,6 +25,7 @@ from holdfast.cli.shell.joining import (
     named_run,
     say,
 )
+from holdfast.cli.shell.telling import INVENTORY
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.shell_calls import STEP
 from holdfast.model.keys import check_label
@@ -119,6 +120,7 @@ def _lines(
         STEP: "",
         SECRETS: " ".join(begun.secrets),
         "HOLDFAST_STORE": url,
+        INVENTORY: "" if common.config else common.inventory.file,
         **{PARAM + name: value for name, value in begun.params.items()},
         **begun.env,
     }

@@ -11,6 +11,9 @@ from holdfast.model.facts import Fact, HoldOpened, RunFailed, RunSucceeded
 from holdfast.model.state import RunState
 from holdfast.runtime.journal import Journal
 
+INVENTORY: Final = "HOLDFAST_INVENTORY"
+"""The variable with the inventory that was found where the run began, from where the script may go
+to another folder; empty when there was none."""
 TOLD: Final = frozenset((HoldOpened, RunFailed, RunSucceeded))
 
 
@@ -29,8 +32,10 @@ def _tell(journal: Journal, fact: Fact, state: RunState) -> None:
     from holdfast.cli.options import Common
     from holdfast.wiring import open_telling
 
-    config = os.environ.get("HOLDFAST_CONFIG")
-    common = Common(None, "", config)
+    config, found = os.environ.get("HOLDFAST_CONFIG"), os.environ.get(INVENTORY)
+    if not config and found == "":
+        return
+    common = Common(None, "", config or found)
     options = ("--config", config) if config else ()
     try:
         telling = open_telling(common.inventory.notify, journal.store.url, say, options=options)
