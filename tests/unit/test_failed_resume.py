@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 from tests.unit.runs import CALLS, Runs, fail_until, touch
 
 from holdfast import StepFailed, aio, do, parallel, stage, workflow
-from holdfast.model.facts import RunFailed
+from holdfast.model.facts import AttemptFailed, RunFailed
 
 
 def test_finished_steps_of_siblings_are_kept(runs: Runs) -> None:
@@ -134,6 +135,35 @@ def test_a_failure_names_its_line(runs: Runs) -> None:
     place = runs.facts(RunFailed)[0].location
 
     assert f"{__file__}:{flow.function.__code__.co_firstlineno + 3}" == place
+
+
+def test_a_failure_in_a_library_names_the_line_that_called_it(runs: Runs) -> None:
+    """Where in the standard library or an installed package it was raised helps nobody; only
+    where no line is the script's."""
+
+    def parse(text: str) -> object:
+        return json.loads(text)
+
+    @workflow
+    def flow() -> None:
+        do("one", parse, "nothing")
+
+    runs.start(flow)
+    place = runs.facts(AttemptFailed)[0].location
+
+    assert f"{__file__}:{parse.__code__.co_firstlineno + 1}" == place
+
+
+def test_a_failure_without_a_line_of_the_script_names_the_librarys(runs: Runs) -> None:
+    """A function of the standard library may be the step itself."""
+
+    @workflow
+    def flow() -> None:
+        do("one", json.loads, "nothing")
+
+    runs.start(flow)
+
+    assert json.decoder.__file__ in runs.facts(AttemptFailed)[0].location
 
 
 # --- tasks ---

@@ -17,6 +17,7 @@ Only then does the body run; its result is durable before the caller gets it.
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -345,16 +346,21 @@ def described(call: Call, error: Exception) -> tuple[str, str]:
 
 
 _PACKAGE = __file__.rpartition("/engine/")[0] + "/"
+_LIBRARIES = (contextlib.__file__.removesuffix("contextlib.py"), "<frozen ")
+_INSTALLED = ("/site-packages/", "/dist-packages/")
 
 
 def location_of(error: BaseException) -> str:
-    """Return file:line of the innermost line of `error` that is not holdfast's own; of its
-    innermost line when all are; an empty text when it was never raised."""
-    found = own = ""
+    """Return file:line of the innermost line of `error` that is the script's; where it has none,
+    of a library's, and then of holdfast's own; an empty text when it was never raised."""
+    script = library = own = ""
     trace = error.__traceback__
     while trace is not None:
         own = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-        found = found if own.startswith(_PACKAGE) else own
+        if not own.startswith(_PACKAGE):
+            library = own
+            if not own.startswith(_LIBRARIES) and not any(part in own for part in _INSTALLED):
+                script = own
         trace = trace.tb_next
     # A shell script's command has no line: where we ran it says nothing.
-    return found or ("" if isinstance(error, CommandFailed | NotDone) else own)
+    return script or library or ("" if isinstance(error, CommandFailed | NotDone) else own)
