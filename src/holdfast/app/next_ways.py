@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -75,9 +75,12 @@ def budget_ways(run: str, which: Iterable[str]) -> Iterator[Next]:
     yield Next(("failures", run), "what failed, by error")
 
 
-def dead_letter_ways(run: str, key: str, state: RunState) -> Iterator[Next]:
-    """Yield what to do about a batch that failed with dead letters."""
-    which = (key,) if len(state.batches) > 1 else ()
+def dead_letter_ways(run: str, key: str, batches: Mapping[str, BatchView]) -> Iterator[Next]:
+    """Yield what to do about the dead letters of a batch that failed, if it has any."""
+    batch = batches.get(key)
+    if batch is None or not batch.row.failed + batch.row.quarantined:
+        return
+    which = (key,) if len(batches) > 1 else ()
     yield Next(("failures", run), "what failed, by error")
     yield Next(("retry", run, *which, "--failed"), "try those items again, and go on")
 

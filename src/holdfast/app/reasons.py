@@ -275,8 +275,7 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
         yield Next(("resume", "--due"), "every run whose time has come goes on: for cron")
     if failed is not None and not failed.is_undone:
         for key in failed.failures[:1]:
-            if key in view.state.batches:
-                yield from next_ways.dead_letter_ways(run, key, view.state)
+            yield from next_ways.dead_letter_ways(run, key, view.batches)
             yield Next(("log", run, key), "what the failed step wrote")
             yield Next(("done", run, key, "-m", "REASON"), "it was done by hand: do not repeat it")
             yield Next(("skip", run, key, "-m", "REASON"), "go on without it")
