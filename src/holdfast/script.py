@@ -16,6 +16,7 @@ from holdfast.model.state import HoldState, RunState
 from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.ownership import LEASE_S, this_person
+from holdfast.streams import open_closed_streams
 from holdfast.wiring import open_store, open_telling, store_url
 
 
@@ -49,6 +50,7 @@ def run(
     unknown target, RunLocked while another process owns the run, StoreError and ConfigError when
     the store or the inventory cannot be used.
     """
+    open_closed_streams()
     inventory = load_inventory()
     lease_s = inventory.lease_s or LEASE_S
     if store is None or isinstance(store, str):
@@ -73,4 +75,5 @@ def main(workflow: Workflow[..., Any]) -> None:
     """Run `workflow` as the command line says, with the options of `holdfast run`, and exit."""
     from holdfast.cli.running import run_command_for
 
+    open_closed_streams()
     run_command_for(workflow)

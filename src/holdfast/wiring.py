@@ -177,6 +177,6 @@ def sqlite_path(url: str) -> Path:
         )
     else:
         rest = url
-    if not rest:
+    if not Path(rest).name or rest == ":memory:":
         raise ConfigError(f"store {url!r} names no file; use sqlite:///path/to/holdfast.db")
     return Path(rest).expanduser()

@@ -6,11 +6,13 @@ import gc
 import sys
 
 from holdfast.collector import without_collector
+from holdfast.streams import open_closed_streams
 from holdfast.version import VERSION
 
 
 def main() -> int:
     """Run the `holdfast` command with this process's arguments and return its exit status."""
+    open_closed_streams()
     if sys.argv[1:] == ["--version"]:
         print(f"holdfast {VERSION}")
         return 0

@@ -43,7 +43,7 @@ def guarded(command: click.Command, args: Sequence[str] | None, name: str) -> in
         _forget_stdout()
         return EXIT_BROKEN_PIPE
     except OSError as error:
-        if error.filename is None and _stdout_is_full():
+        if _is_of_output(error):
             say(f"the output could not be written: {error.strerror}")
             return EXIT_OUTPUT
         return unexpected(error, words)
@@ -126,17 +126,35 @@ def _forget_stdout() -> None:
                 continue
 
 
-def _stdout_is_full() -> bool:
+def _is_of_output(error: OSError) -> bool:
+    """Whether it says that stdout cannot be written: no file is named, and it was raised by the
+    writing, or is by writing what was kept back."""
+    from traceback import walk_tb
+
+    if error.filename is not None:
+        return False
+    *_, (frame, _) = walk_tb(error.__traceback__)
     try:
         sys.stdout.flush()
     except OSError:
         _forget_stdout()
+        return True
+    return frame.f_globals.get("__name__") == click.utils.__name__
+
+
+def _folder_is_gone() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
         return True
     return False
 
 
 def unexpected(error: Exception, args: list[str]) -> int:
     """Say what happened in one line and keep the traceback in a file."""
+    if isinstance(error, FileNotFoundError) and _folder_is_gone():
+        say("the folder that you are in was removed: go to one that is there, and try again")
+        return EXIT_USAGE
     what = f"unexpected {type(error).__name__}: {str(error)[:200]}"
     kept = _keep_traceback(error, args)
     where = f"the traceback is in {kept}" if kept else "the traceback could not be kept"

@@ -15,14 +15,16 @@ from holdfast.engine.effects import (
     Look,
     Now,
     Outcome,
+    Raised,
     Record,
     Submit,
     Wait,
 )
-from holdfast.errors import Leaving
+from holdfast.errors import Leaving, NotDone
 from holdfast.runtime import lanes
 from holdfast.runtime.calling import SLICE_S, landing_of, monotonic_at
 from holdfast.runtime.life import Life
+from holdfast.runtime.threads import NONE_LEFT
 
 _NONE: set[str] = set()
 """Shared by all performers that start no thread; the first thread gives one its own."""
@@ -68,11 +70,16 @@ class Performer:
         lane = self._lanes[ticket] = self._life.lanes.open()
         context.run(lanes.enter, lane)
         # A daemon: a body that was given up on must not keep the process from ending.
-        Thread(
+        thread = Thread(
             target=lambda: queue.put((ticket, context.run(landing_of, call))),
             name=f"holdfast {ticket}",
             daemon=True,
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError as refused:
+            # The system has no thread left for us. A call that was not made had no effect.
+            queue.put((ticket, Raised(NotDone(f"{refused}: {NONE_LEFT}"))))
 
     def _wait(self, effect: Wait) -> Landed:
         if effect.idle or not self._landed:

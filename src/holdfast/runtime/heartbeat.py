@@ -9,6 +9,7 @@ from threading import Event, Thread
 from holdfast.errors import HoldfastError
 from holdfast.ports.clock import Clock
 from holdfast.runtime.journal import Journal
+from holdfast.runtime.threads import start_thread
 
 BEATS_A_LEASE = 3
 
@@ -25,7 +26,9 @@ class Heartbeat:
         self._thread = Thread(target=self._beat, name="holdfast heartbeat", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        """Begin to beat. Raises ConfigError where the system has no thread left."""
+        run = self._journal.run
+        start_thread(self._thread, f"nothing of run {run} was begun", f"`holdfast resume {run}`")
 
     def stop(self) -> None:
         self._over.set()

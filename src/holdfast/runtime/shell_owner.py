@@ -22,6 +22,7 @@ from holdfast.model.parties import Owner
 from holdfast.runtime.heartbeat import BEATS_A_LEASE, says_alive
 from holdfast.runtime.life import Life
 from holdfast.runtime.ownership import LEASE_S, liveness, process, signal_owner
+from holdfast.runtime.threads import start_thread
 
 BEAT_EVERY_S: Final = LEASE_S / BEATS_A_LEASE
 LOOK_EVERY_S: Final = 0.5
@@ -43,7 +44,8 @@ class ShellWatch:
         self._shell = life.journal.state.lives[-1].owner
 
     def start(self) -> bool:
-        """Watch from now on; False when the shell has ended already."""
+        """Watch from now on; False when the shell has ended already. Raises ConfigError where the
+        system has no thread left."""
         try:
             handle = os.pidfd_open(self._shell.pid)
         except ProcessLookupError:
@@ -52,7 +54,8 @@ class ShellWatch:
             handle = -1
         if liveness(self._shell) == "dead":
             return False
-        Thread(target=self._watch, args=(handle,), name="holdfast shell", daemon=True).start()
+        watch = Thread(target=self._watch, args=(handle,), name="holdfast shell", daemon=True)
+        start_thread(watch, "nothing was run", "run the script again")
         return True
 
     def _watch(self, handle: int) -> None:

@@ -6,6 +6,7 @@ do those of batches: `batch number << 36 | ordinal`, or the number of a segment.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -168,7 +169,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open a database; `mode` is "rw", "ro", or "immutable" where nothing can be written."""
     options = "immutable=1" if mode == "immutable" else f"mode={mode}"
     return sqlite3.connect(
-        f"file:{quote(str(path))}?{options}",
+        f"file:{quote(os.fsencode(path))}?{options}",
         uri=True,
         timeout=BUSY_S,
         isolation_level=None,

@@ -1,0 +1,196 @@
+"""What holdfast is started in: without standard streams, in a folder that is gone, with no thread
+left, on stores of any name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.acceptance.shell import Said, Shell
+from tests.acceptance.shells import Script
+
+SCRIPT = """
+import os, sys, threading
+from holdfast import each, main, sh, step, workflow
+
+HUGE = 1 << 46  # No system has room for such a stack, so no further thread can start.
+
+@step
+def speak(name):
+    os.write(2, b"to the number of stderr")
+    return sh("sh", "-c", "echo to stdout; echo to stderr >&2").out + name
+
+@step(once=True, timeout="60s")
+def threaded():
+    (lambda: open("ran", "a").write("ran\\n"))()
+
+@workflow
+def hello(name: str = "ana"):
+    return speak(name)
+
+@workflow
+def alone():
+    threading.stack_size(HUGE if not os.path.exists("room") else 0)
+    threaded()
+
+@workflow
+def together():
+    threading.stack_size(HUGE)
+    each(range(3), abs, at_once=2)
+
+@workflow
+def refused():
+    speak("nobody")
+
+if "REFUSES" in os.environ:
+    threading.stack_size(HUGE)
+if __name__ == "__main__":
+    main(hello)
+"""
+GONE = "mkdir gone && cd gone && rmdir ../gone"
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path, SCRIPT)
+
+
+def typed(shell: Shell, line: str, **env: str) -> Said:
+    """Type a line of a shell, in which `holdfast` and `python` are ours."""
+    python = shell.argv()[0]
+    names = f'holdfast() {{ "{python}" -m holdfast "$@"; }}; python() {{ "{python}" "$@"; }}\n'
+    done = subprocess.run(
+        ["bash", "-c", names + line], cwd=shell.folder, env=shell.env(**env),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=shell.deadline_s,
+    )  # fmt: skip
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["holdfast run script.py:hello", "python script.py"])
+def test_closed_streams_are_no_files_of_the_store(closed: str, command: str, shell: Shell) -> None:
+    """Some daemons start what they start without them. The next files that are opened would get
+    their numbers, and what somebody writes to standard error would go into the store."""
+    said = typed(shell, f"{command} --id r {closed}")
+
+    assert 0 == said.code, said.err
+    shown = shell("show", "r", "--json").out
+    assert '"result": "to stdoutana"' in shown and '"status": "succeeded"' in shown
+    assert 0 == shell("verify", "r").code and "healthy" in shell("doctor").out
+    for file in shell.store.parent.rglob("*"):
+        if file.is_file() and "output" not in str(file):
+            assert b"to the number of stderr" not in file.read_bytes()
+
+
+def test_closed_streams_of_a_script_in_the_shell(tmp_path: Path) -> None:
+    """Each step of it is a process that begins without them."""
+    script = Script(
+        tmp_path,
+        'exec <&- >&- 2>&-\nset -e\neval "$(holdfast begin work --id r)"\n'
+        'holdfast step one -- sh -c "echo out; echo err >&2"\nholdfast step two -- true\n',
+    )
+    assert 0 == script.run("bash").code
+    assert ["one", "two"] == list(script.state("r").steps)
+
+
+@pytest.mark.parametrize("words", ["list", "list --json", "show r", "log r"])
+def test_output_that_nobody_can_keep(words: str, shell: Shell) -> None:
+    """A full disk behind stdout is said in one line, and is no fault of holdfast."""
+    assert 0 == shell("run", "script.py:hello", "--id", "r").code
+    said = typed(shell, f"holdfast {words} >/dev/full")
+
+    assert 74 == said.code
+    assert "holdfast: the output could not be written: No space left on device\n" == said.err
+
+
+@pytest.mark.parametrize("words", ["list", "show r", "log r", "verify r"])
+def test_reading_needs_no_folder(words: str, shell: Shell) -> None:
+    """The store is named in full, so it does not matter that the folder was removed."""
+    assert 0 == shell("run", "script.py:hello", "--id", "r").code
+    assert 0 == typed(shell, f"{GONE} && holdfast {words}").code
+
+
+@pytest.mark.parametrize("words", ["run script.py", "resume r", "list --store relative.db"])
+def test_a_folder_that_was_removed(words: str, shell: Shell) -> None:
+    """Nothing relative, and no inventory, can be found from there: that is said."""
+    assert 0 == shell("run", "script.py:hello", "--id", "r").code
+    said = typed(shell, f"{GONE} && holdfast {words}")
+
+    assert 2 == said.code
+    assert said.err.startswith("holdfast: the folder that you are in was removed: go to one that")
+
+
+def test_a_script_whose_folder_was_removed(tmp_path: Path) -> None:
+    """Its steps need none of their own, and the end of its run does not either."""
+    script = Script(
+        tmp_path,
+        f'eval "$(holdfast begin work --id r)"\n{GONE}\nholdfast step one -- true\n',
+    )
+    ran = script.run("bash")
+    assert 0 == ran.code and "bug" not in ran.err and "removed" not in ran.err, ran
+    assert ["one"] == list(script.state("r").steps) and "succeeded" == script.state("r").status
+
+
+@pytest.mark.parametrize("name", ["a?b#c%20.db", "with space.db", "new\nline.db", b"\xff\xfe.db"])
+def test_a_store_of_any_name(name: str | bytes, shell: Shell) -> None:
+    """Whatever the system takes for a file's name, also what is no text."""
+    store = os.fsdecode(name)
+    ran = shell("run", "script.py:hello", "--id", "r", "--store", store)
+
+    assert 0 == ran.code, ran.err
+    assert "hello" in shell("list", "--store", store).out
+    assert 0 == shell("resume", "r", "--store", store).code
+    assert (shell.folder / store).is_file()
+
+
+@pytest.mark.parametrize("name", ["/", ".", ":memory:", "sqlite:///"])
+def test_a_store_that_is_no_file(name: str, shell: Shell) -> None:
+    """Refused before anything is made."""
+    for words in (("run", "script.py:hello"), ("list",)):
+        said = shell(*words, "--store", name)
+        assert 78 == said.code and "names no file; use sqlite:///path" in said.err
+    assert {"script.py"} == set(os.listdir(shell.folder)) - {"__pycache__"}
+
+
+def test_no_thread_for_a_run(shell: Shell) -> None:
+    """A limit on processes counts threads. The run is there, and nothing of it was begun."""
+    said = shell("run", "script.py:refused", "--id", "r", REFUSES="1")
+
+    assert 78 == said.code and "Traceback" not in said.err
+    assert "nothing of run r was begun" in said.err and "`holdfast resume r`" in said.err
+    assert 0 == shell("resume", "r").code
+
+
+def test_no_thread_for_a_step(shell: Shell) -> None:
+    """A step that needs one was not begun: it failed, and is not in doubt."""
+    said = shell("run", "script.py:alone", "--id", "r")
+    assert 1 == said.code and "can't start new thread: raise the limit on processes" in said.err
+    assert not (shell.folder / "ran").exists()
+
+    (shell.folder / "room").touch()
+    assert 0 == shell("resume", "r").code
+    assert "ran\n" == (shell.folder / "ran").read_text()
+
+
+def test_no_thread_for_a_batch(shell: Shell) -> None:
+    """It fails as a whole: no item has failed, and none is offered to be tried again."""
+    said = shell("run", "script.py:together", "--id", "r")
+
+    assert 1 == said.code and "can't start new thread" in said.err
+    assert "0 of 3 done" in shell("show", "r").out
+    assert "holdfast resume r" in said.err and "failures" not in said.err + shell("why", "r").out
+
+
+def test_no_thread_for_a_shell(tmp_path: Path) -> None:
+    """A step that could not watch its shell runs nothing."""
+    script = Script(
+        tmp_path,
+        'set -e\neval "$(holdfast begin work --id r)"\nholdfast step one -- true\n'
+        "ulimit -s 4000000; ulimit -v 3000000\nholdfast step two -- touch ran\n",
+    )
+    ran = script.run("bash")
+
+    assert 78 == ran.code and "nothing was run; raise the limit on processes" in ran.err
+    assert not (tmp_path / "ran").exists()
