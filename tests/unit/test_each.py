@@ -137,6 +137,19 @@ def test_a_file_that_changed_is_read_from_its_beginning(
 # --- what comes of an item ---
 
 
+def test_a_batch_is_no_value(runs: Runs) -> None:
+    """What `each` returns reads the store; who wants it recorded is told to give its numbers."""
+
+    @workflow
+    def flow() -> object:
+        return each(range(3), abs)
+
+    outcome = runs.start(flow)
+
+    assert "failed" == outcome.status
+    assert "Batch has no recorded form; give what you need of it, such as its" in outcome.reason
+
+
 def test_results_are_kept_and_outputs_written(runs: Runs, tmp_path: Path) -> None:
     """Both in the order of the items where it is asked for."""
     kept: list[Any] = []

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from holdfast.engine.batch import Ended, batch
 from holdfast.engine.spec import Call
@@ -50,6 +50,8 @@ class Batch:
     are dead letters, which a budget let pass. `skipped` were left out by a person. `duplicates`
     are items whose key came twice, `gone` those that the source has no more, `changed` finished
     ones that are not what they were when they were done."""
+
+    __holdfast_advice__: ClassVar[str] = "give what you need of it, such as its numbers"
 
     key: str
     total: int

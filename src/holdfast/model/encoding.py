@@ -12,7 +12,7 @@ from holdfast.errors import HoldfastError
 from holdfast.model import scalars
 from holdfast.model.json import Json
 from holdfast.model.jsontext import canonical
-from holdfast.model.records import Shape, shape_of, tag_of
+from holdfast.model.records import ADVICE, Shape, shape_of, tag_of
 from holdfast.model.scalars import Refused
 from holdfast.model.types import remember
 
@@ -150,7 +150,8 @@ def _why_not(value: object) -> str:
         return f"{name} is a {base.__name__} and more, which would be lost; give a plain one"
     if hasattr(value, "__await__"):
         return f"a {name} that nobody awaited"
-    return f"a {name} has no recorded form; give plain data, a dataclass, or what you need of it"
+    advice = getattr(cls, ADVICE, "give plain data, a dataclass, or what you need of it")
+    return f"a {name} has no recorded form; {advice}"
 
 
 # --- why not, and where: the slow way, once it is known to fail -------------------------------

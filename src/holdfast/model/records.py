@@ -20,6 +20,8 @@ from holdfast.errors import UsageError
 from holdfast.model.making import dataclass
 
 UPGRADE: Final = "__holdfast_upgrade__"
+ADVICE: Final = "__holdfast_advice__"
+"""What a class of ours that is no value says to whoever wants it recorded: give what instead."""
 
 
 class Undecodable(UsageError):
@@ -258,6 +260,8 @@ def is_recordable(cls: type) -> bool:
 
 
 def _family_of(cls: type) -> Family | None:
+    if ADVICE in cls.__dict__:
+        return None
     return next((family for family in _FAMILIES if family.owns(cls)), None)
 
 
