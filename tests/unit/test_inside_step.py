@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from tests.unit.runs import Runs, fail_until
@@ -184,6 +185,40 @@ def test_a_failed_program_fails_its_step(runs: Runs) -> None:
 
     assert "CommandFailed" in outcome.reason
     assert "exit 7" in outcome.reason and "trouble" in outcome.reason
+
+
+@pytest.mark.parametrize("word", [None, True, b"x", ["x"], object()])
+def test_what_is_no_word_is_not_made_one(runs: Runs, word: object) -> None:
+    """A program would take "None" for a name like any other."""
+
+    @workflow
+    def flow() -> None:
+        sh("echo", word)  # type: ignore[arg-type]
+
+    outcome = runs.start(flow)
+
+    assert ("failed", 2) == (outcome.status, outcome.exit_code)
+    assert outcome.reason.startswith("sh: argument 1 is ")
+
+
+def test_numbers_and_paths_are_words(runs: Runs, tmp_path: Path) -> None:
+    """They are written as text."""
+
+    @workflow
+    def flow() -> str:
+        return sh("echo", 1, 2.5, tmp_path).out
+
+    assert f"1 2.5 {tmp_path}" == runs.start(flow).result
+
+
+def test_a_line_is_no_program(runs: Runs) -> None:
+    """Who writes a whole line is shown how its words are given."""
+
+    @workflow
+    def flow() -> None:
+        sh("ls -la")
+
+    assert "sh('ls', '-la'); a shell's: sh('sh', '-c', …)" in runs.start(flow).reason
 
 
 def test_a_secret_is_covered_wherever_it_shows(runs: Runs, monkeypatch) -> None:

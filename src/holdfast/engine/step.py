@@ -42,7 +42,7 @@ from holdfast.engine.effects import (
 )
 from holdfast.engine.permission import permission
 from holdfast.engine.spec import Call, Check, Rules
-from holdfast.errors import CommandFailed, NotDone, StepFailed
+from holdfast.errors import HoldfastError, NotDone, StepFailed
 from holdfast.model.codec import Unrecordable, digest, encode
 from holdfast.model.facts import (
     AttemptFailed,
@@ -362,5 +362,5 @@ def location_of(error: BaseException) -> str:
             if not own.startswith(_LIBRARIES) and not any(part in own for part in _INSTALLED):
                 script = own
         trace = trace.tb_next
-    # A shell script's command has no line: where we ran it says nothing.
-    return script or library or ("" if isinstance(error, CommandFailed | NotDone) else own)
+    # Where we raised what we raise on purpose, as for a shell script's command, says nothing.
+    return script or library or ("" if isinstance(error, HoldfastError) else own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 from holdfast.engine.effects import NOW, Program, record
 from holdfast.errors import UsageError
@@ -145,12 +145,14 @@ def sh(
 ) -> Done:
     """Run a program, without a shell, and return its output and exit code.
 
-    What it prints goes to the step's log while it runs. It has a process group of its own, which
-    is killed, grandchildren too, when the step times out or this process dies in any way. In a
-    run, the target's `env` of the inventory is laid over our environment, and `env` over both.
-    Raises CommandFailed, with the last lines, unless `check=False`.
+    Each word of its command line is an argument: text, a path or a number. What it prints goes to
+    the step's log while it runs. It has a process group of its own, which is killed, grandchildren
+    too, when the step times out or this process dies in any way. In a run, the target's `env` of
+    the inventory is laid over our environment, and `env` over both.
+    Raises CommandFailed, with the last lines, unless `check=False`, and UsageError for a word that
+    is none: `None` would be a name like any other.
     """
-    words = [str(word) for word in argv]
+    words = [_word(each) for each in argv]
     found = FRAME.get()
     env = env if found is None else {**target_env(found.life), **(env or {})}
     if found is None or found.step is None:
@@ -168,6 +170,12 @@ def sh(
         words, input=input, env=env, cwd=cwd, check=check, sink=sink,
         group=life.groups_of(step.key),
     )  # fmt: skip
+
+
+def _word(given: str | Path | int | float) -> str | Path:
+    """Write a number as text; what is none of these is for who knows its place to refuse."""
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    return str(given) if is_number else cast(str | Path, given)
 
 
 def target_env(life: Life) -> dict[str, str]:

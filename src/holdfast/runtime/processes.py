@@ -34,6 +34,7 @@ DRAIN_S = 10.0
 QUIET_S, or for DRAIN_S: a daemon that it left behind must not hold up the step for ever."""
 CHUNK_BYTES = 64 * 1024
 NOT_EXECUTABLE = 126
+NOT_FOUND = 127
 STATUS_LOST = 255
 
 _GATE = 'IFS= read -r _ && exec "$@"'
@@ -91,7 +92,7 @@ def run_program(
     else:
         code = _attend(program, command, text, (out, err), group)
     if check and code != 0:
-        raise CommandFailed(command, code, err.tail() or out.tail())
+        raise CommandFailed(command, code, _hinted(command, code, err.tail() or out.tail()))
     return Done(out.text(), err.text(), code)
 
 
@@ -271,17 +272,29 @@ def _read(end: int, stream: _Stream) -> bool:
     return bool(chunk)
 
 
-def _command(argv: Sequence[str | os.PathLike[str]]) -> list[str]:
+def _command(argv: Sequence[object]) -> list[str]:
     command = []
     for number, word in enumerate(argv):
         if not isinstance(word, str | os.PathLike):
-            raise UsageError(f"sh: argument {number} is {word!r}; write it as text")
+            instead = "write it as text"
+            if isinstance(word, list | tuple):
+                instead = "give each word by itself, as in sh(*words)"
+            raise UsageError(f"sh: argument {number} is {word!r}; {instead}")
         command.append(os.fspath(word))
     if not command or not command[0] or command[0].startswith("-"):
         raise UsageError(f"sh: {command[:1]} names no program")
     if any("\0" in word for word in command):
         raise UsageError("sh: an argument holds a NUL character, which no program can be given")
     return command
+
+
+def _hinted(command: list[str], code: int, said: str) -> str:
+    """Return what a program said at last; where a whole line was taken for its name, how to write
+    that."""
+    if code != NOT_FOUND or len(command) > 1 or len(words := command[0].split()) < 2:
+        return said
+    line = ", ".join(map(repr, words))
+    return f"{said}\neach word is an argument of its own: sh({line}); a shell's: sh('sh', '-c', …)"
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
