@@ -62,8 +62,10 @@ class ParallelFailed(HoldfastError):
     def __init__(self, failures: Sequence[tuple[str, Exception]]) -> None:
         names = ", ".join(repr(label) for label, _ in failures)
         first = failures[0][1]
+        # Ours say what they are; of others the text may be no more than the key that is missing.
+        kind = "" if isinstance(first, HoldfastError) else f"{type(first).__name__}: "
         super().__init__(
-            f"{len(failures)} of the parallel branches failed: {names}; first: {first}"
+            f"{len(failures)} of the parallel branches failed: {names}; first: {kind}{first}"
         )
         self.failures = tuple(failures)
 

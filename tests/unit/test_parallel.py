@@ -118,6 +118,16 @@ def test_all_run_to_the_end_before_any_failure_is_raised(runs: Runs) -> None:
     assert ["b"] == [fact.key for fact in runs.facts(ScopeClosed)]
 
 
+def test_the_first_failure_is_told_with_its_kind(runs: Runs) -> None:
+    """The text of a KeyError is only the key."""
+
+    @workflow
+    def flow() -> None:
+        parallel(("a", lambda: {}["x"]), ("b", make, "b"))
+
+    assert runs.start(flow).reason.endswith("branches failed: 'a'; first: KeyError: 'x'")
+
+
 def test_duplicate_labels_are_refused_before_anything_starts(runs: Runs) -> None:
     """Two branches of one name would be one scope."""
 
