@@ -6,10 +6,16 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from tests.acceptance.shell import Said, Shell
 from tests.acceptance.shells import Script
+
+from holdfast.errors import StoreError
+from holdfast.stores.sqlite import SqliteStore
+
+NOBODY = 65_534
 
 SCRIPT = """
 import os, sys, threading
@@ -152,6 +158,26 @@ def test_a_store_that_is_no_file(name: str, shell: Shell) -> None:
         said = shell(*words, "--store", name)
         assert 78 == said.code and "names no file; use sqlite:///path" in said.err
     assert {"script.py"} == set(os.listdir(shell.folder)) - {"__pycache__"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_store_of_somebody_else() -> None:
+    """It is said whose it is, and what to do; of a folder that is closed to us, too."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (own := folder / "own").mkdir(0o700)
+        for place in (folder, own):
+            SqliteStore(place / "s.db").close()
+        os.seteuid(NOBODY)
+        try:
+            for read_only in (True, False):
+                with pytest.raises(StoreError, match="belongs to root; run this as the user"):
+                    SqliteStore(folder / "s.db", read_only=read_only)
+                with pytest.raises(StoreError, match="cannot be looked for: Permission denied"):
+                    SqliteStore(own / "s.db", read_only=read_only)
+        finally:
+            os.seteuid(0)
 
 
 def test_no_thread_for_a_run(shell: Shell) -> None:

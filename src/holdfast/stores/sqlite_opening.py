@@ -28,17 +28,23 @@ ENDS: Final = (
     ".notes",
 )  # fmt: skip
 """What the names of a store's files and folders end in, after that of the database."""
+OTHERWISE: Final = "run this as the user whose store it is, or give another one with --store"
 
 
 def check_place(path: Path, *, read_only: bool, create: bool, warnings: list[str]) -> None:
     """Make sure that a store may be opened, or made, at `path`."""
-    for end in ENDS:
-        refuse_link(beside(path, end))
-    if not path.exists():
-        if read_only or not create:
-            raise StoreAbsent(f"there is no store at {path}")
-    elif not path.is_file():
-        raise ConfigError(f"{path} is not a regular file; give another path with --store")
+    try:
+        for end in ENDS:
+            refuse_link(beside(path, end))
+        is_there = path.exists()
+    except PermissionError as problem:
+        raise StoreError(
+            f"{problem.filename} cannot be looked for: {problem.strerror}; {OTHERWISE}"
+        ) from problem
+    if is_there:
+        _check_access(path, os.R_OK if read_only else os.R_OK | os.W_OK)
+    elif read_only or not create:
+        raise StoreAbsent(f"there is no store at {path}")
     warning = judge(path, filesystem_of(path))
     if warning is not None:
         warnings.append(warning)
@@ -48,6 +54,23 @@ def check_place(path: Path, *, read_only: bool, create: bool, warnings: list[str
             f"the disk failed to make {path} durable, so what it shows may not be what it "
             f"holds: run `holdfast doctor` first ({marker} says what happened)"
         )
+
+
+def _check_access(path: Path, mode: int) -> None:
+    if not path.is_file():
+        raise ConfigError(f"{path} is not a regular file; give another path with --store")
+    if os.access(path, mode, effective_ids=True) or os.statvfs(path).f_flag & os.ST_RDONLY:
+        return
+    raise StoreError(f"{path} belongs to {_user(path.stat().st_uid)}; {OTHERWISE}")
+
+
+def _user(number: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
 
 
 def open_database(path: Path, read_only: bool, on_blocked: OnBlocked | None) -> Database:
