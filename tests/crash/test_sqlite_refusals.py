@@ -116,14 +116,22 @@ def test_a_database_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
-    """Text, or a truncated database, is named as what it is and left alone."""
+    """Text, or a truncated database, is named as what it is, left alone, and closed again."""
     path = tmp_path / "s.db"
     path.write_bytes(b"these are notes, not a database\n" * 100)
     before = path.read_bytes()
-    with pytest.raises(StoreCorrupt, match="is not a database"):
-        SqliteStore(path)
+    for read_only in (False, True):
+        with pytest.raises(StoreCorrupt, match="is not a database"):
+            SqliteStore(path, read_only=read_only)
+        # The error, with what it was raised from and their frames, is still there.
+        assert not any(str(path) == str(file.readlink()) for file in open_files())
 
     assert before == path.read_bytes()
+
+
+def open_files() -> list[Path]:
+    """Return the links of this process's open files."""
+    return [file for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
 
 
 @pytest.mark.parametrize("end", ["", ".lock", ".spill", ".output", ".batches", "-wal"])

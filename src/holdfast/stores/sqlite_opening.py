@@ -108,7 +108,11 @@ def open_database(path: Path, read_only: bool, on_blocked: OnBlocked | None) -> 
 def _reader(path: Path) -> sqlite3.Connection:
     try:
         connection = connect_read_only(path)
-        configure(connection)
+        try:
+            configure(connection)
+        except sqlite3.Error:
+            connection.close()
+            raise
     except sqlite3.Error as problem:
         raise not_opened(problem, path) from problem
     return connection

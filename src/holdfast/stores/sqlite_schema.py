@@ -191,6 +191,9 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
         if path.with_name(path.name + "-wal").exists():
             raise
         return connect(path, "immutable")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
