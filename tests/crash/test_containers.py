@@ -80,12 +80,16 @@ def test_a_living_owner_in_another_container_keeps_its_run(site: Site, inside: s
 
 @pytest.mark.slow
 def test_it_is_shown_where_the_owner_is(site: Site) -> None:
-    """An owner that cannot be seen is neither called dead nor signalled, and is told to stop."""
+    """An owner that cannot be seen is neither called dead nor signalled; nobody decides about the
+    step that it has in hand, and it is told to stop."""
     with site.process(*CONTAINED, *leased(WATCHED_S)) as owner:
         owner.wait_for("at the gate")
 
         assert "pid 1 on" in (shown := said(site, "show", "r")) and "in another container" in shown
         assert "running" in said(site, "list")
+        for verb in (("done", "r", "gated", "--output", '"open"'), ("skip", "r", "gated")):
+            code, text = site.holdfast(*verb, "-m", "why not")
+            assert (5, True) == (code, "step gated is running in pid 1 on" in text), text
         assert "is in another container: it stops at its next boundary" in said(
             site, "stop", "r", "--now"
         )

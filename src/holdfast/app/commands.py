@@ -8,6 +8,7 @@ A living owner is never refused by it, and reads it at its next boundary.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from holdfast.app.finding import find_run
 from holdfast.app.meant import named, one_step, to_retry
@@ -31,7 +32,7 @@ from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.ownership import liveness
+from holdfast.runtime.ownership import is_at_work, liveness
 
 TRIES_MAX = 1_000
 
@@ -123,7 +124,7 @@ def mark_done(
         seen = state.steps[key]
         if seen.is_finished and not _is_unseen(state, seen):
             raise UsageError(f"step {key} {stands(seen.status)} already")
-        _refuse_while_it_runs(row, state, key)
+        _refuse_while_it_runs(row, state, key, clock.now())
         name = by.name
         at = clock.now()
         fact = StepFoundDone(at, key, output, f"done by {name}", reason=reason)
@@ -147,7 +148,7 @@ def rearm(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str 
         _refuse_if_over(row, state)
         keys = to_retry(state, step)
         for key in keys:
-            _refuse_while_it_runs(row, state, key)
+            _refuse_while_it_runs(row, state, key, clock.now())
         at = clock.now()
         facts = tuple(StepRearmed(at, key, by, reason) for key in keys)
         return facts, f"{named(keys)}: {'runs' if len(keys) == 1 else 'run'} again"
@@ -170,7 +171,7 @@ def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         _refuse_if_over(row, state)
         key = one_step(state, step, "skip")
-        _refuse_while_it_runs(row, state, key)
+        _refuse_while_it_runs(row, state, key, clock.now())
         status = state.steps[key].status
         if state.steps[key].is_finished:
             raise UsageError(f"step {key} {stands(status)} already")
@@ -221,12 +222,12 @@ def state_of(store: Store, row: RunRow) -> RunState:
     return Journal(store, row.id).refresh()
 
 
-def _refuse_while_it_runs(row: RunRow, state: RunState, key: str) -> None:
+def _refuse_while_it_runs(row: RunRow, state: RunState, key: str, now: datetime) -> None:
     """A step that runs right now in a living process cannot be decided upon."""
     seen = state.steps[key]
     if row.owner is None or seen.status != "running" or seen.epoch < state.epoch:
         return
-    if liveness(row.owner) in ("alive", "stopped"):
+    if is_at_work(row, now):
         raise RunLocked(
             f"step {key} is running in pid {row.owner.pid} on {row.owner.host}; "
             f"stop it first: holdfast stop {row.id}"

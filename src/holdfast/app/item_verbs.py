@@ -7,6 +7,7 @@ living process that has the batch in hand is not disturbed: the verb is refused.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Literal
 
@@ -27,7 +28,7 @@ from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.ownership import liveness
+from holdfast.runtime.ownership import is_at_work
 
 
 def retry_failed(
@@ -52,7 +53,7 @@ def retry_failed(
         _refuse_if_over(row, state)
         key = _with_dead_letters(store, row, state, batch)
         seen = state.steps[key]
-        _refuse_in_hand(row, state, seen)
+        _refuse_in_hand(row, state, seen, clock.now())
         _refuse_by_hand(seen)
         count = _count(store, row.id, state, key, where, limit)
         if not count:
@@ -76,7 +77,7 @@ def retry_item(
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         _refuse_if_over(row, state)
         seen = state.steps[item.batch]
-        _refuse_in_hand(row, state, seen, item)
+        _refuse_in_hand(row, state, seen, clock.now(), item)
         _refuse_by_hand(seen)
         shown = _decidable(item, "retry")
         fact = ItemsRearmed(clock.now(), item.batch, by, (shown,), reason=reason)
@@ -98,7 +99,7 @@ def decide_item(
                 f"batch {item.batch} {stands(seen.status)}: what became of its items is counted. "
                 f"To take it up again: holdfast retry {row.id} {item.batch} --failed"
             )
-        _refuse_in_hand(row, state, seen, item)
+        _refuse_in_hand(row, state, seen, clock.now(), item)
         shown = _decidable(item, "done" if outcome == "done" else "skip")
         fact = ItemDecided(clock.now(), item.batch, shown, by, outcome, reason)
         how = "recorded as done" if outcome == "done" else "skipped"
@@ -192,13 +193,13 @@ def _refuse_by_hand(seen: StepState) -> None:
 
 
 def _refuse_in_hand(
-    row: RunRow, state: RunState, seen: StepState, item: Item | None = None
+    row: RunRow, state: RunState, seen: StepState, now: datetime, item: Item | None = None
 ) -> None:
     """Raise RunLocked while a living process does the batch; but an item that it asks about may
     be decided."""
     if row.owner is None or seen.status != "running" or seen.epoch < state.epoch:
         return
-    if liveness(row.owner) not in ("alive", "stopped"):
+    if not is_at_work(row, now):
         return
     asked = {hold.opened.key for hold in holds_of(state, seen.key)}
     if item is not None and item_key(item.batch, item.key) in asked:

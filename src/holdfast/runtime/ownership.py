@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -94,6 +95,17 @@ def liveness(owner: Owner) -> Liveness:
     if state in "ZX" or (owner.started and started != owner.started):
         return "dead"
     return "stopped" if state in "Tt" else "alive"
+
+
+def is_at_work(row: RunRow, now: datetime) -> bool:
+    """Return whether a process works on a run, as far as can be told at once: one that cannot be
+    seen from here is believed by its last heartbeat, on the wall clocks of both hosts."""
+    if row.owner is None:
+        return False
+    health = liveness(row.owner)
+    if health != "elsewhere":
+        return health != "dead"
+    return row.beat_at is not None and abs((now - row.beat_at).total_seconds()) <= LEASE_S
 
 
 def whereabouts(owner: Owner) -> str:

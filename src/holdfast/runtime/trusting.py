@@ -6,8 +6,8 @@ from datetime import datetime
 
 from holdfast.model.trials import KEPT_MAX, Trial
 from holdfast.model.trust import settled
-from holdfast.ports.store import RunRow, Store
-from holdfast.runtime.ownership import LEASE_S, liveness
+from holdfast.ports.store import Store
+from holdfast.runtime.ownership import is_at_work
 
 
 def trials_now(
@@ -18,18 +18,7 @@ def trials_now(
 
     def is_going_on(run: str) -> bool:
         row = store.row(run)
-        return row is not None and _is_owned(row, now)
+        # In doubt it does not go on, and the step asks.
+        return row is not None and is_at_work(row, now)
 
     return settled(store.trials(workflow, step, limit), is_going_on)
-
-
-def _is_owned(row: RunRow, now: datetime) -> bool:
-    """Whether a process works on the run, as far as can be told: in doubt it does not, and the
-    step asks."""
-    if row.owner is None:
-        return False
-    health = liveness(row.owner)
-    if health != "elsewhere":
-        return health != "dead"
-    # By the wall clocks of both hosts: when these disagree, somebody is asked without need.
-    return row.beat_at is not None and abs((now - row.beat_at).total_seconds()) <= LEASE_S
