@@ -275,16 +275,50 @@ def test_the_file_system_is_the_innermost_mount(tmp_path: Path, place: str, kind
     """Names with spaces, mounts in mounts, and names that only begin alike."""
     (tmp_path / "mountinfo").write_text(MOUNTS)
 
-    assert kind == filesystems.filesystem_of(Path(place), tmp_path / "mountinfo")
+    assert kind == filesystems.mount_of(Path(place), tmp_path / "mountinfo").kind
 
 
 def test_network_file_systems_are_refused_or_warned_about() -> None:
     """NFS and SMB lose commits; others are told of; local ones pass."""
     with pytest.raises(ConfigError, match="--store"):
-        filesystems.judge(Path("s.db"), "nfs4")
+        filesystems.judge(Path("s.db"), filesystems.Mount("/", "nfs4"))
 
-    assert "one machine only" in (filesystems.judge(Path("s.db"), "fuse.sshfs") or "")
-    assert filesystems.judge(Path("s.db"), "ext4") is None
+    warning = filesystems.judge(Path("s.db"), filesystems.Mount("/", "fuse.sshfs"))
+    assert warning is not None and "one machine only" in warning
+    assert filesystems.judge(Path("s.db"), filesystems.Mount("/", "ext4")) is None
+
+
+def test_a_database_that_is_mounted_by_itself_is_refused(tmp_path: Path) -> None:
+    """Its log would lie in another folder than that of who uses the file itself."""
+    for name in ("real", "mounted"):
+        (tmp_path / name).mkdir()
+    SqliteStore(tmp_path / "real" / "s.db").close()
+    (tmp_path / "mounted" / "s.db").touch()
+    code = (
+        f"mount --bind real/s.db mounted/s.db || exit 99; "
+        f"{sys.executable} -m holdfast list --store mounted/s.db"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    if "Operation not permitted" in done.stderr:
+        pytest.skip("no right to mount")
+
+    assert 78 == done.returncode, done
+    assert "is mounted by itself" in done.stderr and "Mount its folder instead" in done.stderr
+
+
+def test_a_second_name_of_a_database_is_minded(tmp_path: Path) -> None:
+    """A backup by hard links makes one; whoever opens it finds another log, or none."""
+    SqliteStore(tmp_path / "s.db").close()
+    assert 1 == sqlite_health.inspect(tmp_path / "s.db").names
+    (tmp_path / "copy.db").hardlink_to(tmp_path / "s.db")
+    done = subprocess.run(
+        [sys.executable, "-m", "holdfast", "doctor", "--store", tmp_path / "s.db"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert 0 == done.returncode and "it has 2 names (hard links)" in done.stdout
 
 
 @pytest.mark.parametrize(

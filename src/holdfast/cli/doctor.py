@@ -87,6 +87,11 @@ def _mind(health: Health) -> Iterator[str]:
         yield f"it lies on a network file system ({health.filesystem}), whose locks may lie"
     if health.free_bytes < FREE_BYTES_MIN:
         yield f"only {health.free_bytes / 2**20:,.0f} MiB are free"
+    if health.names > 1:
+        yield (
+            f"it has {health.names} names (hard links), and its log is beside one of them: use "
+            "no other, and copy it with SQLite's .backup"
+        )
     for place, mode in health.modes.items():
         if mode & OTHERS:
             yield f"others may use {place} (mode {mode:04o}): chmod go= {place}"

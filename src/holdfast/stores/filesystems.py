@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from holdfast.errors import ConfigError
 
@@ -18,15 +18,21 @@ WARNED: Final = frozenset({
 """Network or shared file systems that may or may not lock between machines."""
 
 
-def filesystem_of(place: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> str:
-    """Return the type of the file system that holds `place`, which need not exist yet; ""
-    where the system does not tell."""
+class Mount(NamedTuple):
+    """Where a file system begins, and its type; both are empty where the system does not tell."""
+
+    point: str
+    kind: str
+
+
+def mount_of(place: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> Mount:
+    """Return the mount that holds `place`, which need not exist yet."""
     try:
         lines = mountinfo.read_text(errors="replace").splitlines()
     except OSError:
-        return ""
+        return Mount("", "")
     real = os.path.realpath(place)
-    best, found = -1, ""
+    best, found = -1, Mount("", "")
     for line in lines:
         before, _, after = line.partition(" - ")
         words, rest = before.split(), after.split()
@@ -36,7 +42,7 @@ def filesystem_of(place: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -
         inside = real == mount or real.startswith(mount.rstrip("/") + "/")
         # The last of equals counts: a later mount covers an earlier one.
         if inside and len(mount) >= best:
-            best, found = len(mount), rest[0]
+            best, found = len(mount), Mount(mount, rest[0])
     return found
 
 
@@ -45,11 +51,17 @@ def is_network(kind: str) -> bool:
     return kind in REFUSED or kind in WARNED
 
 
-def judge(place: Path, kind: str) -> str | None:
-    """Return a warning about keeping a store on this type of file system, or None.
+def judge(place: Path, mount: Mount) -> str | None:
+    """Return a warning about keeping a store on this mount, or None.
 
     Raises ConfigError where a store would lose data.
     """
+    kind = mount.kind
+    if mount.point == os.path.realpath(place):
+        raise ConfigError(
+            f"{place} is mounted by itself: its log and its lock would lie beside it here, and "
+            "who uses it under another name has others. Mount its folder instead"
+        )
     if kind in REFUSED:
         raise ConfigError(
             f"{place} is on a network file system ({kind}), where SQLite can lose commits; "

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from holdfast.errors import StoreError
 from holdfast.model.making import dataclass
 from holdfast.ports.store import StoreAbsent
-from holdfast.stores.filesystems import filesystem_of, is_network
+from holdfast.stores.filesystems import is_network, mount_of
 from holdfast.stores.lockfile import beside, holder_of
 from holdfast.stores.sqlite_batch_health import broken_batches
 from holdfast.stores.sqlite_connection import suspect_marker
@@ -32,7 +32,8 @@ class Health:
 
     `integrity`, `broken_chains` and `broken_batches` (run id and what is wrong) are empty when
     all is well.
-    `modes` are the permissions of the directory and of each file. `lock_holder` is a pid.
+    `modes` are the permissions of the directory and of each file, `names` how many the database
+    has. `lock_holder` is a pid.
     `suspect` is what the marker of a failed sync says, or None.
     """
 
@@ -50,6 +51,7 @@ class Health:
     filesystem: str
     is_on_network: bool
     modes: dict[str, int]
+    names: int
     lock_holder: int | None
     suspect: str | None
 
@@ -122,7 +124,7 @@ class Found(NamedTuple):
 
 
 def _health(path: Path, found: Found) -> Health:
-    filesystem = filesystem_of(path)
+    filesystem = mount_of(path).kind
     lock, marker = beside(path, ".lock"), suspect_marker(path)
     return Health(
         path=str(path),
@@ -133,6 +135,7 @@ def _health(path: Path, found: Found) -> Health:
         filesystem=filesystem,
         is_on_network=is_network(filesystem),
         modes=_modes(path),
+        names=path.stat().st_nlink,
         lock_holder=holder_of(lock.stat()) if lock.exists() else None,
         suspect=marker.read_text(errors="replace").strip() if marker.exists() else None,
     )

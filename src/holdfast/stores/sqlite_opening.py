@@ -9,7 +9,7 @@ from typing import Final
 
 from holdfast.errors import ConfigError, StoreError
 from holdfast.ports.store import StoreAbsent
-from holdfast.stores.filesystems import filesystem_of, judge
+from holdfast.stores.filesystems import judge, mount_of
 from holdfast.stores.lockfile import LockFile, OnBlocked, beside, refuse_link
 from holdfast.stores.spill import sync_folder
 from holdfast.stores.sqlite_connection import Database, mark_suspect, suspect_marker
@@ -45,7 +45,7 @@ def check_place(path: Path, *, read_only: bool, create: bool, warnings: list[str
         _check_access(path, os.R_OK if read_only else os.R_OK | os.W_OK)
     elif read_only or not create:
         raise StoreAbsent(f"there is no store at {path}")
-    warning = judge(path, filesystem_of(path))
+    warning = judge(path, mount_of(path))
     if warning is not None:
         warnings.append(warning)
     marker = suspect_marker(path)
