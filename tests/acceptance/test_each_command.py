@@ -293,6 +293,16 @@ def test_budget_time_and_timeout(script: Script) -> None:
     assert "timed out after" in script.type("failures", run).text
 
 
+def test_how_to_go_on_is_said_when_it_has_failed(script: Script) -> None:
+    """Its process is over, though it keeps the run until that is said: nobody can watch it."""
+    failed = alone(script, "x", "--", "false", items="1\n2\n")
+    (run,) = script.runs
+
+    assert 1 == failed.code and "owned by" not in failed.err and "watch" not in failed.err
+    assert f"holdfast retry {run} --failed" in failed.err
+    assert "holdfast each x -- false  # retry what failed, and go on" in failed.err
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_signal_waits_for_the_items_in_hand(name: str, script: Script, tmp_path: Path) -> None:
     """The first one lets them end and starts no other; the same call goes on."""
@@ -315,6 +325,7 @@ def test_a_signal_waits_for_the_items_in_hand(name: str, script: Script, tmp_pat
     again = script.type(*words)
 
     assert 128 + signal.Signals[name] == process.returncode
+    assert b"owned by" not in err and b"  # go on" in err
     assert b"freed\n" == out and 0 == again.code, err
     assert ["1", "2", "3"] == ran(tmp_path)
 

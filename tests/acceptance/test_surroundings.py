@@ -160,6 +160,37 @@ def test_a_store_that_is_no_file(name: str, shell: Shell) -> None:
     assert {"script.py"} == set(os.listdir(shell.folder)) - {"__pycache__"}
 
 
+READ_ONLY = """
+for place in /tmp /var/tmp /usr/tmp; do
+    if test -d $place; then mount -t tmpfs -o ro none $place || exit 99; fi
+done
+cd /proc
+bash "$FOLDER/script.sh" && seq 5 | holdfast each many --items - -- echo
+echo $?
+holdfast run script.py --store / ; holdfast demo </dev/null; echo $?
+"""
+
+
+def test_no_folder_for_temporary_files() -> None:
+    """The root of many a container cannot be written; the store's folder can."""
+    with TemporaryDirectory(dir="/dev/shm") as name:
+        script = Script(
+            Path(name),
+            'eval "$(holdfast begin work --id r)"\nholdfast step one -- echo in a step\n',
+        )
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", READ_ONLY], env=script.env(FOLDER=name),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        if done.returncode == 99:
+            pytest.skip("no right to mount")
+        left = [f.name for f in script.store.parent.iterdir() if f.name.startswith("holdfast-")]
+
+    assert ["in a step", *"12345", "0", "2"] == done.stdout.split("\n")[:-1], done
+    assert "Traceback" not in done.stderr and "give it another with --dir" in done.stderr
+    assert [] == left
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_store_of_somebody_else() -> None:
     """It is said whose it is, and what to do; of a folder that is closed to us, too."""

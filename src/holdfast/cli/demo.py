@@ -173,7 +173,10 @@ def _prepare(folder: Path | None) -> Stage:
                 raise UsageError(f"{path} is there already; give --dir an empty folder")
         stage.script.write_text(SCRIPT, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"the demo cannot write to {folder}: {error.strerror}") from error
+        where = folder or "the folder for temporary files"
+        raise UsageError(
+            f"the demo cannot write to {where}: {error.strerror}; give it another with --dir"
+        ) from error
     return stage
 
 

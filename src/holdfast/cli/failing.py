@@ -11,6 +11,7 @@ import click
 
 from holdfast.cli.text import safe
 from holdfast.errors import ConfigError, HoldfastError, Leaving
+from holdfast.scratch import scratch_folder
 
 EXIT_UNEXPECTED = 1
 EXIT_USAGE = 2
@@ -171,7 +172,7 @@ def _keep_traceback(error: Exception, args: list[str]) -> Path | None:
     import traceback
 
     text = "".join(traceback.format_exception(error))
-    for folder in (_store_folder(args), Path(tempfile.gettempdir())):
+    for folder in (_store_folder(args), scratch_folder()):
         try:
             if folder is not None and folder.is_dir():
                 handle, path = tempfile.mkstemp(".txt", "holdfast-error-", folder)

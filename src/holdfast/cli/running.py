@@ -13,7 +13,7 @@ import click
 
 from holdfast.app.loading import LOADING, load_workflow
 from holdfast.app.starting import Setting, start
-from holdfast.app.views import RunView, look, view_of, with_batches
+from holdfast.app.views import RunView, view_of, with_batches
 from holdfast.cli.ending import ending
 from holdfast.cli.failing import guarded, say
 from holdfast.cli.live import Progress, progress_on
@@ -29,13 +29,13 @@ from holdfast.flow.texts import quoted
 from holdfast.flow.workflows import Workflow
 from holdfast.model.codec import encode
 from holdfast.model.durations import seconds
-from holdfast.model.making import dataclass
+from holdfast.model.making import dataclass, replace
 from holdfast.model.state import RunState
 from holdfast.model.terms import ASKS, MODES
 from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.ownership import this_person
+from holdfast.runtime.ownership import this_person, this_process
 from holdfast.wiring import open_telling
 
 PARAMS_FILE_BYTES_MAX = 64 * 1024 * 1024
@@ -347,6 +347,7 @@ def _view(store: Store, run: str, state: RunState | None) -> RunView | None:
     row = store.row(run)
     if row is None:
         return None
-    if state is None:
-        return look(Journal(store, run), row)
-    return with_batches(view_of(row, state), store)
+    if row.owner == this_process():
+        # Its life is over, also where the run is kept until somebody was told (`each`).
+        row = replace(row, owner=None)
+    return with_batches(view_of(row, state or Journal(store, run).refresh()), store)

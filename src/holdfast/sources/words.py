@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import select
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Final, TypeAlias
@@ -17,6 +16,7 @@ from typing import IO, Final, TypeAlias
 from holdfast.errors import StoreError, UsageError
 from holdfast.model.items import KEY_CHARS_MAX
 from holdfast.ports.sources import NOT_YET
+from holdfast.scratch import scratch_file
 
 Word: TypeAlias = str | int | tuple[bytes]
 """An item: a text, a number that is written as it would be, or bytes that are no short text."""
@@ -104,7 +104,7 @@ class InPipe:
         ready.register(self._fd, select.POLLIN)
         with _translated(self._name):
             if self._come is None:
-                self._come = tempfile.TemporaryFile()
+                self._come = scratch_file()
             while True:
                 self._come.seek(at)
                 chunk = self._come.read(READ_BYTES)

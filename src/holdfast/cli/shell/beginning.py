@@ -26,7 +26,7 @@ from holdfast.cli.shell.joining import (
     say,
 )
 from holdfast.cli.shell.telling import INVENTORY
-from holdfast.errors import HoldfastError, UsageError
+from holdfast.errors import HoldfastError, StoreError, UsageError
 from holdfast.flow.shell_calls import STEP
 from holdfast.model.keys import check_label
 from holdfast.model.parties import Owner
@@ -35,6 +35,8 @@ from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.ownership import this_person
 from holdfast.runtime.shell_owner import parent_of_this
+from holdfast.scratch import scratch_folder
+from holdfast.wiring import sqlite_path
 
 PARAM = "HOLDFAST_PARAM_"
 TRAPS_BYTES_MAX = 1024 * 1024
@@ -132,11 +134,25 @@ def _lines(
     if begun.life == OVER:
         say(f"run {begun.run} is over: what it recorded is replayed, and nothing runs")
         return lines
-    handle, file = tempfile.mkstemp(prefix="holdfast-")
-    os.close(handle)
+    file = _file_for_traps(url)
     done = f": {begun.recorded} done already" if begun.recorded else ""
     say(f"run {begun.run}, life {begun.life}{done}")
     return [*lines, *code.taking(os.path.abspath(file), steal)]
+
+
+def _file_for_traps(url: str) -> str:
+    """Make an empty file that the shell lists its traps in: beside the store where there is no
+    folder for temporary files."""
+    folder = scratch_folder(sqlite_path(url).parent)
+    try:
+        handle, file = tempfile.mkstemp(prefix="holdfast-", dir=folder)
+    except OSError as error:
+        raise StoreError(
+            f"no file for the traps of the shell can be made in {folder}: {error.strerror}; "
+            "nothing was begun"
+        ) from error
+    os.close(handle)
+    return file
 
 
 def take(file: str, script: str, main: str, steal: str | None = None) -> int:

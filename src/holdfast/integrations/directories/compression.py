@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from importlib import import_module
 from typing import IO, Any, BinaryIO, Literal, TypeAlias, cast
 
 from holdfast.integrations.directories.tree import DirectoryFailed
+from holdfast.scratch import scratch_file
 
 Compression: TypeAlias = Literal["zstd", "gzip"]
 GZIP_LEVEL = 6
@@ -79,7 +79,7 @@ def _program(options: list[str], **ends: Any) -> Iterator[Any]:
     if found is None:
         raise DirectoryFailed("the archive is of zstd, and there is no `zstd` here; install it")
     environment = {**os.environ, "LC_ALL": "C"}
-    with tempfile.TemporaryFile() as said:
+    with scratch_file() as said:
         process = subprocess.Popen(
             [found, *options], stderr=said, env=environment, start_new_session=True, **ends
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from typing import IO, Final
+
+from holdfast.scratch import scratch_file
 
 MEMORY_BYTES_MAX: Final = 4 * 1024 * 1024
 TAIL_BYTES: Final = 4 * 1024
@@ -31,7 +32,7 @@ class Kept:
 
     def _spill(self) -> None:
         if self._file is None:
-            self._file = tempfile.TemporaryFile()  # Closed with the item.
+            self._file = scratch_file()  # Closed with the item.
         content = b"".join(self._chunks)
         self._last = (self._last + content)[-TAIL_BYTES:]
         self._file.write(content)
