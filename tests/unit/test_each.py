@@ -137,6 +137,28 @@ def test_a_file_that_changed_is_read_from_its_beginning(
 # --- what comes of an item ---
 
 
+def test_the_last_that_is_told_of_a_batch_is_how_far_it_came(runs: Runs) -> None:
+    """It stays on the line of the step: a batch that is done is not left at 59 of 60."""
+    told: list[tuple[float, float | None, str]] = []
+
+    class Listener:
+        def progress(self, key: str, done: float, total: float | None, note: str) -> None:
+            told.append((done, total, note))
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *args: None
+
+    def work(number: int) -> None:
+        if number == 7:
+            raise ValueError("no")
+
+    runs.start(over(range(60), work, budget=1), listeners=(Listener(),))
+    done, total, note = told[-1]
+
+    assert (59, 60) == (done, total)
+    assert "1 failed" in note and "left" not in note
+
+
 def test_a_batch_is_no_value(runs: Runs) -> None:
     """What `each` returns reads the store; who wants it recorded is told to give its numbers."""
 

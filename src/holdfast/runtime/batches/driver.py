@@ -95,6 +95,8 @@ class Driver:
         self.crew.close()
         with suppress(Leaving):  # What it would say is on its way already.
             self.book.harden()
+        # How far it came stays on the line of a step that has ended.
+        self.pace.tell(self.reading.total)
 
     def _look(self) -> None:
         """See whether the run is to leave, at each pass; whether others say so, now and then."""
