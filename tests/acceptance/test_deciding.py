@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -131,6 +132,16 @@ def test_a_rejected_run_fails(shell: Shell):
     assert [0, 3] == [said.code, resumed.code]
     assert "failed" == after
     assert "ben" in why and "too late" in why
+
+
+def test_a_no_is_told_as_one(shell: Shell):
+    """Nothing was tried, so nothing failed after so many attempts; a resume asks again."""
+    begun(shell, "confirm")
+    shell("reject", "confirm", "-m", "too late", "--as", "ben")
+    why = shell("why", "confirm").out
+
+    assert "was rejected by ben: too late" in why and "attempt" not in why
+    assert re.search("holdfast resume confirm +ask again, and go on", why)
 
 
 def test_several_questions_need_a_choice(shell: Shell):

@@ -171,13 +171,24 @@ def _failures(view: RunView) -> Iterator[Reason]:
     steps = {step.key: step for step in view.steps}
     known = [steps[key] for key in failed.failures if key in steps]
     for step in known:
-        times = "1 attempt" if step.attempts == 1 else f"{step.attempts} attempts"
-        after = "" if step.is_batch else f" after {times}"
-        text = f"step {step.key!r} failed{after}: {step.error.removeprefix('ItemsFailed: ')}"
+        text = f"step {step.key!r} {_how_failed(step)}"
         yield Reason("failure", text, step.key, step.ended_at, step.location)
     if not known:
         text = f"the workflow failed: {failed.type}: {failed.message}"
         yield Reason("failure", text, at=failed.at, location=failed.location)
+
+
+def _how_failed(step: StepView) -> str:
+    if _is_rejected(step):
+        return f"was {step.error.removeprefix('Rejected: ')}"
+    times = "1 attempt" if step.attempts == 1 else f"{step.attempts} attempts"
+    after = "" if step.is_batch or step.attempts == 0 else f" after {times}"
+    return f"failed{after}: {step.error.removeprefix('ItemsFailed: ')}"
+
+
+def _is_rejected(step: StepView) -> bool:
+    """Whether a person said no, before it was tried at all."""
+    return step.attempts == 0 and step.error.startswith("Rejected: rejected by ")
 
 
 def _stops(view: RunView) -> Iterator[Reason]:
@@ -265,6 +276,10 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
         does = "go on undoing"
     elif failed is not None and failed.is_undone:
         does = "run it again from the start of that stage"
+    elif failed is not None and any(
+        _is_rejected(step) for step in view.steps if step.key in failed.failures
+    ):
+        does = "ask again, and go on"
     if kinds:
         is_edited = kinds == {"drift"} and not any(
             world_of(hold.opened) for hold in view.state.open_holds
