@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from tests.crash.lives import Site, script
 from tests.crash.soaking import blows, dice_for
 
-ITEMS_PER_KILL = 40
-LIVES_MAX = 500
+EFFECTS_MOST, BEYOND = 40, (4, 10)
+ITEMS_PER_KILL = EFFECTS_MOST + max(BEYOND)
+"""A life may begin this many items, so that none is the last before all kills are done."""
 EXIT_STORAGE = 74
+ROUNDS = 8
 IN_FLIGHT = {"chunks": 5, "threads": 4, "ordered": 4, "tasks": 4, "processes": 3}
 
 
@@ -26,23 +29,41 @@ def written(folder: Path) -> list[object]:
     return [row["item"] for row in found if row["text"] == "é" * (len(str(row["item"])) * 7)]
 
 
-def killed_until_done(site: Site, words: tuple[str, ...], kills: int, dice: random.Random) -> int:
-    """Run a batch, killing it `kills` times a little after some of its effects; return how often
-    that was done. No worker outlives its driver."""
-    struck = 0
-    for _ in range(LIVES_MAX):
-        with site.life(*words) as life:
-            if struck < kills and life.has_effects(dice.randrange(1, ITEMS_PER_KILL)):
+@contextmanager
+def permits(site: Site) -> Iterator[Callable[[int], None]]:
+    """Give what a life needs to begin items: so many, from when it is called to the next call."""
+    place = site.effects.with_name("permits")
+    os.mkfifo(place)
+    end = os.open(place, os.O_RDWR | os.O_NONBLOCK)
+
+    def give(items: int) -> None:
+        with suppress(BlockingIOError):
+            while os.read(end, 4096):
+                pass  # What the last life left.
+        os.write(end, b"." * items)
+
+    site.env["PERMITS"] = str(place)
+    try:
+        yield give
+    finally:
+        del site.env["PERMITS"]
+        os.close(end)
+
+
+def killed_until_done(site: Site, words: tuple[str, ...], kills: int, dice: random.Random) -> None:
+    """Run a batch of ITEMS_PER_KILL items a kill, or more, and kill it a little after some of its
+    effects, so often; then let it end. No worker outlives its driver."""
+    with permits(site) as give:
+        for _ in range(kills):
+            effects = dice.randrange(1, EFFECTS_MOST)
+            give(effects + dice.randint(*BEYOND))
+            with site.life(*words) as life:
+                assert life.has_effects(effects), life.text
                 life.lasts(dice.uniform(0, 0.004))
-                if life.kill() == -signal.SIGKILL:
-                    struck += 1
-                    assert life.leaves_nobody()
-                    continue
-            code = life.end()
-            assert code in (0, -signal.SIGKILL), life.text
-            if code == 0:
-                return struck
-    raise AssertionError("it never ended")
+                assert -signal.SIGKILL == life.kill(), life.text
+                assert life.leaves_nobody()
+    code, text = site.holdfast(*words)
+    assert 0 == code, text
 
 
 @pytest.mark.slow
@@ -68,15 +89,14 @@ def test_kills_lose_nothing_and_repeat_what_was_in_flight(
     site, dice, items = Site(tmp_path), dice_for(mode), ITEMS_PER_KILL * kills
     words = ("run", script("batches:items"), "--id", "r", "-p", f"mode={mode}", "-p",
              f"count={items}", "--plain")  # fmt: skip
-    struck = killed_until_done(site, words, kills, dice)
+    killed_until_done(site, words, kills, dice)
     counted, output = site.counted(), written(tmp_path)
     repeated = sum(counted.values()) - items
 
     assert {str(n) for n in range(items)} == set(counted)
-    assert repeated <= struck * IN_FLIGHT.get(mode, 1)
+    assert repeated <= kills * IN_FLIGHT.get(mode, 1)
     assert list(range(items)) == (output if mode == "ordered" else sorted(output, key=int))
     assert [] == site.wrong()
-    assert struck >= kills // 3
 
 
 @pytest.mark.slow
@@ -87,27 +107,24 @@ def test_lines_that_move_between_lives_shift_nothing(tmp_path: Path) -> None:
     site, dice = Site(tmp_path), dice_for("lines")
     source, names = tmp_path / "in.txt", [f"line {n}" for n in range(1_000)]
     words = ("run", script("batches:file_lines"), "--id", "r", "--plain")
-    struck = 0
-    for round_ in range(8):
-        source.write_text("".join(f"{name}\n" for name in names))
-        with site.life(*words) as life:
-            # On a loaded machine it may have done all of them before it is struck.
-            if not life.has_effects(20) or life.kill() != -signal.SIGKILL:
-                break
-            struck += 1
-        names.insert(0, f"new {round_}")
-        names.pop(dice.randrange(1, len(names)))
-        dice.shuffle(names) if round_ % 3 == 2 else names.insert(40, names.pop(60))
-    else:
-        source.write_text("".join(f"{name}\n" for name in [*names, names[3]]))
+    with permits(site) as give:
+        for round_ in range(ROUNDS):
+            source.write_text("".join(f"{name}\n" for name in names))
+            give(20 + dice.randint(*BEYOND))
+            with site.life(*words) as life:
+                assert life.has_effects(20), life.text
+                assert -signal.SIGKILL == life.kill(), life.text
+            names.insert(0, f"new {round_}")
+            names.pop(dice.randrange(1, len(names)))
+            dice.shuffle(names) if round_ % 3 == 2 else names.insert(40, names.pop(60))
+    source.write_text("".join(f"{name}\n" for name in [*names, names[3]]))
     code, text = site.holdfast(*words)
     counted, output = site.counted(), written(tmp_path)
 
     assert 0 == code, text
     assert set(names) <= set(output) <= set(counted)
     assert len(output) == len(set(output))
-    assert sum(counted.values()) - len(output) <= 2 * struck
-    assert struck >= 4
+    assert sum(counted.values()) - len(output) <= 2 * ROUNDS
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""Batches to be killed: each item leaves its key in $EFFECTS and a line in an output."""
+"""Batches to be killed: each item leaves its key in $EFFECTS and a line in an output. Where the
+test gives permits, in the FIFO $PERMITS, each takes one first: no batch outruns who strikes it."""
 
 from __future__ import annotations
 
@@ -17,7 +18,19 @@ FOLDER = Path(os.environ.get("OUT") or Path(os.environ["EFFECTS"]).parent)
 WORKERS = 3
 
 
+def permitted() -> None:
+    if (place := os.environ.get("PERMITS")) is not None:
+        fd = os.open(place, os.O_RDONLY)
+        os.read(fd, 1)
+        os.close(fd)
+
+
 def do(item: object) -> dict[str, object]:
+    permitted()
+    return affect(item)
+
+
+def affect(item: object) -> dict[str, object]:
     fd = os.open(os.environ["EFFECTS"], os.O_WRONLY | os.O_APPEND)
     try:
         os.write(fd, f"{item}\n".encode())
@@ -79,12 +92,13 @@ OWN = local()
 
 def load(item: int) -> None:
     """Write a row of the item's in the transaction that says that it is done."""
+    permitted()
     mine = OWN.__dict__.setdefault("connection", None) or connection()
     OWN.connection = mine
     mark = "%s" if "://" in os.environ["USERS_DB"] else "?"
     with current_item().tx(mine):
         mine.execute(f"INSERT INTO loaded VALUES ({mark})", (item,))
-    do(item)
+    affect(item)
 
 
 @workflow
