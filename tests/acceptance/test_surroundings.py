@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from tests.acceptance.shell import Said, Shell
 from tests.acceptance.shells import Script
+from tests.crash.spaces import MOUNTING, mounts
 
 from holdfast.errors import StoreError
 from holdfast.stores.sqlite import SqliteStore
@@ -172,6 +173,7 @@ holdfast run script.py --store / ; holdfast demo </dev/null; echo $?
 """
 
 
+@mounts
 def test_no_folder_for_temporary_files() -> None:
     """The root of many a container cannot be written; the store's folder can."""
     with TemporaryDirectory(dir="/dev/shm") as name:
@@ -180,11 +182,9 @@ def test_no_folder_for_temporary_files() -> None:
             'eval "$(holdfast begin work --id r)"\nholdfast step one -- echo in a step\n',
         )
         done = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", READ_ONLY], env=script.env(FOLDER=name),
+            [*MOUNTING, "sh", "-c", READ_ONLY], env=script.env(FOLDER=name),
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
-        if done.returncode == 99:
-            pytest.skip("no right to mount")
         left = [f.name for f in script.store.parent.iterdir() if f.name.startswith("holdfast-")]
 
     assert ["in a step", *"12345", "0", "2"] == done.stdout.split("\n")[:-1], done
@@ -210,6 +210,19 @@ def test_a_store_of_somebody_else() -> None:
                     SqliteStore(own / "s.db", read_only=read_only)
         finally:
             os.seteuid(0)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "script.py/s.db", "loop/s.db"])
+def test_a_path_that_leads_nowhere(name: str, shell: Shell) -> None:
+    """Too long a name, a file where a folder is to be, a loop of links: refused in a line."""
+    (shell.folder / "loop").symlink_to("loop")
+    ran, listed = (
+        shell(*words, "--store", name) for words in (("run", "script.py:hello"), ("list",))
+    )
+
+    assert 74 == ran.code and listed.code in (0, 74)
+    for said in (ran, listed):
+        assert "bug" not in said.err and 1 == said.err.count("\n"), said
 
 
 def test_no_thread_for_a_run(shell: Shell) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from tests.acceptance.shells import DEADLINE_S, Script
 from tests.crash.lives import Site, script
+from tests.crash.spaces import CONTAINED, UNMOUNTED, contains
 
 from holdfast.model.facts import Owner
 from holdfast.runtime.clock import SystemClock
@@ -25,22 +26,12 @@ from holdfast.runtime.takeover import Claim, take
 from holdfast.stores.sqlite import SqliteStore
 from holdfast.testing.samples import life_started, run_created
 
-CONTAINED = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-UNMOUNTED = ("unshare", "--pid", "--fork", "--kill-child")
 LEASED = str(Path(__file__).with_name("leased.py"))
 WATCHED_S, SHORT_S = "6", "0.5"
 """A lease in which an owner is sure to beat on a busy machine, and one that is soon over."""
 
 
-def can_contain() -> bool:
-    """Whether this process may make pid namespaces: root may, and so may some users."""
-    try:
-        return subprocess.run([*CONTAINED, "true"], capture_output=True).returncode == 0
-    except FileNotFoundError:
-        return False
-
-
-pytestmark = pytest.mark.skipif(not can_contain(), reason="no right to make a pid namespace")
+pytestmark = contains
 
 
 @pytest.fixture

@@ -36,11 +36,11 @@ def check_place(path: Path, *, read_only: bool, create: bool, warnings: list[str
     try:
         for end in ENDS:
             refuse_link(beside(path, end))
-        is_there = path.exists()
-    except PermissionError as problem:
-        raise StoreError(
-            f"{problem.filename} cannot be looked for: {problem.strerror}; {OTHERWISE}"
-        ) from problem
+        is_there = _is_there(path)
+    except OSError as problem:
+        is_closed = isinstance(problem, PermissionError)
+        how = OTHERWISE if is_closed else "give another path with --store"
+        raise StoreError(f"{path} cannot be looked for: {problem.strerror}; {how}") from problem
     if is_there:
         _check_access(path, os.R_OK if read_only else os.R_OK | os.W_OK)
     elif read_only or not create:
@@ -54,6 +54,15 @@ def check_place(path: Path, *, read_only: bool, create: bool, warnings: list[str
             f"the disk failed to make {path} durable, so what it shows may not be what it "
             f"holds: run `holdfast doctor` first ({marker} says what happened)"
         )
+
+
+def _is_there(path: Path) -> bool:
+    """As `Path.exists`, which in newer Pythons takes what may not be looked at for absent."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _check_access(path: Path, mode: int) -> None:
