@@ -230,7 +230,7 @@ def test_no_thread_for_a_run(shell: Shell) -> None:
     said = shell("run", "script.py:refused", "--id", "r", REFUSES="1")
 
     assert 78 == said.code and "Traceback" not in said.err
-    assert "nothing of run r was begun" in said.err and "`holdfast resume r`" in said.err
+    assert "no further step of run r was begun" in said.err and "`holdfast resume r`" in said.err
     assert 0 == shell("resume", "r").code
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from holdfast.app.finding import find_run
+from holdfast.app.judging import at_work_in
 from holdfast.app.meant import named, one_step, to_retry
 from holdfast.app.rollout_views import failed_steps, is_about_units
 from holdfast.app.wording import stands
@@ -229,6 +230,5 @@ def _refuse_while_it_runs(row: RunRow, state: RunState, key: str, now: datetime)
         return
     if is_at_work(row, now):
         raise RunLocked(
-            f"step {key} is running in pid {row.owner.pid} on {row.owner.host}; "
-            f"stop it first: holdfast stop {row.id}"
+            f"step {key} is running in {at_work_in(row)}; stop it first: holdfast stop {row.id}"
         )

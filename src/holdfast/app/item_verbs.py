@@ -16,6 +16,7 @@ from holdfast.app.commands import Done, decide
 from holdfast.app.failures import batches_meant, rows_listed
 from holdfast.app.finding import find_run
 from holdfast.app.items import Item, item_named
+from holdfast.app.judging import at_work_in
 from holdfast.app.next_ways import is_about_item
 from holdfast.app.wording import stands
 from holdfast.errors import RunLocked, UsageError
@@ -204,7 +205,7 @@ def _refuse_in_hand(
     asked = {hold.opened.key for hold in holds_of(state, seen.key)}
     if item is not None and item_key(item.batch, item.key) in asked:
         return
-    where = f"pid {row.owner.pid} on {row.owner.host}"
+    where = at_work_in(row)
     if seen.key in asked:
         raise RunLocked(
             f"batch {seen.key} waits for an answer about its budget in {where}; give that: "

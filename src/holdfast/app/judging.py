@@ -11,7 +11,7 @@ from typing import Final
 from holdfast.model.facts import Owner, Who
 from holdfast.model.status import RunStatus
 from holdfast.ports.store import RunRow
-from holdfast.runtime.ownership import Liveness, liveness
+from holdfast.runtime.ownership import LEASE_S, Liveness, liveness, whereabouts
 
 LIVING: Final = ("alive", "stopped", "elsewhere")
 """How an owner is that may still be at work."""
@@ -37,3 +37,16 @@ def named(who: Who) -> str:
 def process_named(owner: Owner) -> str:
     """Return a process as people look it up."""
     return f"pid {owner.pid} on {owner.host}"
+
+
+def at_work_in(row: RunRow) -> str:
+    """Return the process that is at work on a run; of one that cannot be seen, how that is known
+    and until when."""
+    assert row.owner is not None
+    named = process_named(row.owner)
+    if liveness(row.owner) != "elsewhere" or row.beat_at is None:
+        return named
+    return (
+        f"{named}, {whereabouts(row.owner)}, last heard of at {row.beat_at:%H:%M:%S} UTC (once it "
+        f"is silent for {LEASE_S:.0f} s it counts as gone)"
+    )

@@ -28,7 +28,9 @@ class Heartbeat:
     def start(self) -> None:
         """Begin to beat. Raises ConfigError where the system has no thread left."""
         run = self._journal.run
-        start_thread(self._thread, f"nothing of run {run} was begun", f"`holdfast resume {run}`")
+        start_thread(
+            self._thread, f"no further step of run {run} was begun", f"`holdfast resume {run}`"
+        )
 
     def stop(self) -> None:
         self._over.set()
