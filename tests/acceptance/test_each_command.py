@@ -303,6 +303,18 @@ def test_how_to_go_on_is_said_when_it_has_failed(script: Script) -> None:
     assert "holdfast each x -- false  # retry what failed, and go on" in failed.err
 
 
+def test_the_store_that_was_named_is_in_what_to_type(script: Script, tmp_path: Path) -> None:
+    """Without it the same line would begin another run, in another store."""
+    (tmp_path / "items").write_text("1\n2\n")
+    words = ("--store", "own.db", "each", "x", "--items", "items", "--")
+    failed = script.type(*words, "false")
+
+    assert "holdfast --store own.db each x --items items -- false" in failed.err
+    assert "holdfast --store own.db failures x-" in failed.err
+    again = script.type(*words, "true")
+    assert 0 == again.code and "going on with x" in again.err
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_signal_waits_for_the_items_in_hand(name: str, script: Script, tmp_path: Path) -> None:
     """The first one lets them end and starts no other; the same call goes on."""

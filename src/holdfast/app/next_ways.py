@@ -27,8 +27,12 @@ class Next:
     typed: str = ""
 
     def line(self, *options: str) -> str:
-        """Return what to type; `options` stand after the program's name."""
-        return self.typed or shlex.join(("holdfast", *options, *self.argv))
+        """Return what to type; `options` stand after the program's name, where it is ours."""
+        if self.typed:
+            program, _, rest = self.typed.partition(" ")
+            is_ours = program == "holdfast" and options
+            return f"{shlex.join((program, *options))} {rest}" if is_ours else self.typed
+        return shlex.join(("holdfast", *options, *self.argv))
 
 
 def is_about_item(opened: HoldOpened) -> bool:

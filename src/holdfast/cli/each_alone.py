@@ -36,7 +36,8 @@ PIPE: Final = "-"
 
 def alone(taken: Taken, asked: EachAsked) -> int:
     """Begin or go on with the run, and return its exit code."""
-    common = Common(None, os.environ.get("HOLDFAST_USER", ""), os.environ.get("HOLDFAST_CONFIG"))
+    config = os.environ.get("HOLDFAST_CONFIG")
+    common = Common(taken.store, os.environ.get("HOLDFAST_USER", ""), config)
     common.read_inventory()
     store = common.open()
     try:

@@ -20,7 +20,7 @@ def command_of(shape: Shape, help: str, do: Callable[[Taken], int] | None = None
         from holdfast.cli.shell.calling import perform
 
         _tell_store(common)
-        click.get_current_context().exit((do or perform)(_taken(shape, given)))
+        click.get_current_context().exit((do or perform)(_taken(shape, given, common.store)))
 
     function: Callable[..., Any] = run
     function.__doc__ = help
@@ -44,7 +44,7 @@ def _option(option: Option) -> Callable[[Any], Any]:
     return click.option(option.name, option.key, is_flag=True, help=option.help)
 
 
-def _taken(shape: Shape, given: dict[str, Any]) -> Taken:
+def _taken(shape: Shape, given: dict[str, Any], store: str | None) -> Taken:
     texts = [given[word.lower()] for word in shape.words]
     values = {
         option.key: "" if given[option.key] is True else str(given[option.key])
@@ -52,7 +52,7 @@ def _taken(shape: Shape, given: dict[str, Any]) -> Taken:
         if given[option.key] not in (None, False)
     }
     present = tuple(text for text in texts if text is not None)
-    return Taken(shape.name, present, values, tuple(given.get("argv", ())))
+    return Taken(shape.name, present, values, tuple(given.get("argv", ())), store)
 
 
 def _tell_store(common: Common) -> None:

@@ -30,12 +30,14 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a command was given: its words, its options by key, and what stands after `--`."""
+    """What a command was given: its words, its options by key, and what stands after `--`; `store`
+    is the one that was named, when it was."""
 
     command: str
     words: tuple[str, ...]
     values: dict[str, str] = field(default_factory=dict)
     argv: tuple[str, ...] = ()
+    store: str | None = None
 
     def get(self, key: str) -> str | None:
         """Return an option's value; an empty text of a flag that is given; None without it."""
