@@ -48,20 +48,21 @@ class Papers(ThreadingHTTPServer):
         return papers + papers[::100]
 
     def outcome_of(self, name):
-        """Return what the call for a record comes to: ok, torn, late or limited."""
-        number = int(name.rpartition(".")[2])
-        with self.lock:
-            is_first = name not in self.met
-            self.met.add(name)
-            outcome = "ok"
-            if is_first and number % 40 == 3:
-                outcome = "torn"
-            elif is_first and number % 700 == 13:
-                outcome = "late"
-            elif len(self.calls) % self.limit_every == self.limit_every - 1:
-                outcome = "limited"
-            self.calls.append((time.time(), name, outcome))
-            return outcome
+        """Return what the call for a record comes to: ok, torn, late or limited. The caller has the
+        lock."""
+        number, now = int(name.rpartition(".")[2]), time.time()
+        is_first = name not in self.met
+        self.met.add(name)
+        outcome = "ok"
+        if is_first and number % 40 == 3:
+            outcome = "torn"
+        elif is_first and number % 700 == 13:
+            outcome = "late"
+        elif len(self.calls) % self.limit_every == self.limit_every - 1:
+            outcome = "limited"
+            self.windows.append((now, WAIT_S))
+        self.calls.append((now, name, outcome))
+        return outcome
 
     def record(self, name):
         is_poison = name == doi(self.poison)
@@ -80,13 +81,13 @@ class Desk(BaseHTTPRequestHandler):
             self.answer({"papers": papers[at : at + PAGE], "next": behind})
             return
         name = unquote(url.path.removeprefix("/papers/"))
-        outcome = self.server.outcome_of(name)
-        if outcome == "limited":
-            self.send_response(429)
-            self.send_header("Retry-After", str(WAIT_S))
-            self.end_headers()
-            self.server.windows.append((time.time(), WAIT_S))
-            return
+        with self.server.lock:  # nobody else is answered before a refusal is sent
+            outcome = self.server.outcome_of(name)
+            if outcome == "limited":
+                self.send_response(429)
+                self.send_header("Retry-After", str(WAIT_S))
+                self.end_headers()
+                return
         if outcome == "late":
             self.server.closing.wait(5)
         self.answer(self.server.record(name), is_torn=outcome == "torn")

@@ -39,9 +39,10 @@ def _module() -> Any:
 
 SERVICE = _module()
 KNOWN_S = SERVICE.WAIT_S / 2
-"""So long after a 429 was sent a call may still come that had begun, however busy the machine, and
-the word of a 429 may be lost with the process that had it. Who does not know of the window, or does
-not keep it, calls in its second half as well."""
+"""So long after a window opened a call may still come that had begun, however busy the machine; so
+long before and after a process died the word of a 429 may be lost with it, as a call of a dead
+process may open a window too. Who does not know of a window, or does not keep it, calls in its
+second half as well."""
 
 
 @contextmanager
@@ -134,11 +135,11 @@ def _outlived(life: Any, api: Any, calls: int, dice: random.Random) -> bool:
 
 def calls_in_windows(api: Any, night: Night) -> tuple[int, int]:
     """Return how many calls came in windows in which none was to come: those that were in flight
-    when the window opened, and those that began later. A window whose 429 was on its way to a
-    process that died just then does not count."""
+    when the window opened, and those that began later. A window whose 429 may have been under way
+    to a process that died just then does not count."""
     early = late = 0
     for opened, wait_s in api.windows:
-        if any(opened <= life.ended_at <= opened + KNOWN_S for life in night.lives if life.code):
+        if any(abs(opened - life.ended_at) <= KNOWN_S for life in night.lives if life.code):
             continue
         after = [at - opened for at, _, _ in api.calls if opened < at < opened + wait_s]
         early += sum(late_s <= KNOWN_S for late_s in after)
