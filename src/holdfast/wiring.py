@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 def store_url(given: str | None = None, inventory: Inventory = NO_INVENTORY) -> str:
     """Return the store to use: given, else HOLDFAST_STORE, else the inventory's, else the user's
-    own state folder."""
+    own state folder. It is the same one from any folder that the process goes to."""
     chosen = given or os.environ.get("HOLDFAST_STORE") or _filed(inventory)
     if chosen:
-        return chosen
+        return _from_anywhere(chosen)
     state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return f"sqlite://{state}/holdfast/holdfast.db"
 
@@ -54,6 +54,11 @@ def open_store(
         return end_stopped_holder(pid, lambda: _running(path), SystemClock().monotonic(), lease_s)
 
     return SqliteStore(path, create=create, read_only=read_only, on_blocked=end_stopped)
+
+
+def _from_anywhere(url: str) -> str:
+    path = sqlite_path(url)
+    return url if path.is_absolute() else f"sqlite://{path.absolute()}"
 
 
 def _filed(inventory: Inventory) -> str:

@@ -9,6 +9,7 @@ the targets that are to be apart from it waiting: it may be half done.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Hashable, Mapping
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from holdfast.app.due import judged
+from holdfast.app.fleet_children import FLEET, child_id
 from holdfast.app.fleet_rules import between_of, gates_of, groups_of
 from holdfast.app.judging import status_of
 from holdfast.app.reasons import why
@@ -24,7 +26,6 @@ from holdfast.flow.decorator import step
 from holdfast.flow.inside import here, leave_step, sh
 from holdfast.flow.rollouts import ASIDE, rolled
 from holdfast.flow.workflows import workflow
-from holdfast.model.keys import check_run_id
 from holdfast.model.rollout import Results
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.context import in_step, in_workflow
@@ -40,16 +41,11 @@ EXIT_PERSON: Final = 3
 EXIT_LOCKED: Final = 5
 LOOK_EVERY_S: Final = 1.0
 WAITING_SHOWN_MAX: Final = 3
+WORDS_CHARS_MAX: Final = 400
 
 
 class TargetFailed(HoldfastError):
     """The run of one target did not succeed; its own journal says why."""
-
-
-def child_id(fleet: str, target: str) -> str:
-    """Return the id of the run of one target. Raises UsageError when that would be none."""
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "._:-") else "-" for c in target)
-    return check_run_id(f"{fleet}.{safe}")
 
 
 @step("run {target}")
@@ -61,20 +57,38 @@ def run_target(target: str, run: str, file: str, words: list[str]) -> str:
         *command, "run", file, "--id", run, "--target", target, "--no-input", "--plain", *more,
         check=False,
     )  # fmt: skip
-    life, _ = in_step("run_target")
+    life, call = in_step("run_target")
     row = life.store.row(run)
     status = "" if row is None else status_of(row)
-    if status == "succeeded":
+    if status == "succeeded" and begun.code == 0:
         return run
-    text = "see what it wrote: holdfast log" if row is None else why(life.store, run).summary
+    has_run = row is not None and begun.code not in _REFUSED
+    text = why(life.store, run).summary if has_run else _last_words(begun.err)
     asks = status in NEEDS_A_PERSON and begun.code == EXIT_PERSON
-    if asks or (status in _AT_WORK and begun.code == EXIT_LOCKED):
+    # Whoever has it may bring it to its end meanwhile: the next look asks anew.
+    if asks or (status in (*_AT_WORK, "succeeded") and begun.code == EXIT_LOCKED):
         leave_step(run)
         raise Leaving(text if asks else "another process has it", EXIT_PERSON, ASIDE)
-    raise TargetFailed(f"run {run} {status or 'did not begin'} (exit {begun.code}): {text}")
+    log = shlex.join(("holdfast", "log", life.run, call.key))
+    raise TargetFailed(
+        f"run {run} {status or 'did not begin'} (exit {begun.code}): {text}"
+        + ("" if has_run else f"; see what it wrote: {log}")
+    )
 
 
-@workflow(name="fleet")
+_REFUSED: Final = frozenset({2, EXIT_LOCKED, 78})
+"""What its command exits with when it says itself why nothing of the run was begun."""
+
+
+def _last_words(text: str) -> str:
+    """Return what a command said of why it did not do what it was to do."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    own = [line.removeprefix("holdfast: ") for line in lines if line.startswith("holdfast: ")]
+    last = (own or lines or ["it said nothing"])[-1]
+    return last if len(last) <= WORDS_CHARS_MAX else f"{last[:WORDS_CHARS_MAX]}…"
+
+
+@workflow(name=FLEET)
 def fleet(
     file: str,
     targets: list[str],

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from holdfast.app.loading import load_module
+from holdfast.app.terms import target_params
 from holdfast.errors import UsageError
 from holdfast.flow.gates import Gate
 from holdfast.flow.questions import confirm
+from holdfast.flow.windowed import zone_of
+from holdfast.flow.workflows import Workflow
+from holdfast.model.durations import seconds
 from holdfast.model.inventory import RISK_OF_THE_UNRATED, Inventory
+from holdfast.model.rollout import waves_of
 from holdfast.model.terms import RISKS
+from holdfast.model.windows import parse
 
 EVERY: Final = "all"
 CONFIRM: Final = "confirm"
@@ -70,6 +76,36 @@ def check_apart(inventory: Inventory, targets: Sequence[str], key: str) -> None:
             f"--apart {key}: none of the {len(targets)} targets has such a label; they have: {has} "
             f"(and {RISK})"
         )
+
+
+def check_plan(
+    inventory: Inventory,
+    targets: Sequence[str],
+    shares: Sequence[str],
+    apart: str,
+    soak: str,
+    window: str,
+) -> None:
+    """Raise UsageError for what would end the fleet's first life as a mistake."""
+    counts = [int(share) if share.isdecimal() else share for share in shares]
+    waves_of(targets, counts or None)
+    if apart:
+        check_apart(inventory, targets, apart)
+    if soak:
+        seconds(soak)
+    if window:
+        zone_of(parse(window))
+
+
+def check_workflow(
+    inventory: Inventory,
+    workflow: Workflow[..., Any],
+    targets: Sequence[str],
+    params: Mapping[str, object],
+) -> None:
+    """Raise UsageError for what would keep the run of a target from beginning."""
+    for target in targets:
+        workflow.parameters.check(target_params(inventory, workflow, target, params))
 
 
 def gates_of(specs: Sequence[str]) -> list[Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.app.fleet import NEEDS_A_PERSON, child_id
+from holdfast.app.fleet import NEEDS_A_PERSON
+from holdfast.app.fleet_children import FLEET, child_id
 from holdfast.app.judging import status_of
 from holdfast.app.rollout_views import RolloutView, UnitView, rollouts_of
 from holdfast.app.views import VERSION, RunView
@@ -41,7 +42,7 @@ def fleet_view(store: Store, run: RunView) -> FleetView:
     if not rollouts:
         raise UsageError(f"run {run.id} has no units to show: see holdfast show {run.id}")
     children: dict[str, tuple[str, str]] = {}
-    if run.row.workflow == "fleet":
+    if run.row.workflow == FLEET:
         for unit in (unit for rollout in rollouts for unit in rollout.units):
             row = store.row(child_id(run.id, unit.label))
             if row is not None:

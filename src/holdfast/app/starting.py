@@ -14,6 +14,7 @@ from holdfast.app.given import given_by, set_parameters
 from holdfast.app.going_back import rollback_of, settling_of
 from holdfast.app.judging import status_of
 from holdfast.app.loading import workflow_of
+from holdfast.app.reporting import not_to_be_resumed, reported
 from holdfast.app.targets import on_target
 from holdfast.app.terms import check_guard, target_params, terms_for
 from holdfast.engine.spec import Ahead, nothing_ahead
@@ -116,7 +117,7 @@ def start(
     journal.refresh()
     if not is_new:
         check_same(journal.state, fact, run)
-        refused = _not_to_be_resumed(journal)
+        refused = not_to_be_resumed(journal, workflow.types)
         if refused is not None:
             return refused
     return _live(
@@ -150,7 +151,7 @@ def resume(
     row = find_run(setting.store, run)
     journal = Journal(setting.store, row.id)
     if journal.refresh().is_finished:
-        return _report(journal)
+        return reported(journal, lambda: workflow_of(row, file, journal.state).types)
     if if_due:
         verdict = judged(setting.store, row, journal.state, setting.clock.now())
         if not verdict.is_due:
@@ -346,26 +347,6 @@ def check_same(state: RunState, fact: RunCreated, id: str) -> None:
         )
     if created.target != fact.target:
         raise UsageError(f"run {id} is for target {created.target!r}, not {fact.target!r}")
-
-
-def _not_to_be_resumed(journal: Journal) -> Outcome | None:
-    """Return how the run stands when the same `--id` must not take it up again."""
-    state = journal.state
-    if state.is_finished:
-        return _report(journal)
-    if state.stop is not None:
-        by = state.stop.by.name
-        word = "paused" if state.stop.pause else "stopped"
-        reason = f"{word} by {by}; go on with: holdfast resume {journal.run}"
-        return Outcome(word, None, journal.run, 3, reason)
-    return None
-
-
-def _report(journal: Journal) -> Outcome:
-    state = journal.state
-    result = decode(journal.load(state.result))
-    code = {"succeeded": 0, "rolled_back": 0}.get(state.status, 1)
-    return Outcome(state.status, result, journal.run, code, "" if code == 0 else state.status)
 
 
 def _accept_drift(setting: Setting, journal: Journal) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from holdfast.app.batch_checks import verify_batches
 from holdfast.app.batch_digests import verify_digests
 from holdfast.app.finding import find_run
+from holdfast.app.fleet_children import is_of, unfinished_fleets
 from holdfast.app.judging import owner_is
 from holdfast.app.views import VERSION, time_json
 from holdfast.errors import StoreCorrupt
@@ -54,7 +55,8 @@ def gc(
 
     Only runs that succeeded, were rolled back or cancelled, that ended more than `older_than`
     ago, and that are not among the `keep_last` newest finished ones of their workflow. A run
-    whose owner may still be alive stays. Steps that nothing was heard of for `TRIALS_KEPT` have
+    whose owner may still be alive stays, and one of a fleet that is not over: it would be done
+    again. Steps that nothing was heard of for `TRIALS_KEPT` have
     earned nothing any more: they are forgotten whole.
     """
     limit = None if older_than is None else clock.now() - older_than
@@ -70,8 +72,10 @@ def _removable(store: Store, limit: datetime | None, keep_last: int) -> list[Run
     """Return the rows of runs that may go, the oldest first."""
     seen = Counter[str]()
     found = []
-    for row in store.rows():
-        if row.status not in FINISHED:
+    rows = store.rows()
+    fleets = unfinished_fleets(rows)
+    for row in rows:
+        if row.status not in FINISHED or is_of(fleets, row.id):
             continue
         seen[row.workflow] += 1
         if seen[row.workflow] <= keep_last or not _is_over(row, limit):

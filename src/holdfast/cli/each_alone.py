@@ -38,7 +38,7 @@ def alone(taken: Taken, asked: EachAsked) -> int:
     """Begin or go on with the run, and return its exit code."""
     config = os.environ.get("HOLDFAST_CONFIG")
     common = Common(taken.store, os.environ.get("HOLDFAST_USER", ""), config)
-    common.read_inventory()
+    common.find_places()
     store = common.open()
     try:
         go = _going(taken, asked, _wanted(taken, asked), tells=True)

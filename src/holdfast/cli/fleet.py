@@ -10,7 +10,8 @@ import click
 
 from holdfast.app.finding import find_run
 from holdfast.app.fleet import STAYS, STOP_AFTER, fleet
-from holdfast.app.fleet_rules import absolute_gates, check_apart, chosen_targets
+from holdfast.app.fleet_children import check_fleet_id, check_targets
+from holdfast.app.fleet_rules import absolute_gates, check_plan, check_workflow, chosen_targets
 from holdfast.app.fleet_views import FleetView, fleet_view
 from holdfast.app.loading import load_workflow
 from holdfast.app.next_ways import Next
@@ -21,13 +22,11 @@ from holdfast.cli.options import Common, json_option, plain_option, store_option
 from holdfast.cli.paper import Paper, paper
 from holdfast.cli.rollouts import picture
 from holdfast.cli.running import Presence, live_through, parameters_from, presence_options
+from holdfast.cli.shell.running import shell_of
 from holdfast.cli.showing import next_lines
 from holdfast.cli.text import json_text, safe
 from holdfast.cli.watching import Watched
-from holdfast.model.durations import seconds
-from holdfast.model.rollout import waves_of
 from holdfast.model.terms import MODES
-from holdfast.model.windows import parse
 from holdfast.ports.store import Store
 
 NEED_SHOWN_MAX = 10
@@ -96,45 +95,39 @@ def fleet_run(
     run of one waits for a person, the others of its wave go on and the next wave does not begin:
     exit 3, or with --wait this command stays until it is answered.
     """
-    common.read_inventory()
-    parameters_from(load_workflow(file), pairs, None) if pairs else None
+    common.find_places()
+    path, colon, name = file.partition(":") if not Path(file).exists() else (file, "", "")
+    script = str(Path(path).resolve())
+    words = [*_outer(common), "--", *_inner(mode, pairs)]
     targets = chosen_targets(common.inventory, wanted)
     shares = [part.strip() for part in waves.split(",") if part.strip()]
-    path, colon, name = file.partition(":") if not Path(file).exists() else (file, "", "")
-    _check(common, targets, shares, apart, soak, window)
+    if id is not None:
+        check_fleet_id(id)
+        check_targets(id, targets)
+    check_plan(common.inventory, targets, shares, apart, soak, window)
     params: dict[str, object] = {
-        "file": f"{Path(path).resolve()}{colon}{name}",
+        "file": f"{script}{colon}{name}",
         "targets": targets,
         "waves": shares,
         "budget": budget,
         "at_once": at_once,
         "soak": soak,
-        "words": [*_outer(common), "--", *_inner(mode, pairs)],
+        "words": words,
     }
     more = {
         "apart": apart,
         "window": window,
         "between": between,
-        "gates": absolute_gates(gates, path),
+        "gates": absolute_gates(gates, script),
     }
     params |= {word: value for word, value in more.items() if value}
+    if shell_of(path) is not None:
+        raise click.UsageError(f"{path} is a shell script; a fleet runs a Python workflow")
+    workflow = load_workflow(file)
+    check_workflow(common.inventory, workflow, targets, parameters_from(workflow, pairs, None))
     STOP_AFTER.set(stop_after)
     STAYS.set(presence.wait)
     live_through(common, presence, lambda setting: start(setting, fleet, params, id=id))
-
-
-def _check(
-    common: Common, targets: list[str], shares: list[str], apart: str, soak: str, window: str
-) -> None:
-    """Raise UsageError for what would end the fleet's first life as a mistake."""
-    counts = [int(share) if share.isdecimal() else share for share in shares]
-    waves_of(targets, counts or None)
-    if apart:
-        check_apart(common.inventory, targets, apart)
-    if soak:
-        seconds(soak)
-    if window:
-        parse(window)
 
 
 def _inner(mode: str | None, pairs: Sequence[str]) -> list[str]:
@@ -146,11 +139,12 @@ def _inner(mode: str | None, pairs: Sequence[str]) -> list[str]:
 
 
 def _outer(common: Common) -> list[str]:
-    """Return the options by which a target's run finds the same store and inventory, and acts
-    under the same name."""
+    """Return the options by which a target's run finds the same store and inventory, from any
+    folder, and acts under the same name."""
     config = common.config or common.inventory.file
+    places = ["--config", str(Path(config).absolute())] if config else []
     claimed = ["--as", common.claimed] if common.claimed else []
-    return ["--store", common.url, *(["--config", config] if config else []), *claimed]
+    return ["--store", common.url, *places, *claimed]
 
 
 @fleet_group.command("status")

@@ -36,18 +36,18 @@ class Common:
 
         return load_inventory(self.config)
 
-    def read_inventory(self) -> None:
-        """Read the inventory now: a script that is loaded may go to another folder."""
-        _ = self.inventory
+    def find_places(self) -> None:
+        """Find the inventory and the store now: a script that is loaded may go elsewhere."""
+        _ = self.inventory, self.url
 
     @functools.cached_property
     def url(self) -> str:
-        """The store to use. An inventory that was not given is read only when nothing nearer
-        says the store."""
+        """The store to use, from any folder. An inventory that was not given is read only when
+        nothing nearer says the store."""
         from holdfast.wiring import store_url
 
         if self.config is not None:
-            self.read_inventory()
+            _ = self.inventory
         if self.store or os.environ.get("HOLDFAST_STORE"):
             return store_url(self.store)
         return store_url(None, self.inventory)

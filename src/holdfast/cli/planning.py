@@ -47,7 +47,7 @@ def plan_command(
     declare reads=True are asked. What stands between the steps does run, as at every resume.
     Nothing is written. Where the rest depends on a result, the plan ends and says so.
     """
-    common.read_inventory()
+    common.find_places()
     if shell_of(file) is not None:
         known = plan_of(common, file, run)
         click.echo(json_text(known.as_json()) if as_json else "\n".join(lines_of(known)))

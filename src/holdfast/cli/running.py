@@ -193,7 +193,7 @@ def run_command(
         )  # fmt: skip
     if words:
         raise click.UsageError(f"{file} is no shell script: what is {words[0]!r}?")
-    common.read_inventory()
+    common.find_places()
     with _stdout_for_the_result():
         workflow = load_workflow(file)
     params = parameters_from(workflow, pairs, params_file)

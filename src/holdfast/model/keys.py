@@ -22,11 +22,12 @@ LABEL_CHARS_MAX: Final = 200
 ARGUMENT_CHARS_MAX: Final = 40
 """A longer argument does not become part of a default label."""
 
+RUN_ID_CHARS_MAX: Final = 64
 CANDIDATES_SHOWN_MAX: Final = 5
 
 _ESCAPED: Final = "[/#%\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 _ESCAPES: Final = "(?:%[0-9A-F]{2})+"
-_RUN_ID: Final = "[A-Za-z0-9._:-]{1,64}"
+_RUN_ID: Final = f"[A-Za-z0-9._:-]{{1,{RUN_ID_CHARS_MAX}}}"
 _SECRET: Final = "pass(?:wor[dt]|wd|phrase|code)|secret|token|credential|api_?key|private_?key"
 
 
@@ -112,8 +113,8 @@ def check_run_id(text: str) -> str:
     """Return `text` when it may be a run's id, else raise UsageError."""
     if not re.fullmatch(_RUN_ID, text):
         raise UsageError(
-            f"{text!r} is no run id: give 1 to 64 letters, digits, dots, underscores, colons "
-            "or hyphens"
+            f"{text!r} is no run id: give 1 to {RUN_ID_CHARS_MAX} letters, digits, dots, "
+            "underscores, colons or hyphens"
         )
     return text
 

@@ -84,7 +84,7 @@ def begin(
 
 
 def _chosen(common: Common, wanted: Wanted) -> tuple[Begun, str]:
-    common.read_inventory()
+    common.find_places()
     store = common.open()
     try:
         return choose(_setting(common, store), wanted), store.url
