@@ -68,7 +68,7 @@ def test_a_target_that_waits_for_a_person_is_no_failure(tmp_path: Path) -> None:
     done = fleet("resume", "f")
 
     assert 3 == said.code, said.err
-    assert "zz waits for a person" in said.err
+    assert "zz: it waits for a person" in said.err
     assert "zz: waiting: on hold (run f.zz)" in picture
     assert [0, 0] == [answered.code, done.code], done.err
     assert ["c01", "zz", "c00"] == fleet.log()

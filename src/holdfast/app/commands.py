@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from holdfast.app.finding import find_run
+from holdfast.app.fleet_children import FLEET, child_id
 from holdfast.app.judging import at_work_in
 from holdfast.app.meant import named, one_step, to_retry
 from holdfast.app.rollout_views import failed_steps, is_about_units
@@ -27,6 +28,7 @@ from holdfast.model.facts import (
     Who,
 )
 from holdfast.model.json import Json
+from holdfast.model.keys import label_of, scope_of
 from holdfast.model.making import dataclass
 from holdfast.model.standing import StepState
 from holdfast.model.state import RunState
@@ -105,12 +107,18 @@ def cancel(
             )
         left = f"; nobody gives back: {', '.join(owed)}" if owed else ""
         fact = RunCancelled(clock.now(), by, reason, abandoned=bool(owed))
-        return (fact,), f"{row.id}: cancelled{left}"
+        return (fact,), f"{row.id}: cancelled{left}{_targets_left(row)}"
 
     cancelled = decide(store, row.id, choose)
     if row.owner is not None and liveness(row.owner) == "dead":
         store.release(row.id, row.epoch)  # Its process cannot let go of the target any more.
     return cancelled
+
+
+def _targets_left(row: RunRow) -> str:
+    if row.workflow != FLEET:
+        return ""
+    return f"; the runs of its targets stay as they are: holdfast fleet status {row.id}"
 
 
 def mark_done(
@@ -122,6 +130,7 @@ def mark_done(
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         _refuse_if_over(row, state)
         key = one_step(state, step, "done")
+        _refuse_of_target(row, key, "done")
         seen = state.steps[key]
         if seen.is_finished and not _is_unseen(state, seen):
             raise UsageError(f"step {key} {stands(seen.status)} already")
@@ -143,11 +152,18 @@ def _is_unseen(state: RunState, seen: StepState) -> bool:
 def rearm(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str = "") -> Done:
     """Record that a step, or what failed in a scope, may run again: at once where a process waits
     for its next attempt, else in the next life. It gets its attempts anew."""
+    return rearm_all(store, run, (step,), clock, by, reason)
+
+
+def rearm_all(
+    store: Store, run: str, steps: Sequence[str], clock: Clock, by: Who, reason: str = ""
+) -> Done:
+    """Record that each of these may run again, as `rearm` does: all of them or none."""
     row = find_run(store, run)
 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         _refuse_if_over(row, state)
-        keys = to_retry(state, step)
+        keys = list(dict.fromkeys(key for step in steps for key in to_retry(state, step)))
         for key in keys:
             _refuse_while_it_runs(row, state, key, clock.now())
         at = clock.now()
@@ -165,6 +181,16 @@ def _refuse_if_over(row: RunRow, state: RunState) -> None:
         )
 
 
+def _refuse_of_target(row: RunRow, key: str, verb: str) -> None:
+    """A fleet's step is the whole run of a target, which says itself what is done of it."""
+    if row.workflow == FLEET and "/" in key:
+        child = child_id(row.id, label_of(scope_of(key)))
+        raise UsageError(
+            f"{key} is the run {child}: decide about its steps (holdfast {verb} {child} STEP), or "
+            f"let the fleet go on without it (holdfast approve {row.id}, once it holds)"
+        )
+
+
 def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) -> Done:
     """Record that the run goes on without a step; its result is None."""
     row = find_run(store, run)
@@ -172,6 +198,7 @@ def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         _refuse_if_over(row, state)
         key = one_step(state, step, "skip")
+        _refuse_of_target(row, key, "skip")
         _refuse_while_it_runs(row, state, key, clock.now())
         status = state.steps[key].status
         if state.steps[key].is_finished:
@@ -186,20 +213,22 @@ def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) 
     return decide(store, row.id, choose)
 
 
-def undecided(state: RunState) -> str:
-    """Return the step that `retry` means when none is named: the one in doubt, the gate that
-    holds, or the step that failed.
+def undecided(state: RunState) -> list[str]:
+    """Return the steps that `retry` means when none is named: the one in doubt, the gate that
+    holds, what failed in the units that a rollout asks about, or the step that failed.
 
-    Raises UsageError when there is none, or more than one.
+    Raises UsageError when there is none, or more than one that nobody asks about together.
     """
-    keys = _in_doubt(state) or _gates_that_hold(state) or _failed_in_units(state)
+    keys = _in_doubt(state) or _gates_that_hold(state)
+    if not keys and (failed := _failed_in_units(state)):
+        return failed
     if not keys and state.failed is not None:
         keys = [key for key in state.failed.failures if key in state.steps]
     if not keys:
         raise UsageError("no step is in doubt or failed; name the one to run again")
     if len(keys) > 1:
         raise UsageError(f"several steps need a decision: {named(keys)}; name one")
-    return keys[0]
+    return keys
 
 
 def _in_doubt(state: RunState) -> list[str]:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from holdfast.app.fleet_children import FLEET, child_id
 from holdfast.app.judging import owner_is, process_named, status_of
+from holdfast.app.rollout_views import UnitView, rollouts_of
 from holdfast.app.wording import stands
 from holdfast.errors import StoreCorrupt
 from holdfast.model.making import dataclass
@@ -23,6 +25,7 @@ PATIENCE_S: Final = 10.0
 """What a run that is taken up because it was due may spend in waits, before it leaves them to
 the next time: several runs are taken up one after another, and others should not wait for it."""
 EXIT_PERSON: Final = 3
+EXIT_LOCKED: Final = 5
 EXIT_LATER: Final = 75
 _EXIT_OF: Final = {"failed": 1, "queued": EXIT_LATER, "running": 5}
 
@@ -77,7 +80,8 @@ def judged(store: Store, row: RunRow, state: RunState, at: datetime) -> Verdict:
         return Verdict(True, f"its time came at {row.due_at:%Y-%m-%d %H:%M:%S} UTC")
     holds = state.open_holds
     if row.status == "on_hold" and not holds:
-        return Verdict(True, "what it asked is answered")
+        waits = _targets_in_the_way(store, row, state, at)
+        return Verdict(not waits, waits or "what it asked is answered", EXIT_PERSON * bool(waits))
     until = "" if row.due_at is None else f"until {row.due_at:%Y-%m-%d %H:%M:%S} UTC"
     if holds:
         asked = f"it waits for a person: {holds[0].opened.question}"
@@ -95,3 +99,42 @@ def _in_the_way(store: Store, row: RunRow, state: RunState) -> Iterator[str]:
         holder = store.holder(row.target)
         if holder not in (None, row.id):
             yield f"its target {row.target} is held by run {holder}"
+
+
+# --- the targets of a fleet -------------------------------------------------------------------
+
+
+def in_its_way(store: Store, row: RunRow, at: datetime) -> str:
+    """Return what keeps a run from going on when it is started now: a question that nobody
+    answered, a person's stop, another process; an empty text when nothing does."""
+    status = status_of(row)
+    if status in ("succeeded", "failed", "interrupted"):
+        return ""
+    state = Journal(store, row.id).refresh()
+    if status == "stopped" and state.stop is None:
+        return ""  # A signal ended its process: nobody said that it should rest.
+    verdict = judged(store, row, state, at)
+    # What a gate stopped, and what is in doubt, is a failure again when it is tried again.
+    is_waiting = not verdict.is_due and verdict.exit_code in (EXIT_PERSON, EXIT_LOCKED)
+    return verdict.why if is_waiting else ""
+
+
+def begun_units(state: RunState) -> list[UnitView]:
+    """Return the units of a run's rollouts that are begun, and neither done nor failed."""
+    units = (unit for rollout in rollouts_of(state) for unit in rollout.units)
+    return [unit for unit in units if unit.status in ("waiting", "in flight")]
+
+
+def _targets_in_the_way(store: Store, row: RunRow, state: RunState, at: datetime) -> str:
+    """Return what a fleet that asks nothing itself waits for; nothing when the run of one of its
+    targets can go on."""
+    if row.workflow != FLEET:
+        return ""
+    waits = {}
+    for unit in begun_units(state):
+        child = store.row(child_id(row.id, unit.label))
+        text = "" if child is None else in_its_way(store, child, at)
+        if not text:
+            return ""
+        waits[unit.label] = text
+    return "; ".join(f"{target}: {text}" for target, text in waits.items())

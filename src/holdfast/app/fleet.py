@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, Final
 
-from holdfast.app.due import judged
+from holdfast.app.due import EXIT_LOCKED, EXIT_PERSON, in_its_way
 from holdfast.app.fleet_children import FLEET, child_id
 from holdfast.app.fleet_rules import between_of, gates_of, groups_of
 from holdfast.app.judging import status_of
@@ -27,9 +27,7 @@ from holdfast.flow.inside import here, leave_step, sh
 from holdfast.flow.rollouts import ASIDE, rolled
 from holdfast.flow.workflows import workflow
 from holdfast.model.rollout import Results
-from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.context import in_step, in_workflow
-from holdfast.runtime.journal import Journal
 from holdfast.runtime.life import Life
 
 STOP_AFTER: Final[ContextVar[int | None]] = ContextVar("holdfast_stop_after", default=None)
@@ -37,8 +35,6 @@ STOP_AFTER: Final[ContextVar[int | None]] = ContextVar("holdfast_stop_after", de
 STAYS: Final[ContextVar[bool]] = ContextVar("holdfast_stays", default=False)
 """Whether this life of a fleet stays until somebody answered what its targets ask."""
 NEEDS_A_PERSON: Final = frozenset({"on_hold", "paused", "stopped"})
-EXIT_PERSON: Final = 3
-EXIT_LOCKED: Final = 5
 LOOK_EVERY_S: Final = 1.0
 WAITING_SHOWN_MAX: Final = 3
 WORDS_CHARS_MAX: Final = 400
@@ -129,25 +125,9 @@ _AT_WORK: Final = frozenset({"queued", "running", "waiting"})
 
 
 def what_it_waits_for(life: Life, run: str) -> str:
-    """Return what keeps the run of a target from going on when it is started now: a question that
-    nobody answered, a person's stop, another process; an empty text when nothing does."""
+    """Return what keeps the run of a target from going on when it is started now."""
     row = life.store.row(run)
-    if row is None:
-        return ""
-    return _in_its_way(life.store, row, life)
-
-
-def _in_its_way(store: Store, row: RunRow, life: Life) -> str:
-    status = status_of(row)
-    if status in ("succeeded", "failed", "interrupted"):
-        return ""
-    state = Journal(store, row.id).refresh()
-    if status == "stopped" and state.stop is None:
-        return ""  # A signal ended its process: nobody said that it should rest.
-    verdict = judged(store, row, state, life.clock.now())
-    # What a gate stopped, and what is in doubt, is a failure again when it is tried again.
-    is_waiting = not verdict.is_due and verdict.exit_code in (EXIT_PERSON, EXIT_LOCKED)
-    return verdict.why if is_waiting else ""
+    return "" if row is None else in_its_way(life.store, row, life.clock.now())
 
 
 def _until_one_goes_on(life: Life, fleet_id: str, waits: Mapping[str, str]) -> None:

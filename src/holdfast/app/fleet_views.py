@@ -57,10 +57,11 @@ def _with_children(view: RolloutView, children: dict[str, tuple[str, str]]) -> R
 
 
 def _with_child(unit: UnitView, children: dict[str, tuple[str, str]]) -> UnitView:
-    """Return a unit that is begun as waiting, when its run waits for a person."""
+    """Return a unit that is begun as its run stands: what waits for a person waits, and nothing is
+    in flight whose process has ended."""
     run, status = children.get(unit.key, ("", ""))
-    if unit.status not in ("in flight", "waiting"):
+    if unit.status not in ("in flight", "waiting") or not run:
         return unit
-    if status in NEEDS_A_PERSON:
+    if status in NEEDS_A_PERSON or status in ("failed", "interrupted"):
         return replace(unit, status="waiting", why=f"{status.replace('_', ' ')} (run {run})")
-    return replace(unit, status="in flight") if run else unit
+    return replace(unit, status="in flight")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from holdfast.app.batch_views import BatchView
+from holdfast.app.fleet_targets import TargetRun
 from holdfast.model.facts import HoldOpened
 from holdfast.model.holds import HoldState
 from holdfast.model.making import dataclass
@@ -15,6 +16,7 @@ from holdfast.model.state import RunState
 
 ITEMS_SHOWN_MAX: Final = 3
 """So many items in doubt are drawn with their commands; the others are counted."""
+TARGETS_SHOWN_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,18 @@ def dead_letter_ways(run: str, key: str, batches: Mapping[str, BatchView]) -> It
     which = (key,) if len(batches) > 1 else ()
     yield Next(("failures", run), "what failed, by error")
     yield Next(("retry", run, *which, "--failed"), "try those items again, and go on")
+
+
+def target_ways(run: str, targets: Iterable[TargetRun]) -> Iterator[Next]:
+    """Yield what to do about the targets of a fleet that wait for a person."""
+    waiting = [each for each in targets if each.waits]
+    for each in waiting[:TARGETS_SHOWN_MAX]:
+        if each.is_stopped:
+            yield Next(("resume", each.run), f"go on with {each.target}, which was stopped")
+        else:
+            yield Next(("why", each.run), f"what {each.target} waits for")
+    if len(waiting) > 1:
+        yield Next(("fleet", "status", run), f"all {len(waiting)} that wait, and the others")
 
 
 def left_behind(run: str, batches: Iterable[BatchView]) -> Iterator[Next]:

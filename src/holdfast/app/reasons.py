@@ -8,6 +8,7 @@ from datetime import datetime
 from holdfast.app import next_ways
 from holdfast.app.backward import owed_labels, undo_count, way_back
 from holdfast.app.evidence import Field, evidence_of, world_of
+from holdfast.app.fleet_children import FLEET
 from holdfast.app.hold_ways import doubt_ways, hold_ways
 from holdfast.app.judging import named, process_named
 from holdfast.app.next_ways import Next
@@ -87,8 +88,8 @@ def _summary(view: RunView, reasons: tuple[Reason, ...]) -> str:
             return "no process has taken it up yet"
         case "rolled_back":
             return "all that could be undone is undone"
-        case "on_hold" if not view.state.holds and view.state.stopped is not None:
-            return view.state.stopped.reason  # Of a fleet: a target's run asks.
+        case "on_hold" if view.row.workflow == FLEET:
+            return "what its targets asked is answered; nobody has resumed it yet"
         case "on_hold":
             return "every hold is answered; nobody has resumed it yet"
         case "running":
@@ -111,6 +112,9 @@ def _reasons(view: RunView) -> Iterator[Reason]:
     yield from (Reason("in_doubt", *told) for told in next_ways.item_doubts(view.state))
     asked = (hold for hold in view.state.open_holds if hold.opened.kind != "in_doubt")
     yield from (_hold(hold) for hold in asked)
+    for each in view.targets:
+        if each.waits:
+            yield Reason("target", f"{each.target}: {each.waits}")
     if view.status == "failed":
         yield from _failures(view)
     yield from _stops(view)
@@ -249,6 +253,7 @@ def _ways(view: RunView) -> Iterator[Next]:
     for step in view.steps:
         if step.status == "in_doubt":
             yield from _doubt_ways(view, step)
+    yield from next_ways.target_ways(run, view.targets)
     if view.is_alive:
         yield Next(("watch", run), "see it go on")
         yield Next(("stop", run), "stop it after the step in hand")
@@ -285,6 +290,8 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
             world_of(hold.opened) for hold in view.state.open_holds
         )
         does = f"go on, once {'the script is put back' if is_edited else 'that is answered'}"
+    elif view.targets and all(each.waits for each in view.targets):
+        does = "go on, once one of them can"
     yield Next(("resume", run), does)
     if goes_on_by_itself(view):
         yield Next(("resume", "--due"), "every run whose time has come goes on: for cron")

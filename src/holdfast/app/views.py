@@ -12,6 +12,7 @@ from typing import Final
 
 from holdfast.app.batch_views import BatchView, batches_of, judged
 from holdfast.app.finding import find_run
+from holdfast.app.fleet_targets import TargetRun, target_runs
 from holdfast.app.judging import LIVING, owner_is, status_of
 from holdfast.app.rollout_views import rollouts_of
 from holdfast.model.facts import HoldAnswered, LifeStarted, Owner, Spilled
@@ -22,6 +23,7 @@ from holdfast.model.state import HoldState, RunState, StepState
 from holdfast.model.status import RunStatus, StepStatus
 from holdfast.model.undoing import Debt
 from holdfast.ports.store import DebtRow, RunRow, Store
+from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import Liveness
 
@@ -64,7 +66,8 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """One run, folded and judged. `owner_is` tells how its owner is, None without one."""
+    """One run, folded and judged. `owner_is` tells how its owner is, None without one; `targets`
+    are, of a fleet, the runs of its targets that are begun and not done."""
 
     row: RunRow
     state: RunState
@@ -72,6 +75,7 @@ class RunView:
     owner_is: Liveness | None
     steps: tuple[StepView, ...]
     batches: dict[str, BatchView] = field(default_factory=dict)
+    targets: tuple[TargetRun, ...] = ()
 
     @property
     def id(self) -> str:
@@ -156,13 +160,15 @@ def look(journal: Journal, row: RunRow) -> RunView:
         view = view_of(row, journal.state)
         if journal.refresh().seq == seq:
             break
-    return with_batches(view, journal.store)
+    return with_stored(view, journal.store)
 
 
-def with_batches(view: RunView, store: Store) -> RunView:
-    """Return a view with the run's batches as they stand in the store now."""
+def with_stored(view: RunView, store: Store) -> RunView:
+    """Return a view with what the store has beside the journal, as it stands there now: the run's
+    batches, and the runs of a fleet's targets."""
     batches = batches_of(store, view.id, view.state, is_living=view.is_alive)
-    return replace(view, batches=batches)
+    targets = target_runs(store, view.row, view.state, SystemClock().now())
+    return replace(view, batches=batches, targets=targets)
 
 
 def view_of(row: RunRow, state: RunState) -> RunView:

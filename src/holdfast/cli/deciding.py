@@ -183,7 +183,8 @@ def retry(
 ) -> None:
     """Run a failed or in-doubt step again, and go on here.
 
-    Without STEP: the one that is in doubt, or that failed. STEP may be a scope: all in it that
+    Without STEP: the one that is in doubt, or that failed; of a rollout that asks whether to go on,
+    all that failed. STEP may be a scope: all in it that
     failed. A step that waits, for its next attempt or for a moment, waits no longer. STEP may be an
     item of a batch, ITEM or BATCH/ITEM; with --failed it is the batch, and may be left out where
     one batch has failed items.
@@ -198,9 +199,11 @@ def retry(
         if is_failed:
             armed = item_deciding.retried_failed(desk, row, step, where, limit, comment)
         else:
-            key = step or commands.undecided(state)
-            item = item_deciding.retried(desk, row, state, key, comment)
-            armed = item or commands.rearm(desk.store, row.id, key, desk.clock, desk.by, comment)
+            keys = [step] if step else commands.undecided(state)
+            item = item_deciding.retried(desk, row, state, keys[0], comment)
+            armed = item or commands.rearm_all(
+                desk.store, row.id, keys, desk.clock, desk.by, comment
+            )
         desk.tell(armed, resumable=False)
         goes_on_there = is_owned(row)
     if not goes_on_there:

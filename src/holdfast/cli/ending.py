@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from holdfast.app.backward import left_lines, owed_labels
+from holdfast.app.fleet_targets import owed_by_targets
 from holdfast.app.judging import process_named
 from holdfast.app.next_ways import Next
 from holdfast.app.reasons import Reason, why_of
@@ -112,14 +114,10 @@ def options(common: Common) -> tuple[str, ...]:
 
 def next_command(common: Common, *words: str) -> str:
     """Return a command that a person may type next, about the same store."""
-    import shlex
-
     return f"{_command(common)} {safe(shlex.join(words))}"
 
 
 def _command(common: Common) -> str:
-    import shlex
-
     return _as_called(shlex.join(("holdfast", *options(common))))
 
 
@@ -127,7 +125,13 @@ def _as_called(line: str) -> str:
     """Return the line for whoever has no `holdfast` on the path but called the module."""
     if os.path.basename(sys.argv[0]) != "__main__.py" or not line.startswith("holdfast"):
         return line
-    return f"{os.path.basename(sys.executable)} -m {line}"
+    from shutil import which  # Here alone: whoever calls the program needs none.
+
+    folder, short = os.path.split(sys.executable)
+    if which("holdfast") == os.path.join(folder, "holdfast"):
+        return line
+    python = short if which(short) == sys.executable else shlex.quote(sys.executable)
+    return f"{python} -m {line}"
 
 
 def _headline(outcome: Outcome) -> str:
@@ -158,7 +162,7 @@ def _field(name: str, lines: Sequence[str], columns: int | None = None) -> Itera
 
 def _back_fields(view: RunView, columns: int | None) -> Iterator[str]:
     """Yield what is owed, and what a rollback or an undone stage has left as it is."""
-    owed = owed_labels(view.state)
+    owed = [*owed_labels(view.state), *owed_by_targets(view.targets)]
     if owed:
         yield from _field("owed", [safe(" · ".join(owed))], columns)
     yield from _field("left", [safe(line) for line in left_lines(view.state)], columns)

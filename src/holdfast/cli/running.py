@@ -13,7 +13,7 @@ import click
 
 from holdfast.app.loading import LOADING, load_workflow
 from holdfast.app.starting import Setting, start
-from holdfast.app.views import RunView, view_of, with_batches
+from holdfast.app.views import RunView, view_of, with_stored
 from holdfast.cli.ending import ending
 from holdfast.cli.failing import guarded, say
 from holdfast.cli.live import Progress, progress_on
@@ -350,4 +350,4 @@ def _view(store: Store, run: str, state: RunState | None) -> RunView | None:
     if row.owner == this_process():
         # Its life is over, also where the run is kept until somebody was told (`each`).
         row = replace(row, owner=None)
-    return with_batches(view_of(row, state or Journal(store, run).refresh()), store)
+    return with_stored(view_of(row, state or Journal(store, run).refresh()), store)

@@ -218,7 +218,7 @@ def left_by(call: ShellCall, leaving: Leaving) -> int:
 
 def tell_ending(life: Life, status: str, code: int, reason: str) -> None:
     """Print how the run stands, and what to type next."""
-    from holdfast.app.views import view_of, with_batches
+    from holdfast.app.views import view_of, with_stored
     from holdfast.cli.ending import ending
     from holdfast.cli.options import Common
     from holdfast.flow.outcome import Outcome
@@ -228,7 +228,7 @@ def tell_ending(life: Life, status: str, code: int, reason: str) -> None:
         row = life.store.row(life.run)
         # Its shell lives, but does nothing more of it: what there is to type is as if it did not.
         if row is not None:
-            view = with_batches(view_of(replace(row, owner=None), life.journal.state), life.store)
+            view = with_stored(view_of(replace(row, owner=None), life.journal.state), life.store)
     outcome = Outcome(status, None, life.run, code, reason)
     with suppress(OSError, ValueError):
         lines = ending(outcome, view, Common())
