@@ -112,56 +112,6 @@ def test_the_same_id_reports_and_never_starts_twice(shell: Shell):
     assert "ana\n" == (shell.folder / "greeted").read_text()
 
 
-RECORDS = """
-import os
-from dataclasses import dataclass
-from pathlib import Path
-from holdfast import step, workflow
-
-os.chdir(Path(__file__).parent / "else")
-
-@dataclass
-class Size:
-    bytes: int
-
-@step
-def measure():
-    return Size(3)
-
-@workflow
-def sized():
-    return measure()
-"""
-
-
-def test_a_finished_run_is_reported_whatever_its_result_is_made_of(tmp_path: Path):
-    """Its classes are the script's, which may be elsewhere by now: then that is said."""
-    (tmp_path / "else").mkdir()
-    shell = Shell(tmp_path, RECORDS)
-    first = shell("run", "script.py", "--id", "r")
-    again = [shell("run", "script.py", "--id", "r"), shell("resume", "r")]
-    (tmp_path / "script.py").rename(tmp_path / "moved.py")
-    lost, found = shell("resume", "r"), shell("resume", "r", "moved.py")
-
-    assert 0 == first.code
-    assert [(0, first.out)] * 2 == [(said.code, said.out) for said in again]
-    assert [2, 0] == [lost.code, found.code]
-    assert first.out.replace("script:Size", "moved:Size") == found.out
-    assert "its script cannot be loaded" in lost.err
-
-
-def test_a_script_that_goes_elsewhere_leaves_the_store_where_it_was_named(tmp_path: Path):
-    """A relative path begins where the command was typed, also before the store is opened."""
-    (tmp_path / "else").mkdir()
-    shell = Shell(tmp_path, RECORDS)
-    said = shell("--store", "rel.db", "run", "script.py", "--id", "r")
-    named = shell("run", "script.py", "--id", "s", HOLDFAST_STORE="sqlite:rel.db")
-
-    assert [0, 0] == [said.code, named.code], named.err
-    assert [tmp_path / "rel.db"] == list(tmp_path.rglob("rel.db"))
-    assert 0 == shell("--store", "rel.db", "resume", "s").code
-
-
 def test_a_failure_says_what_why_and_what_next(shell: Shell):
     """A failed run names the step, the last lines of its program, and exact commands; exit 1."""
     said = shell("run", "script.py", "--id", "f", "-p", "how=fail")
