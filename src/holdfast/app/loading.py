@@ -94,6 +94,34 @@ def load_module(path: Path) -> ModuleType:
     if known is not None:
         # A script named like a library must not be mistaken for it, nor replace it.
         name = f"{name}_script"
+    try:
+        return _executed(name, path)
+    except UsageError as refused:
+        package = _package_of(path)
+        if not (package and _is_relative(refused.__cause__)):
+            raise
+        # It was begun as `python -m PACKAGE.MODULE`, and imports what is beside it.
+        import_module(package)
+        return _executed(f"{package}.{path.stem}", path)
+
+
+def _is_relative(error: BaseException | None) -> bool:
+    return isinstance(error, ImportError) and "relative import" in str(error)
+
+
+def _package_of(path: Path) -> str:
+    """Return the package that a file belongs to, importable from now on; nothing for none."""
+    parts: list[str] = []
+    folder = path.parent
+    while (folder / "__init__.py").exists():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if parts and str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return ".".join(parts)
+
+
+def _executed(name: str, path: Path) -> ModuleType:
     # A loader of our own choice: a script need not end in .py.
     loader = SourceFileLoader(name, str(path))
     spec = spec_from_file_location(name, path, loader=loader)
