@@ -38,6 +38,7 @@ NEEDS_A_PERSON: Final = frozenset({"on_hold", "paused", "stopped"})
 LOOK_EVERY_S: Final = 1.0
 WAITING_SHOWN_MAX: Final = 3
 WORDS_CHARS_MAX: Final = 400
+SAYS: Final = "holdfast: "
 
 
 class TargetFailed(HoldfastError):
@@ -58,8 +59,8 @@ def run_target(target: str, run: str, file: str, words: list[str]) -> str:
     status = "" if row is None else status_of(row)
     if status == "succeeded" and begun.code == 0:
         return run
-    has_run = row is not None and begun.code not in _REFUSED
-    text = why(life.store, run).summary if has_run else _last_words(begun.err)
+    refusal = _refusal(begun.err) if row is None or begun.code in _REFUSED else ""
+    text = refusal or (why(life.store, run).summary if row else "it said nothing")
     asks = status in NEEDS_A_PERSON and begun.code == EXIT_PERSON
     # Whoever has it may bring it to its end meanwhile: the next look asks anew.
     if asks or (status in (*_AT_WORK, "succeeded") and begun.code == EXIT_LOCKED):
@@ -68,20 +69,19 @@ def run_target(target: str, run: str, file: str, words: list[str]) -> str:
     log = shlex.join(("holdfast", "log", life.run, call.key))
     raise TargetFailed(
         f"run {run} {status or 'did not begin'} (exit {begun.code}): {text}"
-        + ("" if has_run else f"; see what it wrote: {log}")
+        + (f"; see what it wrote: {log}" if refusal else "")
     )
 
 
 _REFUSED: Final = frozenset({2, EXIT_LOCKED, 78})
-"""What its command exits with when it says itself why nothing of the run was begun."""
+"""What its command exits with when nothing of the run was begun; a script may exit so as well."""
 
 
-def _last_words(text: str) -> str:
-    """Return what a command said of why it did not do what it was to do."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    own = [line.removeprefix("holdfast: ") for line in lines if line.startswith("holdfast: ")]
-    last = (own or lines or ["it said nothing"])[-1]
-    return last if len(last) <= WORDS_CHARS_MAX else f"{last[:WORDS_CHARS_MAX]}…"
+def _refusal(err: str) -> str:
+    """Return what a command said of why it began nothing; nothing when it said no such thing."""
+    own = [line for line in err.splitlines() if line.startswith(SAYS)]
+    said = own[-1].removeprefix(SAYS) if own else ""
+    return said if len(said) <= WORDS_CHARS_MAX else f"{said[:WORDS_CHARS_MAX]}…"
 
 
 @workflow(name=FLEET)
