@@ -9,7 +9,7 @@ from tests.unit.runs import Runs, touch
 
 from holdfast import Results, flight, rollout, step, workflow
 from holdfast.flow.workflows import Workflow
-from holdfast.model.rolling import unit_status
+from holdfast.model.rolling import unit_statuses
 
 BROKEN: set[str] = set()
 
@@ -38,5 +38,5 @@ def fleet(
 def statuses(runs: Runs) -> dict[str, str]:
     state = runs.state
     (rollout,) = state.rollouts.values()
-    units = rollout.planned.units
-    return {unit.rpartition("/")[2]: unit_status(state, rollout, unit) for unit in units}
+    found = unit_statuses(state, rollout, rollout.planned.units)
+    return {unit.rpartition("/")[2]: status for unit, status in found.items()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -257,3 +259,27 @@ def test_a_gate_that_holds_in_a_unit_holds_the_run(runs: Runs) -> None:
     assert ["done", "waiting", "not reached", "not reached"] == list(statuses(runs).values())
     runs.rearm("flight/n2/p99")
     assert "succeeded" == runs.resume(fleet(one=one)).status
+
+
+# --- many that fail ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _threads_take_turns_often() -> Iterator[None]:
+    """As if each of them had to wait for a disk at every line."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_threads_take_turns_often")
+def test_many_units_that_fail_side_by_side_are_all_brought_to_their_end(runs: Runs) -> None:
+    """Who has failed is counted while the others go on recording."""
+    names = [f"n{n}" for n in range(1, 251)]
+    BROKEN.update(names)
+    outcome = runs.start(fleet(250, at_once=8, budget=249))
+
+    assert (4, dict.fromkeys(names, "failed")) == (outcome.exit_code, statuses(runs))
+    assert set(names) == {fact.key.rpartition("/")[2] for fact in runs.facts(UnitFailed)}
+    assert dict.fromkeys(names, 1) == CALLS

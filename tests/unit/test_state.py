@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.engine.rollout import failed_units
+from holdfast.flow.fitting import unit_durations
 from holdfast.model import facts as f
 from holdfast.model.state import RunState
+from holdfast.model.undo_facts import Owed
 from holdfast.testing.samples import AT, WHO, every_fact, life_started, run_created
 
 KEYS = st.sampled_from(["a", "b", "flight/a", "flight/b", "flight/x/a"])
@@ -134,3 +140,44 @@ def test_a_start_tells_a_known_step_all_that_it_tells_a_new_one():
     names = [field.name for field in dataclasses.fields(one)]
     unlike = {name for name in names if getattr(one, name) != getattr(other, name)}
     assert {"error", "error_type", "started_seq"} == unlike
+
+
+def test_every_question_can_be_asked_while_other_threads_fold() -> None:
+    """A program in one thread looks at the state while the steps of others become part of it."""
+    state = RunState()
+    rollout = f.RolloutPlanned(AT, "r", ("u0", "u1"), (2,), 2, 2, 0.0)
+    for fact in (run_created(), life_started(1), rollout, f.UnitFailed(AT, "u0", "r", "no")):
+        state.apply(fact)
+    questions: list[Callable[[], object]] = [
+        state.in_doubt,
+        state.ledger.dues,
+        lambda: state.undone_with("u0/a"),
+        lambda: state.open_holds,
+        lambda: failed_units(state, state.rollouts["r"]),
+        lambda: unit_durations(state),
+    ]
+
+    def fold() -> None:
+        for number in range(1_000):
+            scope, key = f"u{number}", f"u{number}/a"
+            for fact in (
+                f.ScopeEntered(AT, scope, "unit", True),
+                f.StepStarted(AT, key, 1, owes=Owed("back", "give back"), undoes=True),
+                f.HoldOpened(AT, f"h{number}", "confirm", key, "?", "", {}),
+                f.StepSucceeded(AT, key),
+            ):
+                state.apply(fact)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=fold)
+    thread.start()
+    try:
+        while thread.is_alive():
+            for ask in questions:
+                ask()
+    finally:
+        thread.join()
+        sys.setswitchinterval(before)
+
+    assert 1_000 == len(state.steps) == len(state.open_holds) == len(state.ledger.dues()) / 2

@@ -10,7 +10,7 @@ from holdfast.model.facts import HoldOpened
 from holdfast.model.json import Json
 from holdfast.model.keys import label_of
 from holdfast.model.making import dataclass
-from holdfast.model.rolling import unit_status
+from holdfast.model.rolling import unit_statuses
 from holdfast.model.rollout import UnitStatus
 from holdfast.model.state import RunState
 
@@ -70,12 +70,13 @@ def rollouts_of(state: RunState) -> tuple[RolloutView, ...]:
     """Return the rollouts of a run, each with every unit, also those not reached."""
     found = []
     for key, rollout in state.rollouts.items():
+        statuses = unit_statuses(state, rollout, rollout.planned.units)
         waves = tuple(
             tuple(
                 UnitView(
                     unit,
                     label_of(unit),
-                    status := unit_status(state, rollout, unit),
+                    status := statuses[unit],
                     rollout.failed.get(unit, "") if status == "failed" else "",
                 )
                 for unit in wave

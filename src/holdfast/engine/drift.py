@@ -105,7 +105,7 @@ def _gone(state: RunState, key: str) -> dict[str, Json]:
     step = state.steps.get(key)
     if step is not None:
         return {"key": key, "location": step.location, "recorded": step.shown}
-    inside = [s for s in state.steps.values() if s.key.startswith(f"{key}/")]
+    inside = [s for s in list(state.steps.values()) if s.key.startswith(f"{key}/")]
     location = next((s.location for s in inside if s.location), "")
     return {"key": key, "location": location, "recorded": f"a scope of {len(inside)} steps"}
 

@@ -99,8 +99,8 @@ def _span_s(gate: GateState) -> float:
 
 def _standing(state: RunState) -> str:
     """Return what is done so far, in words: nothing of it is taken back by the gate."""
-    done = sum(step.is_finished and step.gate is None for step in state.steps.values())
-    units = [key for key, scope in state.scopes.items() if scope.kind == "unit" and key]
-    closed = sum(state.scopes[key].closed for key in units)
+    done = sum(step.is_finished and step.gate is None for step in list(state.steps.values()))
+    units = [scope for scope in list(state.scopes.values()) if scope.kind == "unit" and scope.key]
+    closed = sum(scope.closed for scope in units)
     text = "1 step done, left as it is" if done == 1 else f"{done} steps done, left as they are"
     return text + (f"; {closed} of {len(units)} units that began are done" if units else "")

@@ -73,7 +73,7 @@ def drifted(state: RunState) -> list[StepState]:
     """Return the finished steps whose checks did not say that it is so, when last asked."""
     if state.rechecked is None:
         return []
-    return [step for step in state.steps.values() if step.world and step.is_finished]
+    return [step for step in list(state.steps.values()) if step.world and step.is_finished]
 
 
 def _question(found: Sequence[tuple[str, str]]) -> str:

@@ -41,9 +41,9 @@ from holdfast.model.facts import (
     UnitFailed,
 )
 from holdfast.model.json import Json
-from holdfast.model.keys import label_of
+from holdfast.model.keys import label_of, scopes_around
 from holdfast.model.making import dataclass
-from holdfast.model.rolling import unit_status
+from holdfast.model.rolling import unit_statuses
 from holdfast.model.rollout import RolloutState, may_begin
 from holdfast.model.state import RunState
 
@@ -263,13 +263,15 @@ def _said(error: Exception) -> str:
 
 def failed_units(state: RunState, rollout: RolloutState) -> tuple[str, ...]:
     """Return the units that have failed, in the order in which they first did."""
-    units = rollout.failed
-    return tuple(unit for unit in units if unit_status(state, rollout, unit) == "failed")
+    statuses = unit_statuses(state, rollout, list(rollout.failed))
+    return tuple(unit for unit, status in statuses.items() if status == "failed")
 
 
 def _is_breached(state: RunState, rollout: Rollout) -> bool:
     known = None if rollout.is_replay else state.rollouts.get(rollout.key)
-    return known is not None and known.spent(failed_units(state, known)) > rollout.budget
+    if known is None or known.spent(known.failed) <= rollout.budget:
+        return False  # Also if none of them had been taken up again: the steps need not be read.
+    return known.spent(failed_units(state, known)) > rollout.budget
 
 
 def _hold(rollout: Rollout) -> Program[tuple[str, ...]]:
@@ -280,7 +282,8 @@ def _hold(rollout: Rollout) -> Program[tuple[str, ...]]:
     failed = failed_units(state, known)
     while True:
         state = yield from look()
-        again = tuple(unit for unit in failed if unit not in failed_units(state, known))
+        still = set(failed_units(state, known))
+        again = tuple(unit for unit in failed if unit not in still)
         hold = state.holds.latest(rollout.key, "budget")
         at = yield from now()
         if again:
@@ -304,13 +307,15 @@ def _hold(rollout: Rollout) -> Program[tuple[str, ...]]:
             raise Rejected("going on with the rollout", hold.answer.by.name, hold.answer.comment)
 
 
-def _failed(state: RunState, known: RolloutState, unit: str) -> Json:
-    steps: list[Json] = [
-        step.key
-        for step in state.steps.values()
-        if step.status == "failed" and step.key.startswith(f"{unit}/")
-    ]
-    return {"unit": unit, "why": known.failed.get(unit, ""), "steps": steps}
+def _shown(state: RunState, known: RolloutState, failed: Sequence[str]) -> list[Json]:
+    """Return each of these units with why it failed, and which of its steps did."""
+    steps: dict[str, list[Json]] = {unit: [] for unit in failed}
+    for step in list(state.steps.values()):
+        if step.status == "failed":
+            for around in scopes_around(step.key):
+                if around in steps:
+                    steps[around].append(step.key)
+    return [{"unit": u, "why": known.failed.get(u, ""), "steps": steps[u]} for u in failed]
 
 
 def _opened(
@@ -322,13 +327,13 @@ def _opened(
     at: datetime,
 ) -> HoldOpened:
     units = known.planned.units
+    statuses = unit_statuses(state, known, units)
     counts: dict[str, int] = {}
-    for unit in units:
-        status = unit_status(state, known, unit)
+    for status in statuses.values():
         counts[status] = counts.get(status, 0) + 1
-    left: list[Json] = [u for u in units if unit_status(state, known, u) == "not reached"]
+    left: list[Json] = [unit for unit, status in statuses.items() if status == "not reached"]
     evidence: dict[str, Json] = {
-        "failed": [_failed(state, known, unit) for unit in failed],
+        "failed": _shown(state, known, failed),
         "units": {**counts},
         "not_reached": left,
         "budget": rollout.budget,

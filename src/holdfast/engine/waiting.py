@@ -85,7 +85,7 @@ def _is_to_be_asked_anew(call: Call, state: RunState, step: StepState) -> bool:
     inside = f"{scope}/" if scope else ""
     return not any(
         later.is_finished and later.ended_seq > step.ended_seq and later.key.startswith(inside)
-        for later in reversed(state.steps.values())
+        for later in reversed(list(state.steps.values()))
     )
 
 

@@ -8,7 +8,8 @@ from holdfast.engine.rollout import Fits
 from holdfast.flow.windowed import zone_of
 from holdfast.model import windows
 from holdfast.model.durations import show
-from holdfast.model.state import RunState
+from holdfast.model.keys import scopes_around
+from holdfast.model.state import RunState, StepState
 from holdfast.model.window_fit import next_fit, usual_s
 from holdfast.runtime.context import Frame
 
@@ -34,12 +35,16 @@ def fits_in(frame: Frame, spec: str) -> Fits:
 
 def unit_durations(state: RunState) -> list[float]:
     """Return how long each unit that is done took, from its first step to the end of its last."""
+    units = [scope for scope in list(state.scopes.values()) if scope.kind == "unit"]
+    done = {unit.key: list[StepState]() for unit in units if unit.closed}
+    for step in list(state.steps.values()):
+        for around in scopes_around(step.key):
+            if around in done:
+                done[around].append(step)
     found = []
-    for key, scope in state.scopes.items():
-        if scope.kind == "unit" and scope.closed:
-            inside = [s for s in state.steps.values() if s.key.startswith(f"{key}/")]
-            starts = [s.started_at for s in inside if s.started_at is not None]
-            ends = [s.ended_at for s in inside if s.ended_at is not None]
-            if starts and ends:
-                found.append((max(ends) - min(starts)).total_seconds())
+    for inside in done.values():
+        starts = [s.started_at for s in inside if s.started_at is not None]
+        ends = [s.ended_at for s in inside if s.ended_at is not None]
+        if starts and ends:
+            found.append((max(ends) - min(starts)).total_seconds())
     return found

@@ -59,7 +59,7 @@ def _known(life: Life, state: RunState, code: str, name: str) -> list[float]:
     """Return how long the very code of a step took: in this run, or else in earlier ones."""
     here = [
         (step.ended_at - step.started_at).total_seconds()
-        for step in state.steps.values()
+        for step in list(state.steps.values())
         if step.code == code != "" and step.status == "succeeded"
         if step.started_at is not None and step.ended_at is not None
     ]

@@ -63,7 +63,7 @@ class Holds(dict[str, HoldState]):
 
     @property
     def open(self) -> list[HoldState]:
-        return [hold for hold in self.values() if hold.status == "open"]
+        return [hold for hold in list(self.values()) if hold.status == "open"]
 
     def latest(self, key: str, kind: str) -> HoldState | None:
         """Return the latest hold of this kind about `key` that still says something: it is open

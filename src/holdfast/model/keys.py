@@ -8,7 +8,7 @@ the `#2` says that the label is used for the second time in its scope.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from enum import Enum
 from functools import lru_cache
@@ -41,6 +41,12 @@ def join(scope: str, label: str, occurrence: int = 1) -> str:
 def scope_of(key: str) -> str:
     """Return the key of the scope that `key` is in; empty for the workflow itself."""
     return key.rpartition("/")[0]
+
+
+def scopes_around(key: str) -> Iterator[str]:
+    """Yield the scopes around a step or scope, innermost first."""
+    while key := scope_of(key):
+        yield key
 
 
 def last(key: str) -> str:

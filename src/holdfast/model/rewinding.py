@@ -6,7 +6,7 @@ journal for whoever asks for all of it; the script meets the place as if it came
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -14,7 +14,7 @@ from holdfast.model import facts as f
 from holdfast.model.asking import AUTO_REST
 from holdfast.model.holds import Holds
 from holdfast.model.json import Json
-from holdfast.model.keys import scope_of
+from holdfast.model.keys import scopes_around
 from holdfast.model.standing import ScopeState, StepState
 from holdfast.model.status import StepStatus
 from holdfast.model.undoing import Ledger, take_up_failures
@@ -63,7 +63,7 @@ def steps_in(state: Folded, keys: Collection[str]) -> tuple[StepState, ...]:
     return tuple(
         step
         for step in state.steps.values()
-        if step.key in wanted or any(scope in wanted for scope in _around(step.key))
+        if step.key in wanted or any(scope in wanted for scope in scopes_around(step.key))
     )
 
 
@@ -72,12 +72,12 @@ def keys_since(state: Folded, since: int) -> tuple[str, ...]:
     all that is in it, and the other steps that were reached since; also the steps whose debts
     were settled since: what runs again counts on what they had borrowed."""
     entered = {key for key, scope in state.scopes.items() if scope.entered_seq >= since}
-    outermost = [key for key in entered if not any(o in entered for o in _around(key))]
+    outermost = [key for key in entered if not any(o in entered for o in scopes_around(key))]
     steps = {step.key: None for step in state.steps.values() if step.reached_seq >= since}
     for debt in state.ledger.debts.values():
         if debt.status == "settled" and debt.settled_by in steps and debt.key in state.steps:
             steps[debt.key] = None
-    alone = [key for key in steps if not any(scope in entered for scope in _around(key))]
+    alone = [key for key in steps if not any(scope in entered for scope in scopes_around(key))]
     began = {key: began_at(state, key) for key in (*outermost, *alone)}
     return tuple(sorted(began, key=lambda key: began[key]))
 
@@ -89,12 +89,6 @@ def point_since(state: Folded, since: int) -> f.PointPassed | None:
         if step is not None and step.reached_seq >= since:
             return point
     return None
-
-
-def _around(key: str) -> Iterator[str]:
-    """Yield the scopes around a step or scope, innermost first."""
-    while key := scope_of(key):
-        yield key
 
 
 # --- the fold ---------------------------------------------------------------------------------
@@ -121,7 +115,7 @@ def _parameter_set(state: Folded, fact: f.ParameterSet) -> None:
 
 def reopen(state: Folded, key: str) -> None:
     """Something in them is to run again: the scopes around it have not ended."""
-    for scope in map(state.scopes.get, _around(key)):
+    for scope in map(state.scopes.get, scopes_around(key)):
         if scope is not None:
             scope.closed, scope.result = False, None
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 from holdfast.model import facts as f
 from holdfast.model.holds import Holds
+from holdfast.model.keys import scopes_around
 from holdfast.model.rollout import RolloutState, UnitStatus
 from holdfast.model.standing import ScopeState, StepState
 
@@ -21,29 +22,49 @@ class Folded(Protocol):
     rollouts: dict[str, RolloutState]
 
 
-def unit_status(state: Folded, rollout: RolloutState, key: str) -> UnitStatus:
-    """Return how one unit stands. It has failed as long as nobody has what failed run again."""
-    scope = state.scopes.get(key)
-    if scope is not None and scope.closed:
-        return "done"
-    if scope is None or not scope.kind:
-        return "not reached"
-    inside = f"{key}/"
-    if key in rollout.failed:
-        steps = {s.status for s in state.steps.values() if s.key.startswith(inside)}
-        if "failed" in steps or not steps & _MOVING:
-            return "failed"
-    holds = (hold.opened.key for hold in state.holds.open)
-    if any(about == key or about.startswith(inside) for about in holds):
-        return "waiting"
-    return "waiting" if _is_left(state, inside) else "in flight"
+def unit_statuses(
+    state: Folded, rollout: RolloutState, units: Iterable[str]
+) -> dict[str, UnitStatus]:
+    """Return how each of these units stands, by key; the steps of the run are read once for all.
+
+    One has failed as long as nobody has what failed run again. Others may fold in facts meanwhile.
+    """
+    found: dict[str, UnitStatus] = {}
+    begun: dict[str, list[StepState]] = {}
+    for key in units:
+        scope = state.scopes.get(key)
+        if scope is not None and scope.closed:
+            found[key] = "done"
+        else:
+            found[key] = "not reached"
+            if scope is not None and scope.kind:
+                begun[key] = []
+    for step in list(state.steps.values()):
+        if step.status == "failed" or step.status in _MOVING:
+            for around in scopes_around(step.key):
+                if around in begun:
+                    begun[around].append(step)
+    asked = {
+        around
+        for hold in state.holds.open
+        for around in (hold.opened.key, *scopes_around(hold.opened.key))
+    }
+    for key, steps in begun.items():
+        found[key] = _of_begun(key in rollout.failed, key in asked, steps)
+    return found
 
 
-def _is_left(state: Folded, inside: str) -> bool:
-    """Whether a step of a unit was left in order, nothing else of it being at work: it rests until
-    somebody else, or a later life, goes on."""
-    moving = [s for s in state.steps.values() if s.key.startswith(inside) and s.status in _MOVING]
-    return bool(moving) and all(s.status == "waiting" and s.next_at is None for s in moving)
+def _of_begun(has_failed: bool, is_asked: bool, steps: list[StepState]) -> UnitStatus:
+    """Return how a unit stands that has not ended well, by those of its steps that have not.
+
+    It waits when it was left in order, nothing of it being at work: it rests until somebody else,
+    or a later life, goes on.
+    """
+    moving = [step for step in steps if step.status in _MOVING]
+    if has_failed and (len(moving) < len(steps) or not moving):
+        return "failed"
+    is_left = moving and all(s.status == "waiting" and s.next_at is None for s in moving)
+    return "waiting" if is_asked or is_left else "in flight"
 
 
 _MOVING: Final = frozenset({"running", "waiting", "in_doubt"})

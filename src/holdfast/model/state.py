@@ -3,6 +3,9 @@
 `RunState` is a private mutable builder: one journal folds facts into it as they are appended or
 read, in order, and programs only look at it. Folding is a pure function of the facts, so every
 process that folds the same journal sees the same state.
+
+A program looks while other threads fold. What it goes through is therefore a copy made in one call,
+`list(state.steps.values())`: a dictionary that grows cannot be gone through.
 """
 
 from __future__ import annotations
@@ -102,7 +105,7 @@ class RunState:
 
     def undone_with(self, key: str) -> str:
         """Return the outermost open stage around a step that undoes itself, or an empty text."""
-        around = [k for k, s in self.scopes.items() if s.undoes and not s.closed]
+        around = [s.key for s in list(self.scopes.values()) if s.undoes and not s.closed]
         return min((k for k in around if is_inside(key, k)), key=len, default="")
 
     def scope(self, key: str) -> ScopeState:
@@ -123,7 +126,7 @@ class RunState:
         """Return the steps that began and whose outcome nobody knows."""
         return [
             step
-            for step in self.steps.values()
+            for step in list(self.steps.values())
             if step.status == "in_doubt"
             or (step.status == "running" and step.epoch < self.epoch and not step.is_batch)
         ]

@@ -104,13 +104,13 @@ class Ledger:
         before its debt."""
         found = [
             Due(debt.key, True, debt.step.ended_seq or debt.seq)
-            for debt in self.owing.values()
+            for debt in self.open_debts
             if is_inside(debt.key, scope) and debt.step.started_seq >= since
         ]
         if not debts_only:
             found += [
                 Due(step.key, False, step.ended_seq)
-                for step in self.standing.values()
+                for step in list(self.standing.values())
                 if is_inside(step.key, scope) and step.started_seq >= since
             ]
         return sorted(found, key=lambda due: (-due.seq, due.is_debt))

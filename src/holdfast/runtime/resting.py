@@ -54,7 +54,7 @@ def _times_ahead(state: RunState, at: datetime) -> Iterator[datetime | None]:
     """Yield when a parked run could go on in part: a question expires, or another branch has
     waited, which may not have come to its wait when the run was parked."""
     yield from (hold.opened.expires_at for hold in state.open_holds)
-    for step in state.steps.values():
+    for step in list(state.steps.values()):
         if step.next_at is not None and step.next_at > at:
             yield step.next_at
 
