@@ -1,20 +1,30 @@
-"""How far the life of a shell script has come, folded from what its processes say."""
+"""Which run a shell script takes up, and how far its life has come, folded from what its processes
+say."""
 
 from __future__ import annotations
 
+import pytest
+from tests.unit.runs import Runs
+
+from holdfast.app.shelling import FOLDER, ITEMS, Wanted, choose
 from holdfast.model.facts import (
     LifeStarted,
     Owner,
     PlaceReached,
     RunCreated,
+    RunFailed,
+    RunSucceeded,
     ScopeEntered,
     StepStarted,
     StepSucceeded,
 )
+from holdfast.model.making import replace
 from holdfast.model.state import RunState
+from holdfast.runtime.ownership import this_process
 from holdfast.testing.samples import AT, WHO
 
 SHELL = Owner("host", 1, "1", "boot", "ada")
+DEAD = replace(this_process(), pid=2**22 + 1)
 FIRST, SECOND = Owner("host", 2, "2", "boot", "ada"), Owner("host", 3, "3", "boot", "ada")
 
 
@@ -66,3 +76,48 @@ def test_what_is_reached_changes_no_step() -> None:
 
     assert {} == steps == members
     assert ["s/x"] == list(state.scope("s").members)
+
+
+# --- which run is taken up --------------------------------------------------------------------
+
+
+def ended(runs: Runs, wanted: Wanted, end: RunFailed | RunSucceeded) -> str:
+    """Begin a run as a shell does, and end it; return its id."""
+    run = choose(runs.setting, wanted).run
+    runs.store.claim(run, LifeStarted(AT, 1, DEAD, WHO, "1"), after=1, expected_epoch=0)
+    runs.store.append(run, [end], after=2, epoch=1)
+    return run
+
+
+def upgrade(node: int) -> Wanted:
+    return Wanted("upgrade", {"node": str(node)})
+
+
+def load(items: str) -> Wanted:
+    return Wanted("load", {ITEMS: items, FOLDER: "/"})
+
+
+@pytest.mark.parametrize("wanted", [upgrade(0), load("0")], ids=["begin", "each"])
+def test_what_is_unfinished_is_taken_up_however_many_runs_are_newer(
+    wanted: Wanted, runs: Runs
+) -> None:
+    """The same name and parameters go on with the run that failed: nothing is done twice."""
+    first = ended(runs, wanted, RunFailed(AT, "E", "no"))
+    runs.store.release(first, 1)
+    for number in range(1, 151):
+        other = upgrade(number) if wanted.name == "upgrade" else load(str(number))
+        end = RunFailed(AT, "E", "no") if number % 2 else RunSucceeded(AT)
+        runs.store.release(ended(runs, other, end), 1)
+
+    assert first == choose(runs.setting, wanted).run
+
+
+def test_each_that_told_nobody_is_found_behind_many_newer_runs(runs: Runs) -> None:
+    """It did all and was killed before it could say so: the same call only tells that."""
+    first = ended(runs, load("0"), RunSucceeded(AT))
+    for number in range(1, 151):
+        runs.store.release(ended(runs, load(str(number)), RunSucceeded(AT)), 1)
+
+    assert first == choose(runs.setting, load("0")).run
+    runs.store.release(first, 1)
+    assert first != choose(runs.setting, load("0")).run

@@ -8,7 +8,7 @@ shell that will run the script, also where a subshell stood in between before.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,7 +27,6 @@ from holdfast.model.inventory_secrets import is_reference
 from holdfast.model.json import Json
 from holdfast.model.making import dataclass, replace
 from holdfast.model.state import RunState
-from holdfast.model.status import FINISHED
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import liveness, this_process
@@ -35,7 +34,6 @@ from holdfast.runtime.shell_owner import end_left, is_within
 from holdfast.runtime.takeover import Claim, take
 from holdfast.version import VERSION
 
-RUNS_LOOKED_AT_MAX = 100
 ITEMS, FOLDER = "items", "folder"
 """The parameters of a run that is one call of `each`, and no script's."""
 OVER = 0
@@ -112,11 +110,8 @@ def choose(setting: Setting, wanted: Wanted) -> Begun:
 
 def _newest(store: Store, fact: RunCreated, wanted: Wanted) -> str | None:
     is_each = fact.params.keys() == {ITEMS, FOLDER}
-    rows = store.rows(workflow=wanted.name, limit=RUNS_LOOKED_AT_MAX)
-    for row in rows:
+    for row in _that_go_on(store, wanted.name, fact.target, is_each=is_each):
         if row.target != fact.target:
-            continue
-        if row.status in FINISHED and not (is_each and is_untold(row)):
             continue
         first = next(iter(store.read(row.id))).fact
         if isinstance(first, RunCreated) and first.shell:
@@ -124,6 +119,17 @@ def _newest(store: Store, fact: RunCreated, wanted: Wanted) -> str | None:
             if is_any or first.params_digest == fact.params_digest:
                 return row.id
     return None
+
+
+def _that_go_on(store: Store, name: str, target: str | None, *, is_each: bool) -> Sequence[RunRow]:
+    """Return what the same call may go on with, the newest first: all of it, however many newer
+    runs of the name there are. Not to find one is to do again what it has done."""
+    rows = store.rows(workflow=name, target=target, unfinished=True)
+    if not is_each:
+        return rows
+    owned = store.rows(workflow=name, target=target, status="succeeded", owned=True)
+    untold = [row for row in owned if is_untold(row)]
+    return sorted((*rows, *untold), key=lambda row: row.started_at, reverse=True)
 
 
 def is_untold(row: RunRow) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from holdfast.model.facts import (
     Fact,
@@ -46,6 +46,10 @@ StepStatus: TypeAlias = Literal[
 ]
 FINISHED: Final = frozenset({"succeeded", "rolled_back", "cancelled"})
 """The statuses that no life follows."""
+UNFINISHED: Final[tuple[RunStatus, ...]] = tuple(
+    status for status in get_args(RunStatus) if status not in FINISHED
+)
+"""The statuses that a life may follow."""
 RECORDED: Final = frozenset({"succeeded", "already_done", "skipped"})
 """The statuses of a step whose result every later life gets."""
 

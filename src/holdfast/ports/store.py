@@ -200,10 +200,14 @@ class Store(Protocol):
         target: str | None = None,
         workflow: str | None = None,
         due_by: datetime | None = None,
+        unfinished: bool = False,
+        owned: bool = False,
         limit: int | None = None,
     ) -> Sequence[RunRow]:
         """Return matching runs, the one created last first; at most `limit` of them. With
-        `due_by`, only those whose `due_at` is not after it."""
+        `due_by`, only those whose `due_at` is not after it. With `unfinished`, only those that a
+        life may follow: costs as much as there are of these, however many have ended. With `owned`,
+        only those that an owner has not let go of."""
 
     def holder(self, target: str) -> str | None:
         """Return the run that has the target's lock, or None."""

@@ -16,6 +16,7 @@ from holdfast.locks import Lock
 from holdfast.model.facts import Fact, LifeStarted, Rewound, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.model.owing import DebtBegun, DebtMoved, debt_change
+from holdfast.model.status import FINISHED
 from holdfast.model.trials import KEPT_MAX, Trial
 from holdfast.ports.store import Appended, DebtRow, Output, RunRow, Stored
 from holdfast.stores import rows
@@ -225,6 +226,8 @@ class MemoryStore:
         target: str | None = None,
         workflow: str | None = None,
         due_by: datetime | None = None,
+        unfinished: bool = False,
+        owned: bool = False,
         limit: int | None = None,
     ) -> Sequence[RunRow]:
         with self._held() as disk:
@@ -237,6 +240,8 @@ class MemoryStore:
             and target in (None, row.target)
             and workflow in (None, row.workflow)
             and (due_by is None or (row.due_at is not None and row.due_at <= due_by))
+            and not (unfinished and row.status in FINISHED)
+            and not (owned and row.owner is None)
         ][:limit]
 
     def holder(self, target: str) -> str | None:

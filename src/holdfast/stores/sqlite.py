@@ -230,9 +230,14 @@ class SqliteStore:
         target: str | None = None,
         workflow: str | None = None,
         due_by: datetime | None = None,
+        unfinished: bool = False,
+        owned: bool = False,
         limit: int | None = None,
     ) -> Sequence[RunRow]:
-        statement, values = sqlite_rows.select_runs(prefix, status, target, workflow, due_by, limit)
+        wanted = {"status": status, "target": target, "workflow": workflow}
+        statement, values = sqlite_rows.select_runs(
+            wanted, prefix=prefix, due_by=due_by, unfinished=unfinished, owned=owned, limit=limit
+        )
         found = self._database.read(
             lambda connection: connection.execute(statement, values).fetchall()
         )

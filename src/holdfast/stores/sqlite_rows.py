@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -12,7 +12,7 @@ from holdfast.errors import StoreCorrupt
 from holdfast.model.facts import Fact, Owner, RunCreated
 from holdfast.model.making import dataclass
 from holdfast.model.owing import debt_change
-from holdfast.model.status import UNCHANGED, glance
+from holdfast.model.status import UNCHANGED, UNFINISHED, glance
 from holdfast.ports.store import RunRow, Stored
 from holdfast.stores import rows, sqlite_locks
 from holdfast.stores.notes import Note
@@ -292,16 +292,19 @@ def target_of(connection: sqlite3.Connection, run: str) -> str | None:
 
 
 def select_runs(
+    wanted: Mapping[str, str | None],
+    *,
     prefix: str,
-    status: str | None,
-    target: str | None,
-    workflow: str | None,
     due_by: datetime | None,
+    unfinished: bool,
+    owned: bool,
     limit: int | None,
 ) -> tuple[str, list[Any]]:
-    """Return the statement for runs that match, newest first, and its values."""
-    wanted = {"status": status, "target": target, "workflow": workflow}
-    terms = [f"{column} = ?" for column, value in wanted.items() if value is not None]
+    """Return the statement for runs that match, newest first, and its values. `wanted` are
+    columns with what they are to hold."""
+    # Not by workflow or target, when by status: the unfinished are few among all of a name.
+    sign = "+" if unfinished else ""
+    terms = [f"{sign}{column} = ?" for column, value in wanted.items() if value is not None]
     values: list[Any] = [value for value in wanted.values() if value is not None]
     if prefix:
         terms.append("id >= ? AND id < ?")
@@ -310,6 +313,11 @@ def select_runs(
         # Without its last letter the text of a time sorts as the time does, with a fraction or not.
         terms.append("rtrim(due_at, 'Z') <= ?")
         values.append(dump_time(due_by).rstrip("Z"))
+    if unfinished:
+        terms.append(f"status IN ({', '.join('?' * len(UNFINISHED))})")
+        values += UNFINISHED
+    if owned:
+        terms.append("owner IS NOT NULL")
     where = f" WHERE {' AND '.join(terms)}" if terms else ""
     values.append(-1 if limit is None else limit)
     return f"SELECT {_RUN_COLUMNS} FROM run{where} ORDER BY number DESC LIMIT ?", values

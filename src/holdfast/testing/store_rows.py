@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.errors import StoreCorrupt, StoreError
 from holdfast.model.facts import (
     CursorSaved,
+    RunFailed,
     RunStopped,
     RunSucceeded,
     Spilled,
@@ -105,6 +106,31 @@ class Rows(Opens):
         assert ["ab", "aa"] == ids(target="t1")
         assert ["a%", "ba", "aa"] == ids(workflow="x")
         assert ["aa"] == ids(workflow="x", target="t1", status="queued", prefix="a", limit=5)
+        store.close()
+
+    def test_unfinished_and_owned_runs_are_found_among_all(self, tmp_path: Path) -> None:
+        """What has ended may be owned still, and what is unfinished by nobody."""
+        store = self.open(tmp_path)
+        for run in ("new", "failed", "done", "untold"):
+            store.create(run, run_created("y" if run == "new" else "x"))
+        for run, end in (
+            ("failed", RunFailed(AT, "E", "m")),
+            ("done", RunSucceeded(AT)),
+            ("untold", RunSucceeded(AT)),
+        ):
+            store.claim(run, life_started(1), after=1, expected_epoch=0)
+            store.append(run, [end], after=2, epoch=1)
+        store.release("failed", 1)
+        store.release("done", 1)
+
+        def ids(**wanted: Any) -> list[str]:
+            return [row.id for row in store.rows(**wanted)]
+
+        assert ["failed", "new"] == ids(unfinished=True)
+        assert ["failed"] == ids(unfinished=True, workflow="x") == ids(unfinished=True, limit=1)
+        assert ["failed"] == ids(unfinished=True, status="failed")
+        assert ["untold"] == ids(owned=True) == ids(owned=True, status="succeeded")
+        assert [] == ids(unfinished=True, owned=True)
         store.close()
 
     def test_a_row_says_when_its_run_is_due(self, tmp_path: Path) -> None:
