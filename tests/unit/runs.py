@@ -63,6 +63,18 @@ class Says:
         )
 
 
+class HeldUp:
+    """A store as a verb sees it, held up between its look at the row and at the journal."""
+
+    def __init__(self, store: Any, meanwhile: Callable[[], object]) -> None:
+        self._store, self._meanwhile = store, [meanwhile]
+
+    def __getattr__(self, name: str) -> Any:
+        while name == "read" and self._meanwhile:
+            self._meanwhile.pop()()
+        return getattr(self._store, name)
+
+
 class Runs:
     """One run, "r", of whatever workflow is started, over as many lives as a test needs."""
 

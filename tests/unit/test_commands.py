@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
 import pytest
-from tests.unit.runs import CALLS, Runs, Says, fail_until, touch
+from tests.unit.runs import CALLS, HeldUp, Runs, Says, fail_until, touch
 
 from holdfast import Leaving, RunLocked, UsageError, ask, confirm, do, parallel, workflow
 from holdfast.app import commands
 from holdfast.model.facts import HoldAnswered, RunStopped, StopRequested
 from holdfast.testing.crash import TESTER
+
+DEADLINE_S: Final = 60
 
 
 @workflow(name="flow")
@@ -201,6 +207,43 @@ def test_a_step_that_runs_now_cannot_be_decided(runs: Runs) -> None:
     runs.start(flow)
 
     assert 2 == len([text for text in refusals if "pid" in text])
+
+
+@pytest.mark.parametrize("verb", ["done", "retry", "skip"])
+def test_a_step_that_has_begun_meanwhile_cannot_be_decided(verb: str, runs: Runs) -> None:
+    """The process that took the run up since the verb began has the step in hand."""
+    entered, release = threading.Event(), threading.Event()
+
+    def body() -> None:
+        if touch("body") and CALLS["body"] == 1:
+            raise OSError("no")
+        entered.set()
+        release.wait(DEADLINE_S)
+
+    @workflow(name="flow")
+    def flow() -> None:
+        do("busy", body)
+
+    def take_up() -> None:
+        life.start()
+        assert entered.wait(DEADLINE_S)
+
+    runs.start(flow)
+    life = threading.Thread(target=runs.resume, args=(flow,))
+    store: Any = HeldUp(runs.store, take_up)
+    verbs: dict[str, Callable[[], object]] = {
+        "done": lambda: commands.mark_done(store, "r", "busy", runs.clock, TESTER, 1, "seen"),
+        "retry": lambda: commands.rearm(store, "r", "busy", runs.clock, TESTER),
+        "skip": lambda: commands.skip(store, "r", "busy", runs.clock, TESTER, "no"),
+    }
+    try:
+        with pytest.raises(RunLocked, match="busy is running in"):
+            verbs[verb]()
+    finally:
+        release.set()
+        life.join()
+
+    assert ("succeeded", 2) == (runs.step("busy").status, CALLS["body"])
 
 
 def test_an_unknown_step_or_run_is_refused(runs: Runs) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Final
+
 import pytest
-from tests.unit.runs import CALLS, TESTER, Runs, touch
+from tests.unit.runs import CALLS, TESTER, HeldUp, Runs, touch
 
 from holdfast.app import failures, item_verbs
 from holdfast.app.item_reasons import why_item
@@ -17,6 +20,7 @@ from holdfast.flow.workflows import workflow
 from holdfast.model.facts import BudgetGranted
 
 BAD = frozenset({3, 4, 5, 9})
+DEADLINE_S: Final = 60
 
 
 def of_items(items, *, bad=BAD, name="fetch", then=None, **options):
@@ -254,6 +258,59 @@ def test_a_batch_in_hand_is_not_disturbed(runs: Runs):
     runs.start(main)
 
     assert [1] == seen
+
+
+def test_a_batch_that_was_taken_up_meanwhile_is_not_disturbed(runs: Runs):
+    """The process that took the run up since the verb began has it in hand."""
+    entered, release = threading.Event(), threading.Event()
+
+    def look(number):
+        if touch("item") and CALLS["item"] > 2:
+            entered.set()
+            release.wait(DEADLINE_S)
+        raise ValueError("bad")
+
+    @workflow(name="work")
+    def main():
+        each(range(2), look)
+
+    def take_up():
+        life.start()
+        assert entered.wait(DEADLINE_S)
+
+    runs.start(main)
+    row, meant = runs.row, item(runs, "0")
+    verbs = {
+        "retry": lambda store: item_verbs.retry_item(store, row, runs.clock, TESTER, meant),
+        "done": lambda store: item_verbs.decide_item(
+            store, row, runs.clock, TESTER, meant, "done", "by hand"
+        ),
+    }
+    retry_failed(runs)
+    for verb in verbs.values():
+        entered.clear()
+        release.clear()
+        life = threading.Thread(target=runs.resume, args=(main,))
+        try:
+            with pytest.raises(RunLocked, match="is running in"):
+                verb(HeldUp(runs.store, take_up))
+        finally:
+            release.set()
+            life.join()
+        retry_failed(runs)
+
+
+def test_an_item_that_was_done_meanwhile_is_not_decided(runs: Runs):
+    """A later life ended it well since the verb looked for it."""
+    flow = of_items(range(2), bad={0}, then=lambda: 1 // 0)
+    runs.start(flow)
+    row, meant = runs.row, item(runs, "0")
+    flow.broken.clear()
+    retry_failed(runs)
+    store = HeldUp(runs.store, lambda: runs.resume(flow))
+
+    with pytest.raises(UsageError, match="item 0 of fetch is done already"):
+        item_verbs.retry_item(store, row, runs.clock, TESTER, meant)
 
 
 def test_what_needs_no_decision_is_refused(runs: Runs):

@@ -134,7 +134,7 @@ def mark_done(
         seen = state.steps[key]
         if seen.is_finished and not _is_unseen(state, seen):
             raise UsageError(f"step {key} {stands(seen.status)} already")
-        _refuse_while_it_runs(row, state, key, clock.now())
+        _refuse_while_it_runs(store, row.id, state, key, clock.now())
         name = by.name
         at = clock.now()
         fact = StepFoundDone(at, key, output, f"done by {name}", reason=reason)
@@ -165,7 +165,7 @@ def rearm_all(
         _refuse_if_over(row, state)
         keys = list(dict.fromkeys(key for step in steps for key in to_retry(state, step)))
         for key in keys:
-            _refuse_while_it_runs(row, state, key, clock.now())
+            _refuse_while_it_runs(store, row.id, state, key, clock.now())
         at = clock.now()
         facts = tuple(StepRearmed(at, key, by, reason) for key in keys)
         return facts, f"{named(keys)}: {'runs' if len(keys) == 1 else 'run'} again"
@@ -199,7 +199,7 @@ def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) 
         _refuse_if_over(row, state)
         key = one_step(state, step, "skip")
         _refuse_of_target(row, key, "skip")
-        _refuse_while_it_runs(row, state, key, clock.now())
+        _refuse_while_it_runs(store, row.id, state, key, clock.now())
         status = state.steps[key].status
         if state.steps[key].is_finished:
             raise UsageError(f"step {key} {stands(status)} already")
@@ -252,12 +252,13 @@ def state_of(store: Store, row: RunRow) -> RunState:
     return Journal(store, row.id).refresh()
 
 
-def _refuse_while_it_runs(row: RunRow, state: RunState, key: str, now: datetime) -> None:
+def _refuse_while_it_runs(store: Store, run: str, state: RunState, key: str, now: datetime) -> None:
     """A step that runs right now in a living process cannot be decided upon."""
     seen = state.steps[key]
-    if row.owner is None or seen.status != "running" or seen.epoch < state.epoch:
+    if seen.status != "running" or seen.epoch < state.epoch:
         return
-    if is_at_work(row, now):
+    row = store.row(run)  # By now: who began the step may have taken the run up only since.
+    if row is not None and row.owner is not None and is_at_work(row, now):
         raise RunLocked(
-            f"step {key} is running in {at_work_in(row)}; stop it first: holdfast stop {row.id}"
+            f"step {key} is running in {at_work_in(row)}; stop it first: holdfast stop {run}"
         )

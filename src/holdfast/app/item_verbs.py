@@ -15,7 +15,7 @@ from holdfast.app.batch_views import DEAD, decided_since, holds_of
 from holdfast.app.commands import Done, decide
 from holdfast.app.failures import batches_meant, rows_listed
 from holdfast.app.finding import find_run
-from holdfast.app.items import Item, item_named
+from holdfast.app.items import Item, item_named, items_named
 from holdfast.app.judging import at_work_in
 from holdfast.app.next_ways import is_about_item
 from holdfast.app.wording import stands
@@ -54,7 +54,7 @@ def retry_failed(
         _refuse_if_over(row, state)
         key = _with_dead_letters(store, row, state, batch)
         seen = state.steps[key]
-        _refuse_in_hand(row, state, seen, clock.now())
+        _refuse_in_hand(store, row.id, state, seen, clock.now())
         _refuse_by_hand(seen)
         count = _count(store, row.id, state, key, where, limit)
         if not count:
@@ -78,9 +78,9 @@ def retry_item(
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         _refuse_if_over(row, state)
         seen = state.steps[item.batch]
-        _refuse_in_hand(row, state, seen, clock.now(), item)
+        _refuse_in_hand(store, row.id, state, seen, clock.now(), item)
         _refuse_by_hand(seen)
-        shown = _decidable(item, "retry")
+        shown = _decidable(_known_now(store, row.id, state, item), "retry")
         fact = ItemsRearmed(clock.now(), item.batch, by, (shown,), reason=reason)
         return (fact,), f"{item.batch}: item {shown} is tried again"
 
@@ -100,8 +100,9 @@ def decide_item(
                 f"batch {item.batch} {stands(seen.status)}: what became of its items is counted. "
                 f"To take it up again: holdfast retry {row.id} {item.batch} --failed"
             )
-        _refuse_in_hand(row, state, seen, clock.now(), item)
-        shown = _decidable(item, "done" if outcome == "done" else "skip")
+        _refuse_in_hand(store, row.id, state, seen, clock.now(), item)
+        now = _known_now(store, row.id, state, item)
+        shown = _decidable(now, "done" if outcome == "done" else "skip")
         fact = ItemDecided(clock.now(), item.batch, shown, by, outcome, reason)
         how = "recorded as done" if outcome == "done" else "skipped"
         return (fact,), f"{item.batch}: item {shown} {how} by {by.name}"
@@ -130,6 +131,12 @@ def answer_item(
     else:
         retry_item(store, row, clock, by, item, reason)
     return True
+
+
+def _known_now(store: Store, run: str, state: RunState, item: Item) -> Item:
+    """Return what is known of an item by now: it may have been done since it was looked for."""
+    found = items_named(store, run, state, item_key(item.batch, item.key))
+    return next((now for now in found if (now.batch, now.key) == (item.batch, item.key)), item)
 
 
 def _decidable(item: Item, verb: str) -> str:
@@ -194,13 +201,19 @@ def _refuse_by_hand(seen: StepState) -> None:
 
 
 def _refuse_in_hand(
-    row: RunRow, state: RunState, seen: StepState, now: datetime, item: Item | None = None
+    store: Store,
+    run: str,
+    state: RunState,
+    seen: StepState,
+    now: datetime,
+    item: Item | None = None,
 ) -> None:
     """Raise RunLocked while a living process does the batch; but an item that it asks about may
     be decided."""
-    if row.owner is None or seen.status != "running" or seen.epoch < state.epoch:
+    if seen.status != "running" or seen.epoch < state.epoch:
         return
-    if not is_at_work(row, now):
+    row = store.row(run)  # By now: who does the batch may have taken the run up only since.
+    if row is None or row.owner is None or not is_at_work(row, now):
         return
     asked = {hold.opened.key for hold in holds_of(state, seen.key)}
     if item is not None and item_key(item.batch, item.key) in asked:
