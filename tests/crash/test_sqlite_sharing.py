@@ -1,4 +1,5 @@
-"""Processes that share a store badly: forked, stopped with its lock, interrupted anywhere."""
+"""Processes that share a store badly: forked, stopped with its lock, interrupted anywhere; and
+threads that come between."""
 
 from __future__ import annotations
 
@@ -6,18 +7,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import SupportsIndex
 
 import pytest
 
-from holdfast.model.facts import StepSucceeded
+from holdfast.model.facts import Fact, StepSucceeded
+from holdfast.ports.store import Appended
 from holdfast.stores import sqlite_health
 from holdfast.stores.lockfile import LockFile, LockTimeout, holder_of
 from holdfast.stores.sqlite import SqliteStore
+from holdfast.stores.sqlite_connection import Database
 from holdfast.testing.samples import AT, life_started, run_created
+from holdfast.testing.store_opening import STOP, facts, in_threads, owned, started
 
 
 def made(path: Path) -> Path:
@@ -188,3 +193,57 @@ def test_an_interrupt_anywhere_in_an_append_leaves_the_store_usable(tmp_path: Pa
         assert list(range(1, seq + 1)) == [stored.seq for stored in store.read("r")]
         assert n > 30
     other.close()
+
+
+class Interrupted(list[Fact]):
+    """Facts at whose first reading another thread does something, and is done."""
+
+    def __init__(self, given: Fact, meanwhile: Callable[[], object]) -> None:
+        super().__init__([given])
+        self._meanwhile = meanwhile
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Fact:  # type: ignore[override]
+        in_threads(self._meanwhile)
+        return self[:][0] if isinstance(index, slice) else list(self)[index]
+
+
+def test_an_intent_sees_what_another_thread_appended_meanwhile(tmp_path: Path) -> None:
+    """A stop by a thread that shares the store, after the owner knew where the journal ends."""
+    with closing(owned(SqliteStore(tmp_path / "s.db"))) as store:
+        seq = 2
+        stopped: list[Appended] = []
+        facts_given = Interrupted(
+            started(1), lambda: stopped.append(store.append("r", [STOP], after=seq, epoch=None))
+        )
+        looked = store.append(
+            "r", facts_given, after=seq, epoch=1, durable=False, only_if_current=True
+        )
+
+        assert [Appended(True, seq + 1)] == stopped
+        assert looked == Appended(False, seq + 1, (STOP,))
+        assert [STOP] == facts(store, after=seq)
+
+
+def at_the_end_of_a_write(work: Callable[[], object]) -> None:
+    """Do something as soon as this thread's next write has let the others go on."""
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        if event == "return" and frame.f_code is Database.write.__code__:
+            sys.setprofile(None)
+            work()
+
+    sys.setprofile(watch)
+
+
+def test_of_two_threads_the_later_one_knows_the_end(tmp_path: Path) -> None:
+    """However late the earlier one goes on: what it wrote last is not where the journal ends."""
+    with closing(owned(SqliteStore(tmp_path / "s.db"))) as store:
+        seq = 2
+        at_the_end_of_a_write(lambda: store.append("r", [STOP], after=seq + 1, epoch=None))
+        store.append("r", [STOP], after=seq, epoch=None)
+        looked = store.append(
+            "r", [started(1)], after=seq + 1, epoch=1, durable=False, only_if_current=True
+        )
+
+        assert looked == Appended(False, seq + 2, (STOP,))
+        assert [STOP, STOP] == facts(store, after=seq)

@@ -108,7 +108,8 @@ class SqliteStore:
                 sqlite_rows.insert_facts(connection, head, (fact,), self._journals.keep)
             return head
 
-        return self._journals.remember(run, self._database.write(work, durable=True)) is not None
+        remember = partial(self._journals.remember, run)
+        return self._database.write(work, durable=True, afterwards=remember) is not None
 
     def append(
         self,
@@ -153,7 +154,8 @@ class SqliteStore:
             sqlite_trials.keep(connection, trials)
             return head
 
-        head = self._journals.remember(run, self._database.write(work, durable=True))
+        remember = partial(self._journals.remember, run)
+        head = self._database.write(work, durable=True, afterwards=remember)
         return None if head is None else head.seq
 
     def release(self, run: str, epoch: int, *, durable: bool = False) -> None:

@@ -20,7 +20,7 @@ import sqlite3
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from holdfast.errors import StoreError
 from holdfast.locks import Lock
@@ -44,8 +44,17 @@ Work = Callable[[sqlite3.Connection], T]
 LOOK_EVERY: Final = 8
 """After how many commits the log is looked at: a look costs 2 µs, a page that is appended 130."""
 
+NEVER: Final = -1
+"""The version of a database of which nothing is known."""
+
 _DATABASES: Final[weakref.WeakSet[Database]] = weakref.WeakSet()
 _KEPT: Final[list[Any]] = []
+
+
+class Known(Protocol):
+    """Something that was so while the database was at a version."""
+
+    version: int
 
 
 class Database:
@@ -122,25 +131,27 @@ class Database:
                 if self.lock is not None:
                     self.lock.release()
 
-    def while_at(self, version: int, work: Callable[[], bool]) -> tuple[int, bool]:
-        """Do `work` inside the lock when nobody else has committed since the database was at
-        `version`. Return the version that it is at, and what `work` returned.
+    def while_at(self, known: Known, work: Callable[[], bool]) -> bool:
+        """Do `work` inside the lock when no other connection has committed since the database was
+        at `known.version`, and return what it returned.
 
-        False, with nothing done, also where SQLite does not tell: whoever writes then finds out.
+        The version is asked for inside the lock: a thread that commits through this connection
+        says there what is known no more. False, with nothing done, also where SQLite does not
+        tell: whoever writes then finds out.
         """
         with self._mutex:
             if self._refusal is not None:
                 raise StoreError(self._refusal)
             if self.lock is None:
-                return version, False
+                return False
             try:
                 self.lock.acquire()
                 if self._connection.in_transaction:
-                    return version, False
+                    return False
                 (found,) = self._cursor.execute("PRAGMA data_version").fetchone()
-                return found, found == version and work()
+                return work() if found == known.version else False
             except sqlite3.Error:
-                return version, False
+                return False
             finally:
                 if self.lock is not None:
                     self.lock.release()

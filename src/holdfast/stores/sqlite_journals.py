@@ -22,7 +22,7 @@ from holdfast.stores import rows, sqlite_rows, sqlite_trials
 from holdfast.stores.lockfile import beside
 from holdfast.stores.notes import Note, NoteFiles
 from holdfast.stores.spill import SpillFiles
-from holdfast.stores.sqlite_connection import Database
+from holdfast.stores.sqlite_connection import NEVER, Database
 from holdfast.stores.sqlite_rows import Head
 
 HEADS_MAX: Final = 4096
@@ -85,9 +85,7 @@ class Journals:
     def _note(self, head: Head, note: Note) -> bool:
         """Return whether the fact was noted: not when anybody else has committed since the head
         was known to be the end."""
-        write = partial(self._notes.write, head.number, note)
-        head.version, is_written = self._database.while_at(head.version, write)
-        return is_written
+        return self._database.while_at(head, partial(self._notes.write, head.number, note))
 
     def _insert(self, head: Head, note: Note, durable: bool) -> bool:
         statement, values = sqlite_rows.INSERT_AS_OWNER, sqlite_rows.as_owner(head.number, note)
@@ -119,9 +117,9 @@ class Journals:
                 sqlite_trials.keep(connection, trials)
             return done, head
 
-        done, head = self._database.write(work, durable=durable)
-        self.remember(run, head)
-        return done
+        return self._database.write(
+            work, durable=durable, afterwards=lambda done: self.remember(run, done[1])
+        )[0]
 
     def _append_looking(
         self,
@@ -156,6 +154,8 @@ class Journals:
         gone.
         """
         known = self._heads.pop(run, None)
+        if known is not None:
+            _is_known_no_more(known)
         head = sqlite_rows.find_head(connection, run)
         if head is None:
             raise UsageError(f"there is no run {run!r} in {self._path}")
@@ -197,13 +197,15 @@ class Journals:
             fact = rows.load_at(run, note.seq, note.kind, note.body)
             yield Stored(note.seq, note.epoch, fact, note.link)
 
-    def remember(self, run: str, head: Head | None) -> Head | None:
-        """Keep in mind where a journal ends, now that it is committed."""
+    def remember(self, run: str, head: Head | None) -> None:
+        """Keep in mind where a journal ends, now that it is committed: still inside the lock, or
+        a thread that comes later would put an end that others have moved in place of theirs."""
         if head is not None:
             if len(self._heads) >= HEADS_MAX:
+                for known in self._heads.values():
+                    _is_known_no_more(known)
                 self._heads.clear()
             self._heads[run] = head
-        return head
 
     def changes(self) -> int:
         """Return a number that differs when a note was written since it was last asked."""
@@ -217,7 +219,9 @@ class Journals:
 
     def remove(self, run: str, number: int) -> None:
         """Forget a journal that was removed."""
-        self._heads.pop(run, None)
+        known = self._heads.pop(run, None)
+        if known is not None:
+            _is_known_no_more(known)
         self._notes.remove(number)
 
     def close(self) -> None:
@@ -234,3 +238,9 @@ class Journals:
 
     def _refer(self, connection: sqlite3.Connection, number: int) -> None:
         sqlite_rows.refer(connection, number, [spilled.digest for spilled in self._kept])
+
+
+def _is_known_no_more(head: Head) -> None:
+    """Have no note written after it: another thread may hold it, waiting for its turn to append.
+    This connection's own commits do not move the version that it would ask for."""
+    head.version = NEVER

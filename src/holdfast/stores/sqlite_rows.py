@@ -17,6 +17,7 @@ from holdfast.ports.store import RunRow, Stored
 from holdfast.stores import rows, sqlite_locks
 from holdfast.stores.notes import Note
 from holdfast.stores.row_tables import dump_time, load_time
+from holdfast.stores.sqlite_connection import NEVER
 from holdfast.stores.sqlite_debts import note_debt
 from holdfast.stores.sqlite_schema import SEQ_BITS, SEQ_MASK
 
@@ -59,7 +60,7 @@ class Head:
     seq: int
     link: bytes
     noted: Note | None = None
-    version: int = -1
+    version: int = NEVER
     is_claimed: bool = False
 
 

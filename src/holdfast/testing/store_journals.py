@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from holdfast.errors import LostOwnership, StoreError, UsageError
+from holdfast.model.facts import Fact
 from holdfast.ports.store import Appended, Store
 from holdfast.testing.samples import (
     AT,
@@ -265,6 +266,42 @@ class Others(Opens):
 
         for run in "abcd":
             assert [succeeded(n) for n in range(20)] == facts(store, run, after=2)
+        store.close()
+
+    def test_threads_may_append_to_one_run(self, tmp_path: Path) -> None:
+        """An owner and somebody who only says stop share a store: all that was acknowledged is
+        there once, in one order, and the owner is told of each stop before it begins a step."""
+        store, said = owned(self.open(tmp_path)), [0]
+        told: list[Fact] = [run_created(), life_started(1)]
+        is_over = threading.Event()
+
+        def append(fact: Fact, *, is_intent: bool) -> None:
+            done = Appended(False, 0)
+            while not done.written:
+                done = store.append(
+                    "r", [fact], after=len(told), epoch=1,
+                    durable=not is_intent, only_if_current=is_intent,
+                )  # fmt: skip
+                told.extend(done.others)
+            told.append(fact)
+
+        def own() -> None:
+            for number in range(50):
+                append(started(number), is_intent=True)
+                append(succeeded(number), is_intent=False)
+            is_over.set()
+
+        def stop() -> None:
+            after = 2
+            while not is_over.is_set():
+                done = store.append("r", [STOP], after=after, epoch=None)
+                after, said[0] = done.seq, said[0] + done.written
+
+        in_threads(own, stop)
+        written = facts(store)
+
+        assert told == written[: len(told)]
+        assert said[0] == written.count(STOP)
         store.close()
 
     def test_a_released_run_keeps_its_epoch(self, tmp_path: Path) -> None:
