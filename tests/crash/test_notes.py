@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import subprocess
@@ -173,6 +174,31 @@ def test_a_run_that_is_given_back_leaves_no_file(place: Path) -> None:
         other.append("r", [succeeded(2)], after=seq, epoch=2)
         other.release("r", 2)
         assert not notes(place)
+
+
+def test_an_owner_that_comes_back_notes_where_everybody_looks(place: Path) -> None:
+    """Who had the run before took the file away when it gave the run back."""
+    with stores(place) as (mine, other):
+        seq = begin(mine, 1, own(mine)).seq
+        seq = other.claim("r", life_started(2), after=seq, expected_epoch=1) or 0
+        other.release("r", 2)
+        assert not notes(place)
+        seq = mine.claim("r", life_started(3), after=seq, expected_epoch=2) or 0
+        begin(mine, 2, seq, epoch=3)
+
+        assert [started(2)] == facts(other, after=seq)
+        assert 1 == len(notes(place))
+
+
+def test_a_displaced_owner_keeps_no_file_open(place: Path) -> None:
+    """Nobody would ever close it: a process may lose many runs and live on."""
+    with stores(place) as (mine, other):
+        seq = begin(mine, 1, own(mine)).seq
+        other.claim("r", life_started(2), after=seq, expected_epoch=1)
+        raised(LostOwnership, lambda: mine.append("r", [succeeded(1)], after=seq, epoch=1))
+
+        opened = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+        assert str(notes(place)[0]) not in opened
 
 
 def test_a_watcher_hears_of_a_note(place: Path) -> None:

@@ -97,24 +97,25 @@ class NoteFiles:
         return sum(_HEADER.unpack(head)[2] for head in heads if len(head) == _HEADER.size)
 
     def remove(self, number: int) -> None:
-        """Forget a run's note."""
-        self._forget(number)
+        """Take a run's note away."""
+        self.forget(number)
         with contextlib.suppress(OSError):
             (self.root / str(number)).unlink()
 
     def close(self) -> None:
         """Close the files; the next write opens them anew."""
         for number in list(self._open):
-            self._forget(number)
+            self.forget(number)
 
     def _file(self, number: int) -> int:
         if len(self._open) >= OPEN_FILES_MAX:
-            self._forget(next(iter(self._open)))
+            self.forget(next(iter(self._open)))
         self.root.mkdir(mode=0o700, exist_ok=True)
         fd = self._open[number] = open_regular(self.root / str(number), os.O_RDWR | os.O_CREAT)
         return fd
 
-    def _forget(self, number: int) -> None:
+    def forget(self, number: int) -> None:
+        """Close a run's file; the next write opens the one that is there then."""
         fd = self._open.pop(number, None)
         if fd is not None:
             os.close(fd)

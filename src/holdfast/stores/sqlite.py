@@ -154,8 +154,8 @@ class SqliteStore:
             sqlite_trials.keep(connection, trials)
             return head
 
-        remember = partial(self._journals.remember, run)
-        head = self._database.write(work, durable=True, afterwards=remember)
+        claimed = partial(self._journals.claimed, run)
+        head = self._database.write(work, durable=True, afterwards=claimed)
         return None if head is None else head.seq
 
     def release(self, run: str, epoch: int, *, durable: bool = False) -> None:

@@ -134,6 +134,7 @@ class Journals:
         self._kept.clear()
         head = self.look(connection, run, after)
         if epoch is not None and head.epoch != epoch:
+            self._notes.forget(head.number)
             raise LostOwnership(
                 f"run {run} was taken over by another process (epoch {head.epoch}, ours was "
                 f"{epoch}); nothing was written"
@@ -206,6 +207,13 @@ class Journals:
                     _is_known_no_more(known)
                 self._heads.clear()
             self._heads[run] = head
+
+    def claimed(self, run: str, head: Head | None) -> None:
+        """Keep in mind where the journal of a run ends that this process has taken, or could not.
+        The file of its notes is opened anew: whoever had the run meanwhile took ours away."""
+        if head is not None:
+            self._notes.forget(head.number)
+        self.remember(run, head)
 
     def changes(self) -> int:
         """Return a number that differs when a note was written since it was last asked."""
