@@ -205,6 +205,22 @@ def test_a_finished_run_only_replays(tmp_path: Path) -> None:
     assert 1 == len(script.state("r").lives)
 
 
+def test_a_script_may_be_called_anything(tmp_path: Path) -> None:
+    """The system cuts a process's name at 15 bytes, here within a character; what looks at the
+    run while the script lives sees its owner all the same."""
+    script = Script(
+        tmp_path,
+        "#!/bin/sh\n" + BEGIN + "holdfast step a -- echo one\nholdfast list >&2\nholdfast why work",
+        "12345678901234\u00fc.sh",
+    )
+    path = tmp_path / script.name
+    path.chmod(0o755)
+    ran = subprocess.run([path], env=script.env(), cwd=tmp_path, capture_output=True, timeout=60)
+
+    assert (0, 1) == (ran.returncode, ran.stdout.count(b"one\n")), ran
+    assert b" running " in ran.stderr and b"Traceback" not in ran.stderr, ran
+
+
 def test_a_step_inside_a_step_is_refused(tmp_path: Path) -> None:
     """It would be missing when the outer one is replayed; a script with a run of its own is not
     inside, and each attempt finds the same token."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from holdfast.runtime.ownership import (
     end_stopped_holder,
     host_name,
     judge,
+    liveness,
+    process,
     this_person,
     this_process,
 )
@@ -138,6 +141,28 @@ def test_another_process_under_the_owners_pid_is_not_the_owner(tmp_path: Path) -
             take(Journal(store, "r"), CLAIM, SystemClock(), print)
     with closing(owned_by(me, tmp_path / "me.db")) as store, pytest.raises(RunLocked):
         take(Journal(store, "r"), CLAIM, SystemClock(), print)
+
+
+NAMED = r"""
+import sys
+with open("/proc/self/comm", "wb") as name:
+    name.write(b") Z 1234567890\xc3")
+print("named", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_process_may_be_called_anything() -> None:
+    """The system cuts a name within a character, and a name may look like what follows it."""
+    command = [sys.executable, "-c", NAMED]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert b"named\n" == child.stdout.readline()
+        owner = process(child.pid)
+        alive = liveness(owner)
+        child.communicate(b"")
+
+        assert owner.started and ("alive", "dead") == (alive, liveness(owner))
 
 
 def test_a_stopped_owner_keeps_its_run_for_a_lease(site: Site) -> None:

@@ -127,13 +127,20 @@ def _stat_of(pid: int) -> tuple[str, str]:
     """Return the process's state letter and start time, or two empty texts."""
     if not _sees_processes():
         return "", ""
+    fields = fields_of(pid)
+    return (fields[0], fields[19]) if fields else ("", "")
+
+
+def fields_of(pid: int) -> list[str]:
+    """Return what the system says of a process after its name, its state first; nothing where it
+    says nothing."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        content = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
-        return "", ""
-    # The name, in parentheses, may hold anything; the fields after it may not.
-    fields = text[text.rindex(")") + 2 :].split()
-    return fields[0], fields[19]
+        return []
+    # The name, in parentheses, may hold any bytes: the kernel cuts it within a character. The
+    # fields after it may not.
+    return content.rpartition(b")")[2].decode("ascii").split()
 
 
 def _sees_processes() -> bool:

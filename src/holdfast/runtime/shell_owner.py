@@ -21,7 +21,7 @@ from holdfast.errors import RunLocked
 from holdfast.model.parties import Owner
 from holdfast.runtime.heartbeat import BEATS_A_LEASE, says_alive
 from holdfast.runtime.life import Life
-from holdfast.runtime.ownership import LEASE_S, liveness, process, signal_owner
+from holdfast.runtime.ownership import LEASE_S, fields_of, liveness, process, signal_owner
 from holdfast.runtime.threads import start_thread
 
 BEAT_EVERY_S: Final = LEASE_S / BEATS_A_LEASE
@@ -140,20 +140,19 @@ def _parents() -> Iterator[int]:
         if pid <= 0:
             return
         yield pid
-        try:
-            text = Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
+        fields = fields_of(pid)
+        if not fields:
             return
-        pid = int(text[text.rindex(")") + 2 :].split()[1])
+        pid = int(fields[1])
 
 
 def _ignores_interrupts(pid: int) -> bool:
     """A shell without job control has what it puts in the background ignore SIGINT."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_bytes().splitlines()  # Its name is no text.
     except OSError:
         return False
-    masks = [line.split()[1] for line in lines if line.startswith("SigIgn:")]
+    masks = [line.split()[1] for line in lines if line.startswith(b"SigIgn:")]
     return bool(masks) and bool(int(masks[0], 16) & _SIGINT_BIT)
 
 
