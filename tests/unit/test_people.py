@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.unit.runs import Runs, Says, touch
 
 from holdfast.app import holds
 from holdfast.app.holds import TooLate
+from holdfast.app.planning import plan
 from holdfast.app.reasons import why
 from holdfast.errors import UsageError
 from holdfast.flow.questions import confirm
@@ -20,6 +22,7 @@ from holdfast.flow.verbs import do
 from holdfast.flow.workflows import Workflow, workflow
 from holdfast.model import facts as f
 from holdfast.model.holds import Holds
+from holdfast.model.inventory import Inventory, Target
 from holdfast.model.terms import Electorate
 from holdfast.testing.samples import AT
 
@@ -82,6 +85,43 @@ def test_a_repeated_answer_is_recorded_once(runs: Runs) -> None:
 
     assert "already approved by ana" == says(runs, ANA)
     assert 1 == len(runs.facts(f.HoldAnswered))
+
+
+# --- a plan of what is asked already ----------------------------------------------------------
+
+
+def test_a_plan_asks_what_nobody_answered_yet(runs: Runs) -> None:
+    """Its own yes to the open hold is nobody's; a quorum's half is no permission; what a quorum
+    of people said is theirs."""
+
+    @workflow
+    def upgrade() -> None:
+        do("cordon", touch, "cordon")
+
+    prod = Target("prod", risk="high", approvers=("ana", "ben"), quorum=2)
+    runs.setting = replace(runs.setting, inventory=Inventory(targets={"prod": prod}))
+    runs.start(upgrade, target="prod")
+
+    def told() -> list[tuple[str, str]]:
+        terms = runs.state.terms
+        found = plan(upgrade, {}, runs.clock, store=runs.store, run="r", terms=terms)
+        return [(line.will, line.rule) for line in found.steps]
+
+    unanswered = told()
+    says(runs, ANA)
+    half = told()
+    says(runs, BEN)
+
+    assert [("ask and run", "confirm: risk high")] == unanswered == half
+    assert [("run", "approved by ana, ben")] == told()
+
+
+def test_a_plan_names_a_question_that_is_asked_already(runs: Runs) -> None:
+    """It is where the run would wait for a person."""
+    runs.start(asks())
+    found = plan(asks(), {}, runs.clock, store=runs.store, run="r")
+
+    assert [("hold", "go on?")] == [(line.will, line.says) for line in found.steps]
 
 
 # --- approvers and a quorum -------------------------------------------------------------------

@@ -21,6 +21,7 @@ from holdfast.model.facts import (
     AttemptFailed,
     Fact,
     GateOpened,
+    HoldAnswered,
     HoldOpened,
     PointPassed,
     RolloutPlanned,
@@ -254,8 +255,9 @@ class _Writer:
                 self._add(Planned(fact.key, "wait", until))
             case GateOpened() | SampleTaken() | RolloutPlanned():
                 self._watched(fact)
-            case HoldOpened():
-                self._held(fact, state)
+            case HoldOpened() | HoldAnswered():
+                # An answer here is the plan's own, perhaps to what the run asks already.
+                self._held(state.holds[fact.id].opened, state)
             case PointPassed():
                 rule = self._asked.get(fact.key, fact.decided_by)
                 self._add(Planned(fact.key, "no return", rule, says=fact.reason))
