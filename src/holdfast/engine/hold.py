@@ -52,6 +52,9 @@ def ask(asked: Asked) -> Program[HoldAnswered]:
         hold = state.holds.latest(asked.key, asked.kind)
         if hold is None or hold.is_used:
             yield from _open(asked, state.holds.new_id())
+            # However soon it expires, a person is looked for first: where nobody is, the run
+            # leaves, and does not ask again and again.
+            yield ANSWER
         elif hold.opened.digest != asked.digest:
             yield from _void(hold, "what it asked about changed")
         elif hold.opened.electorate != asked.electorate:

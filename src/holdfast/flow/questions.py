@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from holdfast.engine.effects import Program
 from holdfast.engine.question import Question, question
@@ -20,6 +20,9 @@ from holdfast.runtime.context import Frame, in_workflow
 from holdfast.runtime.driving import drive
 
 R = TypeVar("R")
+
+EXPIRES_S_MIN: Final = 1.0
+"""What nobody has the time to answer is no question: it would be asked again and again."""
 
 
 class Answered(NamedTuple):
@@ -60,8 +63,14 @@ class Asking:
             )
         if on_expiry == "reject" and expires is None:
             raise UsageError('on_expiry="reject" needs expires=, such as "4h"')
+        expires_s = None if expires is None else seconds(expires)
+        if expires_s is not None and expires_s < EXPIRES_S_MIN:
+            raise UsageError(
+                f"expires={expires!r}: nobody can answer so soon; give 1s or more, such as "
+                '"4h", or leave it out to wait for ever'
+            )
         names = None if approvers is None else tuple(approvers)
-        return cls(names, quorum, None if expires is None else seconds(expires), on_expiry)
+        return cls(names, quorum, expires_s, on_expiry)
 
     def electorate(self, frame: Frame) -> Electorate:
         """Return whose yes counts: the script's own approvers, else the target's.
@@ -90,9 +99,9 @@ def confirm(
     """Hold until a person says yes; return who, when and their comment.
 
     `approvers` are names and `@groups` of the inventory, else the target's, else anybody;
-    `quorum` of them must say yes. What nobody answered within `expires` is asked again, or is a
-    no with `on_expiry="reject"`; it is never a yes. Raises StepFailed when the answer is no;
-    `resume` asks again.
+    `quorum` of them must say yes. What nobody answered within `expires`, a second at least, is
+    asked again, or is a no with `on_expiry="reject"`; it is never a yes. Raises StepFailed when
+    the answer is no; `resume` asks again.
     """
     frame = in_workflow("confirm")
     asking = Asking.of(approvers, quorum, expires, on_expiry)

@@ -1,0 +1,96 @@
+"""A question with a time: late answers count for nothing, and silence is never a yes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.unit.runs import Runs
+
+from holdfast.app import holds
+from holdfast.errors import UsageError
+from holdfast.flow.questions import confirm
+from holdfast.flow.workflows import Workflow, workflow
+from holdfast.model import facts as f
+
+ANA = f.Who("ana", "host")
+
+
+def asks(**options: Any) -> Workflow[..., Any]:
+    @workflow
+    def asking() -> str:
+        return confirm("go on?", **options).by
+
+    return asking
+
+
+def says(runs: Runs, by: f.Who, given: Any = "approve", comment: str = "because") -> str:
+    return holds.answer(runs.store, "r", runs.clock, by, given, comment=comment, hold="h1").text
+
+
+def test_a_late_answer_is_refused(runs: Runs) -> None:
+    """Even when no process has noticed yet that the time is over."""
+    runs.start(asks(expires="1h"))
+    runs.clock.jump(7_200)
+
+    with pytest.raises(UsageError, match="nobody answered until"):
+        says(runs, ANA)
+    assert [] == runs.facts(f.HoldAnswered)
+
+
+def test_an_expired_hold_is_asked_again(runs: Runs) -> None:
+    """Under a new id, with as much time as the first."""
+    runs.start(asks(expires="1h"))
+    runs.clock.jump(7_200)
+    outcome = runs.resume(asks(expires="1h"))
+
+    assert "on_hold" == outcome.status
+    assert ["expired", "open"] == [hold.status for hold in runs.state.holds.values()]
+    assert runs.hold().opened.expires_at > runs.clock.now()
+
+
+class Slow:
+    """Whoever is told of a question for two hours, at most three times."""
+
+    def __init__(self, runs: Runs) -> None:
+        self.runs, self.left = runs, 3
+
+    def fact(self, fact: object, state: object) -> None:
+        if isinstance(fact, f.HoldOpened) and self.left:
+            self.left -= 1
+            self.runs.clock.jump(7_200)
+
+    def note(self, text: str) -> None: ...
+
+    def output(self, output: object) -> None: ...
+
+    def progress(self, key: str, done: float, total: float | None, note: str) -> None: ...
+
+
+def test_what_expires_while_it_is_asked_is_not_asked_again_at_once(runs: Runs) -> None:
+    """A person is looked for first: where nobody is, the run leaves instead of spinning."""
+    outcome = runs.start(asks(expires="1h"), listeners=(Slow(runs),))
+
+    assert ("on_hold", 3) == (outcome.status, outcome.exit_code)
+    assert 1 == len(runs.facts(f.HoldOpened))
+
+
+def test_an_expired_hold_may_be_a_no(runs: Runs) -> None:
+    """Nobody's no fails the run like anybody's; the next resume asks again."""
+    runs.start(asks(expires="1h", on_expiry="reject"))
+    runs.clock.jump(7_200)
+    failed = runs.resume(asks(expires="1h", on_expiry="reject"))
+    asked = runs.resume(asks(expires="1h", on_expiry="reject"))
+
+    assert ("failed", 1) == (failed.status, failed.exit_code)
+    assert "rejected by nobody: nobody answered until" in failed.reason
+    assert "on_hold" == asked.status
+
+
+def test_an_answer_in_time_counts_however_late_it_is_read(runs: Runs) -> None:
+    """What matters is when it was given, not when a process looks."""
+    runs.start(asks(expires="1h", on_expiry="reject"))
+    says(runs, ANA)
+    runs.clock.jump(172_800)
+
+    assert "ana" == runs.resume(asks(expires="1h", on_expiry="reject")).result
