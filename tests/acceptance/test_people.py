@@ -143,6 +143,17 @@ def test_a_flag_does_not_loosen_a_target_with_approvers(shell: Shell) -> None:
 # --- whose yes counts -------------------------------------------------------------------------
 
 
+def test_half_a_quorum_is_not_told_to_go_on(shell: Shell) -> None:
+    """Whoever resumed then would be barred from approving; who decides is warned of that."""
+    run(shell, "guarded")
+    half = shell("approve", "r", "--hold", "h1", "--as", "ana")
+    whole = shell("approve", "r", "--hold", "h1", "--as", "ben")
+
+    assert (0, 0) == (half.code, whole.code)
+    assert "1 more of ben, cleo must agree" in half.out and "go on with" not in half.err
+    assert "resume r  # whoever resumes it may not approve what it asks" in whole.err
+
+
 @pytest.mark.slow
 def test_a_quorum_without_whoever_started(shell: Shell) -> None:
     """Self-approval is refused; two others let one step run, and are named as its deciders."""

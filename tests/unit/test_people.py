@@ -149,6 +149,39 @@ def test_a_quorum_must_agree(runs: Runs) -> None:
     assert "ana, cleo" == outcome.result
 
 
+def guarded(runs: Runs, by: f.Who, *approvers: str) -> None:
+    """Start a run of one step, which two of these must let run, but not whoever took it up."""
+
+    @workflow
+    def upgrade() -> None:
+        do("cordon", touch, "cordon")
+
+    prod = Target("prod", risk="high", approvers=approvers, quorum=2, separate=True)
+    runs.setting = replace(runs.setting, inventory=Inventory(targets={"prod": prod}))
+    runs.start(upgrade, target="prod", by=by)
+
+
+def test_whoever_took_the_run_up_is_none_of_those_who_must_agree(runs: Runs) -> None:
+    """They are not named as people to ask."""
+    guarded(runs, ANA, "ana", "ben", "cleo")
+
+    assert says(runs, BEN).endswith("approved by 1 of 2; 1 more of cleo must agree")
+    assert ("so far", "yes of ben; 1 more of cleo must agree") in why(runs.store, "r").reasons[
+        0
+    ].fields
+
+
+def test_too_few_who_may_agree_are_told(runs: Runs) -> None:
+    """Both who looks and who answers learn that the run cannot go on so, and what to do."""
+    guarded(runs, ANA, "ana", "ben")
+    (seen,) = [text for name, text in why(runs.store, "r").reasons[0].fields if name == "so far"]
+    answered = says(runs, BEN)
+
+    assert "2 more must agree, but only ben may: ana started or resumed the run" in seen
+    assert "1 more must agree, but nobody is left who may: ana started" in answered
+    assert "`resume` asks anew" in answered
+
+
 def test_one_no_of_a_quorum_decides(runs: Runs) -> None:
     """Nobody has to agree that it is not to be done."""
     runs.start(asks(approvers=["ana", "ben"], quorum=2))

@@ -42,10 +42,14 @@ TRIES_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a verb did: a sentence for the person, and the run it concerned."""
+    """What a verb did: a sentence for the person, and the run it concerned.
+
+    `leaves_open` says that others must agree first: to go on now would come to nothing.
+    """
 
     run: str
     text: str
+    leaves_open: bool = False
 
 
 Decide = Callable[[RunState], tuple[Sequence[Fact], str]]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from holdfast.app.commands import Done, decide
 from holdfast.app.finding import find_hold, find_run
 from holdfast.app.gates import check_gate
+from holdfast.app.hold_standing import lacking
 from holdfast.app.rollout_views import is_about_units
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.model.facts import (
@@ -61,9 +62,11 @@ def answer(
     if given in ("reject", "skip") and not comment:
         raise UsageError(f"{given} needs a reason: add -m REASON")
     refused: list[HoldfastError] = []
+    needs: list[str] = []
 
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         refused.clear()
+        needs.clear()
         found = find_hold(state, row.id, hold)
         opened = found.opened
         if hold is None and opened.electorate.approvers:
@@ -82,24 +85,24 @@ def answer(
         facts: tuple[Fact, ...] = (fact,)
         if given == "reject" and not _is_owned(store, row.id):
             facts += _failing(state, fact, opened)
-        return facts, f"{opened.id} ({opened.key or 'the run'}): {said(found, fact)}"
+        needed = lacking(found, fact, state.starters)
+        if needed:
+            needs.append(needed)
+        return facts, f"{opened.id} ({opened.key or 'the run'}): {_said(found, fact, needed)}"
 
     done = decide(store, row.id, choose)
     if refused:
         raise refused[0]
-    return done
+    return replace(done, leaves_open=True) if needs else done
 
 
-def said(hold: HoldState, fact: HoldAnswered) -> str:
+def _said(hold: HoldState, fact: HoldAnswered, needed: str) -> str:
     """Return what an answer that counts makes of an open hold, and who else must agree."""
     past, electorate = _PAST[fact.answer], hold.opened.electorate
-    so_far = dict.fromkeys([*hold.agreeing(fact), voter(fact.by, electorate)])
-    if fact.answer == "reject" or len(so_far) >= electorate.quorum:
+    if not needed:
         return past
-    left = [name for name in electorate.approvers if name not in so_far]
-    whom = f" of {', '.join(left)}" if left else ""
-    more = electorate.quorum - len(so_far)
-    return f"{past} by {len(so_far)} of {electorate.quorum}; {more} more{whom} must agree"
+    so_far = {*hold.agreeing(fact), voter(fact.by, electorate)}
+    return f"{past} by {len(so_far)} of {electorate.quorum}; {needed}"
 
 
 def check_counts(state: RunState, hold: HoldState, fact: HoldAnswered) -> None:

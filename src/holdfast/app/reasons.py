@@ -9,6 +9,7 @@ from holdfast.app import next_ways
 from holdfast.app.backward import owed_labels, undo_count, way_back
 from holdfast.app.evidence import Field, evidence_of, world_of
 from holdfast.app.fleet_children import FLEET
+from holdfast.app.hold_standing import RESUMING_BARS, agreement
 from holdfast.app.hold_ways import doubt_ways, hold_ways
 from holdfast.app.judging import named, process_named
 from holdfast.app.next_ways import Next
@@ -111,7 +112,7 @@ def _reasons(view: RunView) -> Iterator[Reason]:
     yield from (reason for step in view.steps if (reason := _doubt(step)))
     yield from (Reason("in_doubt", *told) for told in next_ways.item_doubts(view.state))
     asked = (hold for hold in view.state.open_holds if hold.opened.kind != "in_doubt")
-    yield from (_hold(hold) for hold in asked)
+    yield from (_hold(view, hold) for hold in asked)
     for each in view.targets:
         if each.waits:
             yield Reason("target", f"{each.target}: {each.waits}")
@@ -156,7 +157,7 @@ def _doubt(step: StepView) -> Reason | None:
     return Reason("in_doubt", text, step.key, step.started_at, step.location, owner)
 
 
-def _hold(hold: HoldState) -> Reason:
+def _hold(view: RunView, hold: HoldState) -> Reason:
     opened = hold.opened
     asks = {"question": "waits for an answer", "drift": "the script or its parameters changed"}
     if world_of(opened):
@@ -165,7 +166,8 @@ def _hold(hold: HoldState) -> Reason:
     text = f"{about or 'waits for a yes'} ({opened.id}): {opened.question}"
     location = opened.evidence.get("location")
     place = str(location or "")
-    return Reason("hold", text, opened.key, opened.at, place, fields=evidence_of(opened))
+    fields = (*evidence_of(opened), *agreement(hold, view.state.starters))
+    return Reason("hold", text, opened.key, opened.at, place, fields=fields)
 
 
 def _failures(view: RunView) -> Iterator[Reason]:
@@ -292,6 +294,8 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
         does = f"go on, once {'the script is put back' if is_edited else 'that is answered'}"
     elif view.targets and all(each.waits for each in view.targets):
         does = "go on, once one of them can"
+    if any(hold.opened.electorate.separate for hold in view.state.open_holds):
+        does += f"; {RESUMING_BARS}"
     yield Next(("resume", run), does)
     if goes_on_by_itself(view):
         yield Next(("resume", "--due"), "every run whose time has come goes on: for cron")

@@ -15,6 +15,7 @@ from holdfast.app.answering import typed_answer
 from holdfast.app.finding import find_hold, find_run
 from holdfast.app.given import given_by
 from holdfast.app.halting import stop_all
+from holdfast.app.hold_standing import RESUMING_BARS
 from holdfast.app.loading import workflow_of
 from holdfast.app.meant import asked_about
 from holdfast.app.outputs import typed_output
@@ -85,7 +86,7 @@ def _answer(
         desk.store, row.id, desk.clock, desk.by, given,
         hold=hold, comment=comment, value=value,
     )  # fmt: skip
-    desk.tell(done)
+    desk.tell(done, caution=RESUMING_BARS if opened.electorate.separate else "")
 
 
 @click.command("answer")

@@ -25,12 +25,16 @@ class Desk:
         self.clock = SystemClock()
         self.by: Who = this_person(common.claimed)
 
-    def tell(self, done: Done, *, resumable: bool = True) -> None:
-        """Say what changed, and how to go on when no process would do so by itself."""
+    def tell(self, done: Done, *, resumable: bool = True, caution: str = "") -> None:
+        """Say what changed, and how to go on when no process would do so by itself; `caution` is
+        what whoever goes on should know."""
         click.echo(safe(f"{done.run}: {done.text.removeprefix(f'{done.run}: ')}"))
         row = self.store.row(done.run)
-        if resumable and row is not None and not is_owned(row):
-            click.echo(f"go on with: {next_command(self.common, 'resume', done.run)}", err=True)
+        if resumable and not done.leaves_open and row is not None and not is_owned(row):
+            note = f"  # {caution}" if caution else ""
+            click.echo(
+                f"go on with: {next_command(self.common, 'resume', done.run)}{note}", err=True
+            )
 
 
 def is_owned(row: RunRow) -> bool:

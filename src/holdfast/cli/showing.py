@@ -9,6 +9,7 @@ from typing import Final
 from holdfast.app.backward import left_lines
 from holdfast.app.batch_views import BatchView
 from holdfast.app.evidence import evidence_of
+from holdfast.app.hold_standing import agreement
 from holdfast.app.hold_ways import hold_ways
 from holdfast.app.judging import named, process_named, status_of
 from holdfast.app.next_ways import Next, shown_holds
@@ -287,7 +288,7 @@ def _hold_lines(
         asks = f"{opened.id} ({kind}) {safe(opened.question)}"
         yield from paper.wrap(asks if paper.is_plain else f"⏸ {asks}", "  ")
         yield f"  asked {ago(opened.at, now)}"
-        for name, text in evidence_of(opened):
+        for name, text in (*evidence_of(opened), *agreement(hold, view.state.starters)):
             yield from field_lines(name, text, paper.columns)
         yield from next_lines(_ways(view, hold), options, paper.columns)
 

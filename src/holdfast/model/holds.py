@@ -168,6 +168,14 @@ def voter(who: Who, electorate: Electorate) -> str:
     return who.name if electorate.identity == "claimed" else who.user
 
 
+def barred_from(electorate: Electorate, barred: Collection[Who]) -> tuple[str, ...]:
+    """Return the named approvers who may not say yes, being among `barred`."""
+    if not electorate.separate:
+        return ()
+    names = {voter(who, electorate) for who in barred}
+    return tuple(name for name in electorate.approvers if name in names)
+
+
 def refusal(opened: HoldOpened, fact: HoldAnswered, barred: Collection[Who]) -> str:
     """Return why an answer does not count, or an empty text.
 
