@@ -17,7 +17,7 @@ from holdfast.app.holds import TooLate
 from holdfast.app.planning import plan
 from holdfast.app.reasons import why
 from holdfast.errors import UsageError
-from holdfast.flow.questions import confirm
+from holdfast.flow.questions import ask, confirm
 from holdfast.flow.verbs import do
 from holdfast.flow.workflows import Workflow, workflow
 from holdfast.model import facts as f
@@ -39,6 +39,10 @@ def asks(**options: Any) -> Workflow[..., Any]:
 
 def says(runs: Runs, by: f.Who, given: Any = "approve", comment: str = "because") -> str:
     return holds.answer(runs.store, "r", runs.clock, by, given, comment=comment, hold="h1").text
+
+
+def gives(runs: Runs, by: f.Who, value: int) -> str:
+    return holds.answer(runs.store, "r", runs.clock, by, "value", value=value).text
 
 
 # --- two people at once -----------------------------------------------------------------------
@@ -67,6 +71,25 @@ def test_a_no_that_comes_too_late_is_recorded(runs: Runs) -> None:
         (fact.by.name, fact.answer) for fact in runs.facts(f.HoldAnswered)
     ]
     assert "approved" == runs.state.holds["h1"].status
+
+
+def test_another_value_comes_too_late_and_the_one_that_counts_is_shown(runs: Runs) -> None:
+    """Whoever gives it must not believe that it is taken; the same value again is no error."""
+
+    @workflow
+    def asking() -> int:
+        return ask("how many?", int)
+
+    runs.start(asking)
+    gives(runs, ANA, 5)
+    again = gives(runs, ANA, 5)
+    with pytest.raises(TooLate, match=r"was already answered by ana: 5$"):
+        gives(runs, ANA, 6)
+    with pytest.raises(TooLate, match="was already answered by ana: 5; yours is recorded"):
+        gives(runs, BEN, 6)
+
+    assert "already answered by ana: 5" == again
+    assert 5 == runs.resume(asking).result
 
 
 def test_who_may_not_decide_is_not_recorded_afterwards_either(runs: Runs) -> None:
@@ -147,39 +170,6 @@ def test_a_quorum_must_agree(runs: Runs) -> None:
     assert first.endswith("approved by 1 of 2; 1 more of ben, cleo must agree") and again
     assert ("on_hold", 3) == (still.status, still.exit_code)
     assert "ana, cleo" == outcome.result
-
-
-def guarded(runs: Runs, by: f.Who, *approvers: str) -> None:
-    """Start a run of one step, which two of these must let run, but not whoever took it up."""
-
-    @workflow
-    def upgrade() -> None:
-        do("cordon", touch, "cordon")
-
-    prod = Target("prod", risk="high", approvers=approvers, quorum=2, separate=True)
-    runs.setting = replace(runs.setting, inventory=Inventory(targets={"prod": prod}))
-    runs.start(upgrade, target="prod", by=by)
-
-
-def test_whoever_took_the_run_up_is_none_of_those_who_must_agree(runs: Runs) -> None:
-    """They are not named as people to ask."""
-    guarded(runs, ANA, "ana", "ben", "cleo")
-
-    assert says(runs, BEN).endswith("approved by 1 of 2; 1 more of cleo must agree")
-    assert ("so far", "yes of ben; 1 more of cleo must agree") in why(runs.store, "r").reasons[
-        0
-    ].fields
-
-
-def test_too_few_who_may_agree_are_told(runs: Runs) -> None:
-    """Both who looks and who answers learn that the run cannot go on so, and what to do."""
-    guarded(runs, ANA, "ana", "ben")
-    (seen,) = [text for name, text in why(runs.store, "r").reasons[0].fields if name == "so far"]
-    answered = says(runs, BEN)
-
-    assert "2 more must agree, but only ben may: ana started or resumed the run" in seen
-    assert "1 more must agree, but nobody is left who may: ana started" in answered
-    assert "`resume` asks anew" in answered
 
 
 def test_one_no_of_a_quorum_decides(runs: Runs) -> None:

@@ -8,7 +8,10 @@ could have counted: from somebody who may not decide, or after the hold expired.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import shorten
+from typing import Final
 
+from holdfast.app.answering import choice_text
 from holdfast.app.commands import Done, decide
 from holdfast.app.finding import find_hold, find_run
 from holdfast.app.gates import check_gate
@@ -24,7 +27,7 @@ from holdfast.model.facts import (
     RunFailed,
     Who,
 )
-from holdfast.model.holds import HoldState, refusal, voter
+from holdfast.model.holds import HoldState, meaning, refusal, voter
 from holdfast.model.json import Json
 from holdfast.model.making import replace
 from holdfast.model.state import AUTO_REST, RunState
@@ -33,6 +36,7 @@ from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
 from holdfast.runtime.ownership import liveness
 
+VALUE_COLUMNS_MAX: Final = 60
 _PAST = {"approve": "approved", "reject": "rejected", "skip": "skipped", "value": "answered"}
 
 
@@ -146,10 +150,12 @@ def _after_the_fact(
         raise UsageError(f"hold {opened.id} has expired: {why}; `resume` asks again")
     why = refusal(replace(opened, expires_at=None), fact, state.starters)
     already = f"already {_PAST.get(first.answer, first.answer)} by {first.by.name}"
+    if first.answer == "value":
+        already += f": {shorten(choice_text(first.value), VALUE_COLUMNS_MAX, placeholder='…')}"
     has_said_so = any(
-        (known.by.name, known.answer) == (fact.by.name, fact.answer) for known in hold.answers
+        known.by.name == fact.by.name and meaning(known) == meaning(fact) for known in hold.answers
     )
-    if fact.answer == first.answer:
+    if meaning(fact) == meaning(first):
         if has_said_so or why or state.is_finished:
             return (), already
         return (fact,), f"{already}; your answer is recorded beside it"

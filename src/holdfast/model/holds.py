@@ -38,8 +38,8 @@ class HoldState:
 
     def agreeing(self, answer: HoldAnswered) -> list[str]:
         """Return who said the same as `answer` so far, in a way that counts, each once."""
-        wanted, electorate = _said(answer), self.opened.electorate
-        alike = (given for given in self.counted if _said(given) == wanted)
+        wanted, electorate = meaning(answer), self.opened.electorate
+        alike = (given for given in self.counted if meaning(given) == wanted)
         return list(dict.fromkeys(voter(given.by, electorate) for given in alike))
 
     def covers(self, key: str) -> bool:
@@ -168,6 +168,11 @@ def voter(who: Who, electorate: Electorate) -> str:
     return who.name if electorate.identity == "claimed" else who.user
 
 
+def meaning(answer: HoldAnswered) -> tuple[str, str]:
+    """Return what was said, whoever said it: two answers with the same meaning agree."""
+    return answer.answer, dumps(answer.value) if answer.answer == "value" else ""
+
+
 def barred_from(electorate: Electorate, barred: Collection[Who]) -> tuple[str, ...]:
     """Return the named approvers who may not say yes, being among `barred`."""
     if not electorate.separate:
@@ -191,7 +196,3 @@ def refusal(opened: HoldOpened, fact: HoldAnswered, barred: Collection[Who]) -> 
         if name in {voter(who, electorate) for who in barred}:
             return f"{name} started or resumed the run, and somebody else has to approve"
     return ""
-
-
-def _said(answer: HoldAnswered) -> tuple[str, str]:
-    return answer.answer, dumps(answer.value) if answer.answer == "value" else ""
