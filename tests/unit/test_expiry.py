@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.unit.runs import Runs
 
 from holdfast.app import holds
+from holdfast.app.reasons import why_of
+from holdfast.app.views import view_run
+from holdfast.cli.paper import Paper
+from holdfast.cli.showing import run_lines
 from holdfast.errors import UsageError
 from holdfast.flow.questions import confirm
 from holdfast.flow.workflows import Workflow, workflow
@@ -36,6 +41,48 @@ def test_a_late_answer_is_refused(runs: Runs) -> None:
     with pytest.raises(UsageError, match="nobody answered until"):
         says(runs, ANA)
     assert [] == runs.facts(f.HoldAnswered)
+
+
+@pytest.mark.parametrize(
+    ("on_expiry", "does"),
+    [("ask", "asks again"), ("reject", "makes it a no, and the next one asks again")],
+)
+def test_a_late_answer_is_told_what_to_do_instead(runs: Runs, on_expiry: str, does: str) -> None:
+    """Of a yes and of a no; once it was asked again, under which id."""
+    flow = asks(expires="1h", on_expiry=on_expiry)
+    runs.start(flow)
+    runs.clock.jump(7_200)
+    for given in ("approve", "reject"):
+        with pytest.raises(UsageError, match=f"`holdfast resume r` {does}"):
+            says(runs, ANA, given)
+    while not runs.resume(flow).status == "on_hold":
+        pass
+
+    with pytest.raises(UsageError, match="it is asked again as h2"):
+        says(runs, ANA)
+
+
+@pytest.mark.parametrize(
+    ("on_expiry", "does"),
+    [("ask", "ask again"), ("reject", "nobody's answer is a no; the next resume asks again")],
+)
+def test_what_has_expired_is_offered_no_answer(runs: Runs, on_expiry: str, does: str) -> None:
+    """Where it is looked at it says so, and what `resume` makes of it."""
+    runs.start(asks(expires="1h", on_expiry=on_expiry))
+    before = view_run(runs.store, "r")
+    before = replace(before, at=runs.clock.now())
+    runs.clock.jump(7_200)
+    after = replace(before, at=runs.clock.now())
+    sheet = Paper(None, has_colour=False, can_redraw=False, is_plain=True)
+    drawn = "\n".join(run_lines(after, sheet, runs.clock.now()))
+
+    assert "holdfast approve r" in [way.line() for way in why_of(before).next]
+    assert ["holdfast resume r", "holdfast cancel r -m REASON"] == [
+        way.line() for way in why_of(after).next
+    ]
+    assert does == why_of(after).next[0].does
+    assert "nobody answered in time (h1): go on?" == why_of(after).summary
+    assert "which is over" in drawn and "approve" not in drawn and "reject" not in drawn
 
 
 def test_an_expired_hold_is_asked_again(runs: Runs) -> None:

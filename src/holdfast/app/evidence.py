@@ -18,9 +18,12 @@ GONE_SHOWN_MAX: Final = 10
 PLAN_SHOWN_MAX: Final = 40
 
 
-def evidence_of(opened: HoldOpened) -> tuple[Field, ...]:
-    """Return what a person should see beside the question; the text is as it was recorded."""
-    fields = (*(_of_batch(opened) or _fields(opened)), *_rules(opened))
+def evidence_of(opened: HoldOpened, *, is_over: bool = False) -> tuple[Field, ...]:
+    """Return what a person should see beside the question; the text is as it was recorded.
+
+    `is_over` says that nobody answered in time.
+    """
+    fields = (*(_of_batch(opened) or _fields(opened)), *_rules(opened, is_over))
     return tuple((name, text) for name, text in fields if text)
 
 
@@ -105,7 +108,7 @@ def _plan(seen: dict[str, Json]) -> Iterator[Field]:
         yield "plan", f"and {len(steps) - PLAN_SHOWN_MAX} more: all of them in `show --json`"
 
 
-def _rules(opened: HoldOpened) -> Iterator[Field]:
+def _rules(opened: HoldOpened, is_over: bool) -> Iterator[Field]:
     """Yield whose answers count, how many must agree, and until when."""
     electorate, until = opened.electorate, opened.expires_at
     names = ", ".join(electorate.approvers)
@@ -114,7 +117,10 @@ def _rules(opened: HoldOpened) -> Iterator[Field]:
     if electorate.separate:
         names = f"{names or 'anybody'}, but nobody who started or resumed the run"
     yield "from", names
-    if until is not None:
+    if until is not None and is_over:
+        then = "makes it a no" if opened.on_expiry == "reject" else "asks again"
+        yield "until", f"{until:%Y-%m-%d %H:%M:%S} UTC, which is over; `resume` {then}"
+    elif until is not None:
         then = "then it is a no" if opened.on_expiry == "reject" else "then it is asked again"
         yield "until", f"{until:%Y-%m-%d %H:%M:%S} UTC; {then}"
 

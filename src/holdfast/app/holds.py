@@ -83,7 +83,9 @@ def answer(
             opened.digest,
         )  # fmt: skip
         if found.status != "open":
-            return _after_the_fact(state, found, fact, refused)
+            return _after_the_fact(state, found, fact, row.id, refused)
+        if found.is_over(fact.at):
+            raise _too_old(state, found, row.id)
         check_fits(found, given, comment)
         check_counts(state, found, fact)
         facts: tuple[Fact, ...] = (fact,)
@@ -139,15 +141,14 @@ def check_fits(hold: HoldState, given: Answer, comment: str = "") -> None:
 
 
 def _after_the_fact(
-    state: RunState, hold: HoldState, fact: HoldAnswered, refused: list[HoldfastError]
+    state: RunState, hold: HoldState, fact: HoldAnswered, run: str, refused: list[HoldfastError]
 ) -> tuple[Sequence[Fact], str]:
     """Return what is recorded of an answer to a hold that is decided, and what to say."""
     opened, first = hold.opened, hold.answer
     if hold.status == "void":
         raise UsageError(f"hold {opened.id} is void: what it asked about changed")
     if first is None:
-        why = refusal(opened, fact, ()) or "nobody answered in time"
-        raise UsageError(f"hold {opened.id} has expired: {why}; `resume` asks again")
+        raise _too_old(state, hold, run)
     why = refusal(replace(opened, expires_at=None), fact, state.starters)
     already = f"already {_PAST.get(first.answer, first.answer)} by {first.by.name}"
     if first.answer == "value":
@@ -165,6 +166,20 @@ def _after_the_fact(
         TooLate(f"hold {opened.id} was {already}; yours is recorded, and changes nothing")
     )
     return (fact,), ""
+
+
+def _too_old(state: RunState, hold: HoldState, run: str) -> UsageError:
+    """Return what to tell whoever answers a hold after its time, and what to do instead."""
+    opened, again = hold.opened, state.holds.latest(hold.opened.key, hold.opened.kind)
+    assert opened.expires_at is not None
+    if again is not None and again is not hold and again.status == "open":
+        how = f"it is asked again as {again.opened.id}"
+    elif hold.status == "open" and opened.on_expiry == "reject":
+        how = f"`holdfast resume {run}` makes it a no, and the next one asks again"
+    else:
+        how = f"`holdfast resume {run}` asks again"
+    until = f"{opened.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+    return UsageError(f"hold {opened.id} has expired: nobody answered until {until}; {how}")
 
 
 def _is_owned(store: Store, run: str) -> bool:

@@ -159,14 +159,17 @@ def _doubt(step: StepView) -> Reason | None:
 
 def _hold(view: RunView, hold: HoldState) -> Reason:
     opened = hold.opened
+    is_over = hold.is_over(view.at)
     asks = {"question": "waits for an answer", "drift": "the script or its parameters changed"}
     if world_of(opened):
         asks["drift"] = "the world has changed"
     about = asks.get(opened.kind, "waits for a decision" if opened.kind != "confirm" else "")
+    if is_over:
+        about = "nobody answered in time"
     text = f"{about or 'waits for a yes'} ({opened.id}): {opened.question}"
     location = opened.evidence.get("location")
     place = str(location or "")
-    fields = (*evidence_of(opened), *agreement(hold, view.state.starters))
+    fields = (*evidence_of(opened, is_over=is_over), *agreement(hold, view.state.starters))
     return Reason("hold", text, opened.key, opened.at, place, fields=fields)
 
 
@@ -250,7 +253,8 @@ def _ways(view: RunView) -> Iterator[Next]:
         yield Next(("export", run, "--md"), "the whole record, to read")
         return
     for hold in next_ways.shown_holds(view.state.open_holds):
-        yield from hold_ways(run, hold, is_only=len(view.state.open_holds) == 1)
+        if not hold.is_over(view.at):
+            yield from hold_ways(run, hold, is_only=len(view.state.open_holds) == 1)
     yield from next_ways.more_ways(run, view.state.open_holds)
     for step in view.steps:
         if step.status == "in_doubt":
@@ -272,31 +276,7 @@ def _doubt_ways(view: RunView, step: StepView) -> Iterator[Next]:
 def _resting_ways(view: RunView) -> Iterator[Next]:
     """Yield what to do with an unfinished run that no process works on."""
     run, failed = view.id, view.state.failed
-    kinds = {hold.opened.kind for hold in view.state.open_holds}
-    ledger = view.state.ledger
-    does = {
-        "failed": "retry what failed, and go on",
-        "queued": "take it up",
-        "waiting": "wait for it here, and go on",
-    }.get(view.status, "go on")
-    if ledger.is_going_back:
-        does = "go on undoing"
-    elif failed is not None and failed.is_undone:
-        does = "run it again from the start of that stage"
-    elif failed is not None and any(
-        _is_rejected(step) for step in view.steps if step.key in failed.failures
-    ):
-        does = "ask again, and go on"
-    if kinds:
-        is_edited = kinds == {"drift"} and not any(
-            world_of(hold.opened) for hold in view.state.open_holds
-        )
-        does = f"go on, once {'the script is put back' if is_edited else 'that is answered'}"
-    elif view.targets and all(each.waits for each in view.targets):
-        does = "go on, once one of them can"
-    if any(hold.opened.electorate.separate for hold in view.state.open_holds):
-        does += f"; {RESUMING_BARS}"
-    yield Next(("resume", run), does)
+    yield Next(("resume", run), _what_resume_does(view))
     if goes_on_by_itself(view):
         yield Next(("resume", "--due"), "every run whose time has come goes on: for cron")
     if failed is not None and not failed.is_undone:
@@ -306,6 +286,36 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
             yield Next(("done", run, key, "-m", "REASON"), "it was done by hand: do not repeat it")
             yield Next(("skip", run, key, "-m", "REASON"), "go on without it")
     yield from _ways_back(view)
+
+
+def _what_resume_does(view: RunView) -> str:
+    failed, holds = view.state.failed, view.state.open_holds
+    asked = [hold for hold in holds if not hold.is_over(view.at)]
+    kinds = {hold.opened.kind for hold in asked}
+    if kinds:
+        is_edited = kinds == {"drift"} and not any(world_of(hold.opened) for hold in asked)
+        does = f"go on, once {'the script is put back' if is_edited else 'that is answered'}"
+        is_shut = any(hold.opened.electorate.separate for hold in asked)
+        return does + (f"; {RESUMING_BARS}" if is_shut else "")
+    if any(hold.opened.on_expiry == "reject" for hold in holds):
+        return "nobody's answer is a no; the next resume asks again"
+    if view.state.ledger.is_going_back:
+        return "go on undoing"
+    if failed is not None and failed.is_undone:
+        return "run it again from the start of that stage"
+    if failed is not None and any(
+        _is_rejected(step) for step in view.steps if step.key in failed.failures
+    ):
+        return "ask again, and go on"
+    if holds:
+        return "ask again"
+    if view.targets and all(each.waits for each in view.targets):
+        return "go on, once one of them can"
+    return {
+        "failed": "retry what failed, and go on",
+        "queued": "take it up",
+        "waiting": "wait for it here, and go on",
+    }.get(view.status, "go on")
 
 
 def _ways_back(view: RunView) -> Iterator[Next]:

@@ -66,14 +66,16 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """One run, folded and judged. `owner_is` tells how its owner is, None without one; `targets`
-    are, of a fleet, the runs of its targets that are begun and not done."""
+    """One run, folded and judged. `owner_is` tells how its owner is, None without one; `at` is
+    when it was looked at: what a run asks may have expired since it asked. `targets` are, of a
+    fleet, the runs of its targets that are begun and not done."""
 
     row: RunRow
     state: RunState
     status: RunStatus
     owner_is: Liveness | None
     steps: tuple[StepView, ...]
+    at: datetime
     batches: dict[str, BatchView] = field(default_factory=dict)
     targets: tuple[TargetRun, ...] = ()
 
@@ -167,7 +169,7 @@ def with_stored(view: RunView, store: Store) -> RunView:
     """Return a view with what the store has beside the journal, as it stands there now: the run's
     batches, and the runs of a fleet's targets."""
     batches = batches_of(store, view.id, view.state, is_living=view.is_alive)
-    targets = target_runs(store, view.row, view.state, SystemClock().now())
+    targets = target_runs(store, view.row, view.state, view.at)
     return replace(view, batches=batches, targets=targets)
 
 
@@ -180,7 +182,7 @@ def view_of(row: RunRow, state: RunState) -> RunView:
     steps = [*state.steps.values(), *(s for s in state.superseded if s.key not in names)]
     latest = {step.key: step for step in steps}
     views = tuple(_step_view(state, step, stages, is_living=living) for step in latest.values())
-    return RunView(row, state, status_of(row), health, views)
+    return RunView(row, state, status_of(row), health, views, SystemClock().now())
 
 
 class Stages:

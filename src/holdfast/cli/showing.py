@@ -288,12 +288,15 @@ def _hold_lines(
         asks = f"{opened.id} ({kind}) {safe(opened.question)}"
         yield from paper.wrap(asks if paper.is_plain else f"⏸ {asks}", "  ")
         yield f"  asked {ago(opened.at, now)}"
-        for name, text in (*evidence_of(opened), *agreement(hold, view.state.starters)):
+        known = evidence_of(opened, is_over=hold.is_over(view.at))
+        for name, text in (*known, *agreement(hold, view.state.starters)):
             yield from field_lines(name, text, paper.columns)
         yield from next_lines(_ways(view, hold), options, paper.columns)
 
 
 def _ways(view: RunView, hold: HoldState) -> list[Next]:
+    if hold.is_over(view.at):
+        return []
     return list(hold_ways(view.id, hold, is_only=len(view.state.open_holds) == 1))
 
 

@@ -8,6 +8,7 @@ later is kept for the record and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from itertools import count
 
 from holdfast.model.hold_facts import HoldAnswered, HoldExpired, HoldOpened, HoldVoided
@@ -41,6 +42,11 @@ class HoldState:
         wanted, electorate = meaning(answer), self.opened.electorate
         alike = (given for given in self.counted if meaning(given) == wanted)
         return list(dict.fromkeys(voter(given.by, electorate) for given in alike))
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether its time has passed without a decision, which no process has recorded yet."""
+        until = self.opened.expires_at
+        return self.status == "open" and until is not None and now > until
 
     def covers(self, key: str) -> bool:
         """Whether the decision is a yes to more than its own step, and `key` is in it."""
