@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from inspect import isawaitable
 from itertools import count
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from typing import Any, ClassVar, ParamSpec, Self, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from holdfast.engine import drift
@@ -18,7 +17,6 @@ from holdfast.engine.spec import Call
 from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import Leaving, StepFailed
-from holdfast.flow.decorator import is_async
 from holdfast.flow.noting import note_failure, note_left
 from holdfast.flow.returning import given_value
 from holdfast.flow.scopes import (
@@ -31,12 +29,17 @@ from holdfast.flow.scopes import (
 )
 from holdfast.flow.secret import refuse_secrets
 from holdfast.flow.steps import (
+    Performs,
     StepFunction,
+    asked_aside,
     attempt_of,
+    chosen,
+    plain,
     prepare,
     value_of,
 )
 from holdfast.flow.workflows import Workflow, succeed
+from holdfast.model.called import has_run, is_async, is_awaitable, name_of
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
 from holdfast.model.types import Types
@@ -51,7 +54,10 @@ T = TypeVar("T")
 
 
 class AsyncStepFunction(StepFunction[P, Any]):
-    """A step that is awaited. Its function may be async, or plain: then it runs in a thread."""
+    """A step that is awaited. Its function may be async, or plain: then it runs in a thread. So
+    may its check, and what gives it back."""
+
+    is_awaited: ClassVar[bool] = True
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         frame = FRAME.get()
@@ -59,6 +65,35 @@ class AsyncStepFunction(StepFunction[P, Any]):
             self._refuse_unrecorded(frame)
             return self.body(*args, **kwargs)
         return recorded(frame, self, self.arguments(args, kwargs))
+
+    def run(
+        self, frame: Frame, what: Performs, arguments: Mapping[str, object]
+    ) -> Callable[[Call], object]:
+        async def awaited(call: Call) -> object:
+            return await run_in_step(frame, what, arguments, call)
+
+        return awaited
+
+    def ask(
+        self, frame: Frame, check: Callable[..., object], arguments: Mapping[str, object]
+    ) -> Callable[[Call], object]:
+        function, taken = plain(check), chosen(check, arguments)
+
+        async def awaited(call: Call) -> object:
+            with asked_aside(frame, call):
+                said = await called(function, **taken)
+                return has_run(said, f"the check {name_of(function)}")
+
+        return awaited
+
+
+async def called(function: Callable[..., object], *args: object, **kwargs: object) -> object:
+    """Call a function of the script, in a thread unless it is async, and await what it returns
+    where that has to be."""
+    if is_async(function):
+        return await cast(Awaitable[object], function(*args, **kwargs))
+    made = await asyncio.to_thread(function, *args, **kwargs)
+    return await cast(Awaitable[object], made) if is_awaitable(made) else made
 
 
 async def recorded(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]) -> Any:
@@ -97,6 +132,8 @@ def place(verb: str) -> Frame:
 
 def prepare_async(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]) -> Call:
     """Return the call with a body that is awaited, and an abort that cancels it."""
+    if not step.is_awaited:
+        step = AsyncStepFunction(step.function, step.rules, step.options)
     call = prepare(frame, step, arguments)
     loop, running = asyncio.get_running_loop(), list[asyncio.Task[Any]]()
 
@@ -116,7 +153,7 @@ def prepare_async(frame: Frame, step: StepFunction[Any, Any], arguments: dict[st
 
 
 async def run_in_step(
-    frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object], call: Call
+    frame: Frame, step: Performs, arguments: Mapping[str, object], call: Call
 ) -> object:
     """Run a step's body in its own task, where `save` and `sh` find the step they belong to."""
     attempt = attempt_of(frame, call)
@@ -125,8 +162,7 @@ async def run_in_step(
     try:
         if is_async(step.body):
             return await cast(Awaitable[object], step.perform(arguments))
-        result = await asyncio.to_thread(step.perform, arguments)
-        return await result if isawaitable(result) else result
+        return await called(step.perform, arguments)
     finally:
         frame.life.end_of_body(call.key, attempt)
         current_step.reset(logged)

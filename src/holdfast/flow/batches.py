@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Literal, cast
 from holdfast.engine.batch import Ended, batch
 from holdfast.engine.spec import Call
 from holdfast.errors import StepFailed, UsageError
-from holdfast.flow.decorator import is_async
 from holdfast.flow.noting import note_failure
 from holdfast.flow.steps import plain, prepare, value_of
 from holdfast.flow.verbs import adhoc, named
 from holdfast.model.batching import item_key
 from holdfast.model.budget import Budget
+from holdfast.model.called import is_async
 from holdfast.model.codec import decode
 from holdfast.model.durations import seconds
 from holdfast.model.facts import Spilled

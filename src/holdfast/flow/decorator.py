@@ -8,13 +8,12 @@ from typing import Any, ParamSpec, TypeVar, overload
 from holdfast.engine.spec import Rules
 from holdfast.errors import UsageError
 from holdfast.flow.steps import Duration, Options, StepFunction, plain
+from holdfast.model.called import is_async, is_generator, name_of
 from holdfast.model.durations import seconds
 from holdfast.model.retry import Retry
 
 P = ParamSpec("P")
 R = TypeVar("R")
-COROUTINE = 0x80
-"""co_flags of an `async def`."""
 
 
 @overload
@@ -59,24 +58,32 @@ def _blocking(
     function: Callable[..., Any], rules: Rules, options: Options
 ) -> StepFunction[..., Any]:
     refuse_async(function, "step")
-    for way in (options.undo, options.owes):
-        if way is not None:
-            refuse_async(plain(way), "step")
+    refuse_async_ways(options)
     return StepFunction(function, rules, options)
+
+
+def refuse_async_ways(options: Options) -> None:
+    """Raise UsageError for a check, undo or owes of which a blocking step would run nothing. One
+    that only tells by what it returns is refused when it is called."""
+    ways = {"check": options.check, "undo": options.undo, "owes": options.owes}
+    for word, way in ways.items():
+        if way is None:
+            continue
+        function = plain(way)
+        refuse_async(function, "step")
+        if is_generator(function):
+            raise UsageError(
+                f"{word}={name_of(function)} is a generator function, of which a call runs "
+                "nothing; let it return instead of yielding"
+            )
 
 
 def refuse_async(function: Callable[..., Any], decorator: str) -> None:
     """Raise UsageError for an `async def`, which would never be awaited here."""
     if is_async(function):
         raise UsageError(
-            f"{function.__name__} is async: use `from holdfast.aio import {decorator}` for it"
+            f"{name_of(function)} is async: use `from holdfast.aio import {decorator}` for it"
         )
-
-
-def is_async(function: Callable[..., Any]) -> bool:
-    """Whether the function is an `async def`."""
-    code = getattr(function, "__code__", None)
-    return code is not None and bool(code.co_flags & COROUTINE)
 
 
 def make_rules(

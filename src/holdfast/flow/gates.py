@@ -12,9 +12,9 @@ from holdfast.engine.gate import ANYTHING, Watch
 from holdfast.engine.gate import watch as watch_program
 from holdfast.engine.spec import Call
 from holdfast.errors import UsageError
-from holdfast.flow.decorator import is_async
 from holdfast.flow.steps import Duration, StepFunction, plain, prepare, value_of
 from holdfast.flow.verbs import adhoc, named
+from holdfast.model.called import is_async
 from holdfast.model.durations import seconds, show
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json

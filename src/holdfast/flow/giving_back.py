@@ -10,32 +10,27 @@ to give back is met again (`steps.Met`), with its real arguments, and its `Way` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from holdfast.engine.giving_back import Way
 from holdfast.engine.spec import Call, Check, FoundDone, Rules
 from holdfast.engine.trace import Trace
-from holdfast.flow.decorator import is_async
 from holdfast.flow.owing import RESULT, owed_by
 from holdfast.flow.steps import (
     Met,
     StepFunction,
-    aside,
-    attempt_of,
     chosen,
     plain,
-    run_in_step,
     value_of,
 )
+from holdfast.model.called import has_run, is_async, is_awaitable, name_of
 from holdfast.model.codec import digest
 from holdfast.model.keys import scope_of
 from holdfast.model.making import dataclass, replace
 from holdfast.model.undoing import OWED, UNDO, origin_of
-from holdfast.runtime.capture import current_step
 from holdfast.runtime.codehash import code_hash
-from holdfast.runtime.context import FRAME, Frame
+from holdfast.runtime.context import Frame
 from holdfast.runtime.life import Life
 
 
@@ -56,18 +51,14 @@ def _undo(met: Met, function: Callable[..., Any]) -> Call:
     key = met.call.key + UNDO
     call = _giving_back(met, function, own, key, f"undo {met.call.label}")
     if isinstance(function, StepFunction) and function.options.check is not None:
-        return replace(call, check=aside(met.frame, function.options.check, _arguments(met)))
-    if met.call.check is None:
-        return call
+        return replace(call, check=met.step.ask(met.frame, function.options.check, _arguments(met)))
 
-    def check(undo: Call) -> object:
+    def has_begun() -> bool:
         # Only after a crash in the middle: else the undo runs, whatever else changed meanwhile.
         seen = met.frame.life.journal.state.steps.get(key)
-        if seen is None or not seen.attempts:
-            return Check.UNKNOWN
-        return _inverted(met.call)
+        return seen is not None and bool(seen.attempts)
 
-    return replace(call, check=check)
+    return replace(call, check=_inverse(met.call, has_begun))
 
 
 def _owed(met: Met, function: Callable[..., Any]) -> Call:
@@ -75,10 +66,8 @@ def _owed(met: Met, function: Callable[..., Any]) -> Call:
     label = owed_by(function, met.arguments).label
     call = _giving_back(met, function, own, met.call.key + OWED, label)
     if isinstance(function, StepFunction) and function.options.check is not None:
-        return replace(call, check=aside(met.frame, function.options.check, _arguments(met)))
-    if met.call.check is None:
-        return call
-    return replace(call, check=lambda owed: _inverted(met.call))
+        return replace(call, check=met.step.ask(met.frame, function.options.check, _arguments(met)))
+    return replace(call, check=_inverse(met.call, lambda: True))
 
 
 def _inherited(met: Met) -> Rules:
@@ -93,10 +82,22 @@ def _unpromised(met: Met) -> Rules:
     return replace(_inherited(met), asks_when_interrupted=True)
 
 
-def _inverted(call: Call) -> object:
-    """Return what a step's check says of its undo: what is no longer so has been undone."""
-    assert call.check is not None
-    says = call.check(call)
+def _inverse(call: Call, is_asked: Callable[[], bool]) -> Callable[[Call], object] | None:
+    """Return what a step's check says of its undo, as the undo's own check."""
+    ask: Callable[[Call], Any] | None = call.check
+    if ask is None:
+        return None
+    if not is_async(ask):
+        return lambda undo: _inverted(ask(call)) if is_asked() else Check.UNKNOWN
+
+    async def awaited(undo: Call) -> object:
+        return _inverted(await ask(call)) if is_asked() else Check.UNKNOWN
+
+    return awaited
+
+
+def _inverted(says: object) -> object:
+    """Return what a check's word is for the undo: what is no longer so has been undone."""
     if says is True or says is Check.DONE or isinstance(says, FoundDone):
         return Check.ABSENT
     if says is False or says is Check.ABSENT:
@@ -110,12 +111,11 @@ def _giving_back(
     life = met.frame.life
     trace = Trace(life.journal.state, scope_of(key), is_replay=True)
     body = plain(function)
-    inside = Frame(life, trace)
-    call = Call(
+    return Call(
         key,
         label,
         replace(rules, owes=False, undoes=False, reads=False, has_check=True),
-        partial(run_in_step, inside, _GivenBack(met, body), {}),
+        met.step.run(Frame(life, trace), _GivenBack(met, body), {}),
         trace,
         digest([key, met.call.inputs]),
         met.call.shown,
@@ -126,9 +126,6 @@ def _giving_back(
         types=met.step.types,
         gives_back=met.call.key,
     )
-    if is_async(body):
-        return replace(call, body=_awaited(inside, partial(_called, met, body)))
-    return call
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +136,19 @@ class _GivenBack:
     body: Callable[..., Any]
 
     def perform(self, arguments: Mapping[str, object]) -> object:
-        """Give back; the arguments are those of the step that was met."""
-        return _called(self.met, self.body)
+        """Give back; the arguments are those of the step that was met. What the function returns
+        is of no use to anybody, unless it is to be awaited. Raises NeverRan."""
+        returned = self.body(**chosen(self.body, _arguments(self.met)))
+        if self.met.step.is_awaited and is_awaitable(returned):
+            return self._awaited(cast(Awaitable[object], returned))
+        self._ended(returned)
+        return None
 
+    async def _awaited(self, returned: Awaitable[object]) -> None:
+        self._ended(await returned)
 
-def _called(met: Met, body: Callable[..., Any]) -> Any:
-    """Give back; what that returns is of no use to anybody, unless it is to be awaited."""
-    returned = body(**chosen(body, _arguments(met)))
-    return returned if is_async(body) else None
+    def _ended(self, returned: object) -> None:
+        has_run(returned, f"{name_of(self.body)}, which gives {self.met.call.label!r} back,")
 
 
 def _arguments(met: Met) -> dict[str, object]:
@@ -156,20 +158,3 @@ def _arguments(met: Met) -> dict[str, object]:
     recorded = None if origin is None else origin.result
     result = value_of(life.journal.load(recorded), met.step.types)
     return {**met.arguments, RESULT: result}
-
-
-def _awaited(frame: Frame, body: Callable[[], Any]) -> Callable[[Call], object]:
-    """Return the body of an undo that is awaited, where `saved` and `sh` find its place."""
-
-    async def run(call: Call) -> None:
-        attempt = attempt_of(frame, call)
-        inside = FRAME.set(Frame(frame.life, call.trace, call))
-        logged = current_step.set((call.key, attempt))
-        try:
-            await body()
-        finally:
-            frame.life.end_of_body(call.key, attempt)
-            current_step.reset(logged)
-            FRAME.reset(inside)
-
-    return run

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property, partial, update_wrapper
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from holdfast.engine.spec import Call, Rules
 from holdfast.engine.step import is_answered
@@ -18,6 +19,7 @@ from holdfast.flow.returning import given_value
 from holdfast.flow.secret import refuse_secrets
 from holdfast.flow.signatures import VAR_KEYWORD, Signature, parameters_of
 from holdfast.flow.windowed import within_window
+from holdfast.model.called import has_run, name_of
 from holdfast.model.codec import decode, digest, recordable, shown_arguments
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
@@ -58,6 +60,9 @@ class Met:
 
 class StepFunction(Generic[P, R]):
     """A function that is a step inside a run, and just the function everywhere else."""
+
+    is_awaited: ClassVar[bool] = False
+    """Whether what its functions return is awaited, where it has to be."""
 
     def __init__(self, function: Callable[P, R], rules: Rules, options: Options) -> None:
         self.function, self.rules, self.options = function, rules, options
@@ -153,6 +158,18 @@ class StepFunction(Generic[P, R]):
         """Call the body; `arguments` are its own, as `arguments()` returned them."""
         return self.signature.call(arguments)
 
+    def run(
+        self, frame: Frame, what: Performs, arguments: Mapping[str, object]
+    ) -> Callable[[Call], object]:
+        """Return what gives the step back as a call in its place."""
+        return partial(run_in_step, frame, what, arguments)
+
+    def ask(
+        self, frame: Frame, check: Callable[..., object], arguments: Mapping[str, object]
+    ) -> Callable[[Call], object]:
+        """Return a check as a call in the step's place: it gets the arguments it names."""
+        return aside(frame, check, arguments)
+
 
 def plain(function: Callable[..., object]) -> Callable[..., object]:
     """Return the function behind a step, or the function itself."""
@@ -238,7 +255,7 @@ def _call(
         step.code,
         _former_key(trace, options.was, arguments) if options.was else "",
         step.location,
-        None if options.check is None else aside(frame, options.check, arguments),
+        None if options.check is None else step.ask(frame, options.check, arguments),
         frame.life.kill_programs_of,
         lane=frame.lane,
         redact=frame.life.redactor,
@@ -290,6 +307,10 @@ def _former_key(trace: Trace, was: str, arguments: Mapping[str, object]) -> str:
 class Performs(Protocol):
     """A step's function, or what gives a step back."""
 
+    @property
+    def body(self) -> Callable[..., object]:
+        """The script's own function."""
+
     def perform(self, arguments: Mapping[str, object]) -> object:
         """Do it."""
 
@@ -320,23 +341,30 @@ def attempt_of(frame: Frame, call: Call) -> int:
 def aside(
     frame: Frame, function: Callable[..., object], arguments: Mapping[str, object]
 ) -> Callable[[Call], object]:
-    """Return a check, undo or owes as a call in its step's place: it gets the arguments it names
-    and what the step saved; what it prints goes to the step's log."""
-    taken = chosen(function, arguments)
+    """Return a check as a call in its step's place: it gets the arguments it names and what the
+    step saved; what it prints goes to the step's log. The call raises NeverRan."""
+    body, taken = plain(function), chosen(function, arguments)
 
     def ask(call: Call) -> object:
-        attempt = attempt_of(frame, call)
-        inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane, is_aside=True))
-        logged = current_step.set((call.key, attempt))
-        try:
-            return plain(function)(**taken)
-        finally:
-            if frame.life.capture is not None:
-                frame.life.capture.flush(call.key, attempt)
-            current_step.reset(logged)
-            FRAME.reset(inside)
+        with asked_aside(frame, call):
+            return has_run(body(**taken), f"the check {name_of(body)}")
 
     return ask
+
+
+@contextmanager
+def asked_aside(frame: Frame, call: Call) -> Iterator[None]:
+    """Have what is called in the block belong to a step, beside its body."""
+    attempt = attempt_of(frame, call)
+    inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane, is_aside=True))
+    logged = current_step.set((call.key, attempt))
+    try:
+        yield
+    finally:
+        if frame.life.capture is not None:
+            frame.life.capture.flush(call.key, attempt)
+        current_step.reset(logged)
+        FRAME.reset(inside)
 
 
 def chosen(function: Callable[..., object], arguments: Mapping[str, object]) -> dict[str, object]:

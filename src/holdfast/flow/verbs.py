@@ -5,7 +5,7 @@ Each verb builds a program; a blocking workflow drives it here, an async one in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import wraps
@@ -15,7 +15,7 @@ from holdfast.engine import waiting
 from holdfast.engine.effects import Program
 from holdfast.engine.spec import Call
 from holdfast.errors import HoldfastError, UsageError
-from holdfast.flow.decorator import is_async, make_rules
+from holdfast.flow.decorator import make_rules, refuse_async_ways
 from holdfast.flow.steps import (
     Duration,
     StepFunction,
@@ -25,6 +25,7 @@ from holdfast.flow.steps import (
 )
 from holdfast.flow.windowed import zone_of
 from holdfast.model import windows
+from holdfast.model.called import is_async, is_awaitable
 from holdfast.model.durations import seconds, show
 from holdfast.runtime.context import Frame, in_workflow
 from holdfast.runtime.driving import drive
@@ -43,6 +44,7 @@ def do(label: str, fn: Callable[..., R], *args: Any, **options: Any) -> R:
     """
     frame = in_workflow(f"do({label!r})")
     step = adhoc(fn, **options)
+    refuse_async_ways(step.options)
     return cast(R, recorded(frame, named(step, label), positional(step, args)))
 
 
@@ -64,9 +66,14 @@ def required(label: str, fn: Callable[..., object]) -> Callable[..., object]:
     plain = fn.function if isinstance(fn, StepFunction) else fn
 
     def judged(value: object) -> object:
+        if is_awaitable(value):
+            return awaited_judgement(cast(Awaitable[object], value))
         if not value:
             raise RequirementFailed(f"{label}: {value!r}")
         return value
+
+    async def awaited_judgement(value: Awaitable[object]) -> object:
+        return judged(await value)
 
     if is_async(plain):
 

@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 
 from holdfast.errors import HoldfastError
 from holdfast.model import scalars
+from holdfast.model.called import yet_to_run
 from holdfast.model.json import Json
 from holdfast.model.jsontext import canonical
 from holdfast.model.records import ADVICE, Shape, shape_of, tag_of
@@ -148,8 +149,8 @@ def _why_not(value: object) -> str:
     base = next((base for base in bases if isinstance(value, base)), None)
     if base is not None:
         return f"{name} is a {base.__name__} and more, which would be lost; give a plain one"
-    if hasattr(value, "__await__"):
-        return f"a {name} that nobody awaited"
+    if late := yet_to_run(value):
+        return late
     advice = getattr(cls, ADVICE, "give plain data, a dataclass, or what you need of it")
     return f"a {name} has no recorded form; {advice}"
 
