@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
 import pytest
 from tests.unit.runs import CALLS, Runs, touch
 
-from holdfast import StepFailed, UsageError, aio, do, step, workflow
+from holdfast import StepFailed, UsageError, aio, do, each, step, workflow
 from holdfast.model.called import is_async, is_generator
 from holdfast.model.undo_facts import DebtSettled, StepUndone
 from holdfast.testing.crash import Crash
@@ -234,3 +235,94 @@ def test_a_requirement_is_judged_by_what_was_awaited(runs: Runs) -> None:
             await aio.require("agrees", lambda: agrees())
 
     assert "succeeded" == runs.start(flow).status
+
+
+# --- the items of a batch ---
+
+
+async def work(item: int) -> int:
+    return int(touch(f"item {item}", item))
+
+
+class Work:
+    """An object that is called like an `async def`."""
+
+    __name__ = "work"
+
+    async def __call__(self, item: int) -> int:
+        return await work(item)
+
+
+def work_later(item: int) -> Iterator[int]:
+    yield touch(f"item {item}", item)
+
+
+@pytest.mark.parametrize("fn", [work, partial(work), Work()])
+def test_items_of_any_async_callable_are_awaited(runs: Runs, fn: Callable[..., Any]) -> None:
+    """On a loop of their own in a blocking workflow, and on its loop in an async one."""
+
+    @aio.workflow
+    async def awaited() -> int:
+        return (await aio.each([1, 2], fn, at_once=2)).done
+
+    @workflow
+    def blocking() -> int:
+        return each([3, 4], fn, at_once=2).done
+
+    other = Runs()
+
+    assert (2, 2) == (runs.start(awaited).result, other.start(blocking).result)
+    assert {f"item {item}": 1 for item in (1, 2, 3, 4)} == dict(CALLS)
+
+
+async def promise(item: int) -> Any:
+    return work(item)
+
+
+def lazy(item: int) -> Any:
+    return work(item)
+
+
+@pytest.mark.parametrize("fn", [lazy, promise, lambda item: work_later(item)])
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_an_item_of_which_nothing_ran_has_failed(
+    runs: Runs, fn: Callable[..., Any], at_once: int
+) -> None:
+    """In a blocking and in an async workflow, with one worker and with several."""
+
+    @aio.workflow
+    async def awaited() -> int:
+        return (await aio.each([1, 2], fn, name="work", at_once=at_once, budget=2)).failed
+
+    @workflow
+    def blocking() -> int:
+        return each([1, 2], fn, name="work", at_once=at_once, budget=2).failed
+
+    other = Runs()
+
+    assert (2, 2) == (runs.start(awaited).result, other.start(blocking).result)
+    assert not CALLS
+    assert all("that nobody" in row.error for row in other.store.batches.items("r", "work"))
+
+
+def test_an_item_of_which_nothing_ran_in_another_process_has_failed(runs: Runs) -> None:
+    """What comes back from a pool is judged there, before it is sent."""
+
+    @workflow
+    def flow() -> int:
+        return each([1], lazy, executor=lambda: ProcessPoolExecutor(1), at_once=1, budget=1).failed
+
+    assert 1 == runs.start(flow).result
+
+
+def test_a_generator_function_is_refused_by_each(runs: Runs) -> None:
+    """Before an item begins."""
+
+    @workflow
+    def flow() -> None:
+        each([1], work_later)
+
+    outcome = runs.start(flow)
+
+    assert 2 == outcome.exit_code
+    assert "each: work_later is a generator function" in outcome.reason

@@ -12,12 +12,13 @@ from typing import Any, ClassVar, Literal, cast
 from holdfast.engine.batch import Ended, batch
 from holdfast.engine.spec import Call
 from holdfast.errors import StepFailed, UsageError
+from holdfast.flow.decorator import refuse_generator
 from holdfast.flow.noting import note_failure
 from holdfast.flow.steps import plain, prepare, value_of
 from holdfast.flow.verbs import adhoc, named
 from holdfast.model.batching import item_key
 from holdfast.model.budget import Budget
-from holdfast.model.called import is_async
+from holdfast.model.called import PLAIN, has_run, is_async, name_of
 from holdfast.model.codec import decode
 from holdfast.model.durations import seconds
 from holdfast.model.facts import Spilled
@@ -164,6 +165,7 @@ def batch_rules(
         **taken,
     )
     _refuse_contradictions(rules, has_retry=retry is not None)
+    refuse_generator("each: ", plain(fn))
     if is_async(plain(fn)) and rules.executor is not None:
         raise UsageError("each: an async function runs on an event loop; leave executor= out")
     return rules
@@ -240,6 +242,7 @@ def _placed(frame: Frame, call: Call, function: Callable[..., Any]) -> Body:
     what it prints, and the programs that it starts, are the item's."""
     life, capture = frame.life, frame.life.capture
     programs, unfinished = life.programs, {} if capture is None else capture.unfinished
+    called = name_of(function)
 
     def where() -> tuple[str, int]:
         work = CURRENT.get()
@@ -249,7 +252,8 @@ def _placed(frame: Frame, call: Call, function: Callable[..., Any]) -> Body:
 
     def run(item: object) -> object:
         try:
-            return function(item)
+            value = function(item)
+            return value if type(value) in PLAIN else has_run(value, called)
         finally:
             # Rare, and the place of an item costs more than most of what follows it.
             if programs or unfinished:
@@ -257,7 +261,7 @@ def _placed(frame: Frame, call: Call, function: Callable[..., Any]) -> Body:
 
     async def awaited(item: object) -> object:
         try:
-            return await function(item)
+            return has_run(await function(item), called)
         finally:
             if programs or unfinished:
                 life.end_of_body(*where())

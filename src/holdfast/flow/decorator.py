@@ -71,11 +71,7 @@ def refuse_async_ways(options: Options) -> None:
             continue
         function = plain(way)
         refuse_async(function, "step")
-        if is_generator(function):
-            raise UsageError(
-                f"{word}={name_of(function)} is a generator function, of which a call runs "
-                "nothing; let it return instead of yielding"
-            )
+        refuse_generator(f"{word}=", function)
 
 
 def refuse_async(function: Callable[..., Any], decorator: str) -> None:
@@ -83,6 +79,15 @@ def refuse_async(function: Callable[..., Any], decorator: str) -> None:
     if is_async(function):
         raise UsageError(
             f"{name_of(function)} is async: use `from holdfast.aio import {decorator}` for it"
+        )
+
+
+def refuse_generator(where: str, function: Callable[..., Any]) -> None:
+    """Raise UsageError for a generator function, which nobody would run through here."""
+    if is_generator(function):
+        raise UsageError(
+            f"{where}{name_of(function)} is a generator function, of which a call runs nothing; "
+            "let it return instead of yielding"
         )
 
 

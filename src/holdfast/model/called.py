@@ -20,7 +20,7 @@ _COROUTINE: Final = 0x80
 _AWAITED_GENERATOR: Final = 0x100
 _ASYNC_GENERATOR: Final = 0x200
 """co_flags of functions that run nothing when they are called."""
-_PLAIN: Final = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict})
+PLAIN: Final = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict})
 """Types of most values, so that these are told at once."""
 
 
@@ -48,7 +48,7 @@ def is_awaitable(value: object) -> bool:
 def yet_to_run(value: object) -> str:
     """Return what `value` is if it has yet to run; nothing for a value."""
     cls = type(value)
-    if cls in _PLAIN:
+    if cls in PLAIN:
         return ""
     if is_awaitable(value):
         name = cls.__qualname__

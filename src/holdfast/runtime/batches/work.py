@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from holdfast.engine.step import MESSAGE_CHARS_MAX, location_of
 from holdfast.errors import NotDone, RateLimited, UsageError
+from holdfast.model.called import has_run
 from holdfast.model.items import NO_PRINT, ItemKey, shown_key
 from holdfast.model.making import dataclass
 from holdfast.model.rate import pause_s
@@ -183,7 +184,7 @@ def do_item(body: Body, work: Work, retry: Retry, redact: Callable[[str], str] =
     token = CURRENT.set(work)
     began = monotonic()
     try:
-        value = body(work.item)
+        value = has_run(body(work.item), "the item's function")
     except AlreadyCommitted:
         value = None
     except (Exception, SystemExit) as error:
