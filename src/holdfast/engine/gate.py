@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, NoReturn
 
 from holdfast.engine.checking import landing
 from holdfast.engine.effects import (
@@ -33,6 +33,7 @@ from holdfast.engine.spec import Call
 from holdfast.engine.step import described, location_of
 from holdfast.engine.waiting import come_to
 from holdfast.errors import StepFailed, UsageError
+from holdfast.model.called import NeverRan
 from holdfast.model.changes import last_change
 from holdfast.model.codec import encode
 from holdfast.model.facts import (
@@ -215,7 +216,10 @@ def _take(call: Call, rules: Watch, state: RunState, gate: GateState, held: _Hel
             _read_at(gate, held),
             (*held.known, *(gate.samples[-1].values if gate.samples else ())),
         )
-        sample = sample_of(outcome.value, rules.limits, seen)
+        try:
+            sample = sample_of(outcome.value, rules.limits, seen)
+        except NeverRan as error:
+            yield from _give_up(call, error)
     held.known.update(dict.fromkeys(sample.names))
     if held.alike and not _is_alike(held.alike[-1], sample):
         yield from _write(call, held)
@@ -278,8 +282,8 @@ def _due(gate: GateState, held: _Held, at: datetime) -> datetime:
     return min(held.at, at) + timedelta(seconds=gate.opened.every_s)
 
 
-def _give_up(call: Call, error: Exception) -> Program[None]:
-    """Record that the probe itself is wrong. Raises StepFailed."""
+def _give_up(call: Call, error: Exception) -> Program[NoReturn]:
+    """Record that the probe itself, or `ok`, is wrong. Raises StepFailed."""
     kind, text = described(call, error)
     at = yield from now()
     yield from record(AttemptFailed(at, call.key, 1, kind, text, None, location_of(error)))
@@ -296,11 +300,14 @@ def _foresee(call: Call, rules: Watch, foreseen: Foreseen, at: datetime) -> Prog
         limits = rules.limits
         if rules.measures or isinstance(limits.below, Unknown) or isinstance(limits.above, Unknown):
             limits = ANYTHING
-        sample = (
-            failed_sample(foreseen.error)
-            if foreseen.error is not None
-            else sample_of(foreseen.value, limits, Circumstances(at, at, fresh_s=rules.old_s))
-        )
+        try:
+            sample = (
+                failed_sample(foreseen.error)
+                if foreseen.error is not None
+                else sample_of(foreseen.value, limits, Circumstances(at, at, fresh_s=rules.old_s))
+            )
+        except NeverRan as error:
+            yield from _give_up(call, error)
         values = {name: encode(value) for name, value in sample.values.items()}
         why = call.redact(sample.why)
         facts.append(SampleTaken(at, call.key, sample.verdict, values, why, series=sample.series))

@@ -12,6 +12,7 @@ from holdfast.engine.gate import ANYTHING, Watch
 from holdfast.engine.gate import watch as watch_program
 from holdfast.engine.spec import Call
 from holdfast.errors import UsageError
+from holdfast.flow.decorator import refuse_async
 from holdfast.flow.steps import Duration, StepFunction, plain, prepare, value_of
 from holdfast.flow.verbs import adhoc, named
 from holdfast.model.called import is_async
@@ -62,6 +63,9 @@ class Gate:
     def __call__(self) -> Stats:
         """Watch it here and now: see `gate`."""
         frame = in_workflow(f"gate({self.name!r})")
+        for function in (self.probe, self.ok):
+            if function is not None:
+                refuse_async(plain(function), "gate")
         call, rules = watched(frame, self)
         return seen(frame, drive(watch_program(call, rules), frame.life.performer()))
 
@@ -169,16 +173,23 @@ def measuring(name: str, probe: Callable[[], Any], span: Duration, every: Durati
 
 
 def watched(
-    frame: Frame, described: Gate, prepared: Callable[..., Call] = prepare
+    frame: Frame,
+    described: Gate,
+    prepared: Callable[..., Call] = prepare,
+    asking: Callable[[StepFunction[..., Any], Limits], StepFunction[..., Any]] | None = None,
 ) -> tuple[Call, Watch]:
-    """Return the call and the rules of one gate, met here. Raises UsageError."""
+    """Return the call and the rules of one gate, met here; `asking` makes of its probe one that
+    asks `ok`, too. Raises UsageError."""
     told = about(described.probe)
     rules = described.watch(told)
     probe = plain(described.probe)
     if not callable(probe):
         raise UsageError(f"gate({described.name!r}): the probe {probe!r:.80} cannot be called")
     shown = _shown(described, rules)
-    call = prepared(frame, named(_looking(probe), described.name), {"terms": shown})
+    looking = _looking(probe)
+    if asking is not None and described.ok is not None:
+        looking = asking(looking, rules.limits)
+    call = prepared(frame, named(looking, described.name), {"terms": shown})
     others = () if described.ok is None else (plain(described.ok),)
     return replace(
         call,

@@ -13,6 +13,7 @@ from math import isinf, isnan
 from typing import Any, Final, Literal, TypeAlias
 
 from holdfast.errors import HoldfastError, UsageError
+from holdfast.model.called import NeverRan, has_run, name_of
 from holdfast.model.durations import show
 from holdfast.model.making import dataclass, field
 
@@ -66,8 +67,27 @@ class Limits:
     def has_any(self) -> bool:
         return not (self.below is None and self.above is None and self.ok is None)
 
-    def judge(self, value: object) -> tuple[Verdict, str]:
-        """Return the verdict on one value, and why. Raises what `ok` raises, NoReading."""
+    def judge(
+        self, value: object, ok: Callable[[Any], object] | None = None
+    ) -> tuple[Verdict, str]:
+        """Return the verdict on one value, and why; `ok` stands for one that was awaited. Raises
+        what `ok` raises, NoReading, and NeverRan for an `ok` of which nothing ran."""
+        verdict = self.judge_plainly(value)
+        if verdict is not None:
+            return verdict
+        seen, ok = numeric(value), ok or self.ok
+        said = True if ok is None else has_run(ok(value), f"ok={name_of(ok)}")
+        if said is None:
+            return "inconclusive", f"{number(seen)}: nobody can say whether that is well"
+        if not said:
+            return "fail", f"{number(seen)} is not {self.text}"
+        if isinf(seen):
+            return "inconclusive", f"{number(seen)} is no measure of anything"
+        return "pass", ""
+
+    def judge_plainly(self, value: object) -> tuple[Verdict, str] | None:
+        """Return the verdict that needs no `ok`, and why; None when `ok` is to be asked. Raises
+        NoReading."""
         if value is None:
             return "inconclusive", "no value"
         seen = numeric(value)
@@ -81,14 +101,7 @@ class Limits:
             return "fail", f"{number(seen)} is not < {number(self.below)}"
         if self.above is not None and not seen > self.above:
             return "fail", f"{number(seen)} is not > {number(self.above)}"
-        said = True if self.ok is None else self.ok(value)
-        if said is None:
-            return "inconclusive", f"{number(seen)}: nobody can say whether that is well"
-        if not said:
-            return "fail", f"{number(seen)} is not {self.text}"
-        if isinf(seen):
-            return "inconclusive", f"{number(seen)} is no measure of anything"
-        return "pass", ""
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +145,27 @@ class _Judged:
     nearness: float = 0.0
 
 
-def sample_of(returned: object, limits: Limits, seen: Circumstances) -> Sample:
-    """Return the sample that a probe's answer is. Never raises."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A probe's answer, with what an `ok` that had to be awaited says of it: for each series that
+    it was asked of, a function that says it, or raises what it raised."""
+
+    returned: object
+    oks: Mapping[str, Callable[[Any], object]]
+
+
+def sample_of(answer: object, limits: Limits, seen: Circumstances) -> Sample:
+    """Return the sample that a probe's answer is. Raises NeverRan for a probe or an `ok` of which
+    nothing ran, and nothing else."""
+    returned, oks = answer, dict[str, Callable[[Any], object]]()
+    if isinstance(answer, Answered):
+        returned, oks = answer.returned, dict(answer.oks)
+    has_run(returned, "the probe")
     try:
-        series, read_at = _series(returned, seen)
+        series, read_at = series_of(returned)
     except Exception as error:
         return failed_sample(error)
-    judged = [_judged(name, reading, limits, seen) for name, reading in series.items()]
+    judged = [_judged(name, part, limits, seen, oks.get(name)) for name, part in series.items()]
     gone = [name for name in seen.known if name not in series]
     judged += [_Judged(name, None, "inconclusive", "gone: it was there before") for name in gone]
     if not judged:
@@ -173,9 +200,7 @@ def _why(verdict: Verdict, judged: list[_Judged]) -> str:
     return text[:WHY_CHARS_MAX] + (f"; and {more} more" if more else "")
 
 
-def _series(
-    returned: object, seen: Circumstances
-) -> tuple[dict[str, Reading | object], datetime | None]:
+def series_of(returned: object) -> tuple[dict[str, Reading | object], datetime | None]:
     """Return the readings by series, and the time of the oldest. Raises NoReading."""
     parts = returned if isinstance(returned, Mapping) else {"": returned}
     found = {str(name)[:NAME_CHARS_MAX]: part for name, part in parts.items()}
@@ -188,12 +213,24 @@ def _series(
     return found, min(dated, default=None)
 
 
-def _judged(name: str, part: object, limits: Limits, seen: Circumstances) -> _Judged:
-    reading = part if isinstance(part, Reading) else None
-    value = reading.value if reading is not None else part
+def value_in(part: object) -> object:
+    """Return the value of one series, also of a dated one."""
+    return part.value if isinstance(part, Reading) else part
+
+
+def _judged(
+    name: str,
+    part: object,
+    limits: Limits,
+    seen: Circumstances,
+    ok: Callable[[Any], object] | None,
+) -> _Judged:
+    reading, value = part if isinstance(part, Reading) else None, value_in(part)
     try:
-        verdict, why = limits.judge(value)
+        verdict, why = limits.judge(value, ok)
         number = None if value is None else numeric(value)
+    except NeverRan:
+        raise
     except Exception as error:
         return _Judged(name, None, "error", f"{type(error).__name__}: {error}")
     doubt = _doubt(reading, seen) if verdict in ("pass", "fail") else ""
