@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from dataclasses import replace
 
@@ -321,3 +322,34 @@ def test_a_cancelled_once_step_is_in_doubt(runs: Runs) -> None:
     assert ("on_hold", 6) == (outcome.status, outcome.exit_code)
     assert 1 == CALLS["more"]
     assert "cancelled" in str(runs.hold().opened.evidence["why"])
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_an_exit_in_a_step_is_its_failure_and_nobody_elses(runs: Runs, is_async: bool) -> None:
+    """As in a blocking workflow: what runs beside it ends, and no once step is in doubt."""
+    paying = asyncio.Event()
+
+    @aio.step("exit")
+    async def awaited() -> None:
+        await paying.wait()
+        sys.exit(7)
+
+    @aio.step("exit")
+    def called() -> None:
+        sys.exit(7)
+
+    @aio.step("pay", once=True)
+    async def pay() -> None:
+        paying.set()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        touch("paid")
+
+    @aio.workflow
+    async def flow() -> None:
+        await aio.parallel(("exit", awaited if is_async else called), pay)
+
+    outcome = runs.start(flow)
+
+    assert (1, "succeeded") == (outcome.exit_code, runs.step("pay/pay").status)
+    assert "sys.exit(7) was called; raise an exception instead" in outcome.reason

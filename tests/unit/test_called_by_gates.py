@@ -1,4 +1,4 @@
-"""What a gate asks, where that is to be awaited: it passes by what was said, and by nothing else."""
+"""What a gate asks, where that is to be awaited: it passes by what was said, by nothing else."""
 
 from __future__ import annotations
 

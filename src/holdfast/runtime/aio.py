@@ -23,7 +23,7 @@ from holdfast.engine.effects import (
 )
 from holdfast.errors import Leaving
 from holdfast.runtime import lanes
-from holdfast.runtime.calling import SLICE_S, monotonic_at
+from holdfast.runtime.calling import SLICE_S, exited, monotonic_at
 from holdfast.runtime.life import Life
 from holdfast.runtime.replay import refuse_new
 
@@ -196,15 +196,24 @@ async def land(life: Life) -> None:
 
 
 async def _landing_of(call: Call, lane: int) -> Outcome | Leaving:
-    """Make `call`, in a thread when it is not async, and return what came of it."""
+    """Make `call` in its lane, and return what came of it."""
     lanes.enter(lane)
+    try:
+        return await _outcome_of(call)
+    except Leaving as leaving:
+        return leaving
+
+
+async def _outcome_of(call: Call) -> Outcome:
+    """Make `call`, in a thread when it is not async, and return what came of it. `sys.exit()` in
+    it is a failure like any other: the loop would end in the middle of all that runs beside it."""
     try:
         if inspect.iscoroutinefunction(call):
             return Returned(await call())
         return Returned(await asyncio.to_thread(call))
-    except Leaving as leaving:
-        return leaving
     except asyncio.CancelledError:
         return Raised(TimeoutError("cancelled"))
     except Exception as error:
         return Raised(error)
+    except SystemExit as exit:
+        return exited(exit)

@@ -26,8 +26,13 @@ def outcome_of(call: Call) -> Outcome:
     except Exception as error:
         return Raised(error)
     except SystemExit as exit:
-        failure = RuntimeError(f"sys.exit({exit.code!r}) was called; raise an exception instead")
-        return Raised(failure.with_traceback(exit.__traceback__))
+        return exited(exit)
+
+
+def exited(exit: SystemExit) -> Raised:
+    """Return what came of a call that called `sys.exit()`."""
+    failure = RuntimeError(f"sys.exit({exit.code!r}) was called; raise an exception instead")
+    return Raised(failure.with_traceback(exit.__traceback__))
 
 
 def landing_of(call: Call) -> Outcome | BaseException:
