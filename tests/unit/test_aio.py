@@ -11,6 +11,7 @@ import pytest
 from tests.unit.runs import CALLS, Runs, fail_until, touch
 
 from holdfast import StepFailed, UsageError, aio, step
+from holdfast.app.planning import plan
 from holdfast.model.facts import StepSucceeded
 from holdfast.runtime.clock import SystemClock
 from holdfast.testing.crash import Crash
@@ -353,3 +354,28 @@ def test_an_exit_in_a_step_is_its_failure_and_nobody_elses(runs: Runs, is_async:
 
     assert (1, "succeeded") == (outcome.exit_code, runs.step("pay/pay").status)
     assert "sys.exit(7) was called; raise an exception instead" in outcome.reason
+
+
+def test_a_plan_of_an_async_workflow_calls_no_step(runs: Runs) -> None:
+    """Nor does it wait: only checks, probes and steps that read are called."""
+
+    async def is_done(name: str) -> bool:
+        return bool(touch(f"asked of {name}"))
+
+    @aio.workflow
+    async def flow() -> None:
+        await aio.do("checked", touch, "checked", check=is_done)
+        await aio.sleep("1h")
+        await aio.parallel(("one", work, "a"), ("other", plain, "b"))
+        await aio.gate("g", lambda: touch("probed", 5), below=9, samples=9)
+        await aio.each([1, 2], work, name="items")
+        if await work("last"):
+            await work("never")
+
+    found = plan(flow, {}, runs.clock)
+
+    assert {"asked of checked": 1, "probed": 1} == dict(CALLS)
+    assert "work last" in found.depends_on
+    assert ["checked", "sleep 1h", "one/work a", "other/plain b", "g", "items", "work last"] == [
+        line.key for line in found.steps if line.will != "enter"
+    ]

@@ -22,8 +22,10 @@ from holdfast.engine.effects import (
     Wait,
 )
 from holdfast.errors import Leaving
+from holdfast.model.unknown import DependsOnUnknown
 from holdfast.runtime import lanes
 from holdfast.runtime.calling import SLICE_S, exited, monotonic_at
+from holdfast.runtime.dry import DryPerformer
 from holdfast.runtime.life import Life
 from holdfast.runtime.replay import refuse_new
 
@@ -66,6 +68,8 @@ class AsyncPerformer:
     async def __call__(self, effect: Effect) -> object:
         if self._replays:
             refuse_new(effect)
+        if isinstance(self._blocking, DryPerformer):
+            return await _planned(self._blocking, effect)
         match effect:
             case Submit(ticket, call):
                 self._begin_flight()
@@ -193,6 +197,21 @@ async def land(life: Life) -> None:
     _OVER.add(life)
     while (flights := _FLIGHTS.get(life)) and not life.is_cut_off:
         await asyncio.wait(set(flights), timeout=SLICE_S)
+
+
+async def _planned(dry: DryPerformer, effect: Effect) -> object:
+    """Answer an effect in a plan: a call that is made there is awaited, one after another."""
+    if not isinstance(effect, Submit):
+        return dry(effect)
+    ticket = effect.ticket
+    outcome = dry.foretold(ticket)
+    if outcome is None:
+        try:
+            outcome = dry.told(ticket, await _outcome_of(effect.call))
+        except DependsOnUnknown as unknown:
+            outcome = dry.told(ticket, unknown)
+    dry.land(ticket, outcome)
+    return None
 
 
 async def _landing_of(call: Call, lane: int) -> Outcome | Leaving:

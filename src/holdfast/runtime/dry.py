@@ -135,7 +135,7 @@ class DryPerformer(Performer):
                         self._started[fact.key] = fact
                 return super().__call__(effect)
             case Submit(ticket, call):
-                self._landed[ticket] = self._outcome(ticket, call)
+                self.land(ticket, self.foretold(ticket) or self._outcome(ticket, call))
                 return None
             case Wait(until) if not self._landed and not self._is_holding():
                 if until is not None:
@@ -147,36 +147,54 @@ class DryPerformer(Performer):
     def _is_holding(self) -> bool:
         return bool(self._life.journal.state.open_holds)
 
-    def _outcome(self, ticket: str, call: Call) -> Outcome:
-        if ticket.endswith(PROBE):
-            return Returned(self._foreseen(call))
-        # A check is its own; the attempts of a step with a timeout are told apart.
-        ticket = ticket if ticket.endswith("?") else ticket.partition("\0")[0]
-        started = self._started.get(ticket)
-        match started:
-            case StepStarted(reads=False, is_batch=False):
-                return Returned(Unknown(label_of(ticket)))
-            case TimerSet():
-                return Returned(Eventually(label_of(ticket)))
-        try:
-            outcome = outcome_of(call)
-            is_batch = isinstance(started, StepStarted) and started.is_batch
-            if is_batch and isinstance(outcome, Returned):
-                return Returned(Unknown(label_of(ticket)))  # Its source was read, and no more.
-            return outcome
-        except DependsOnUnknown:
-            if started is None and not ticket.endswith("?"):
-                raise  # a branch or a nested workflow: the plan ends in it
-            return Returned(None if started is None else Unknown(label_of(ticket)))
+    def land(self, ticket: str, outcome: Outcome) -> None:
+        """Have the next wait find this outcome."""
+        self._landed[ticket] = outcome
 
-    def _foreseen(self, call: Call) -> Foreseen:
-        """Return what a gate's probe says now: a query that matches nothing is found out early."""
-        if not self._asks_probes:
-            return Foreseen(is_asked=False)
+    def foretold(self, ticket: str) -> Outcome | None:
+        """Return what a plan says in the place of a call; None for one that is to be made."""
+        if ticket.endswith(PROBE):
+            return None if self._asks_probes else Returned(Foreseen(is_asked=False))
+        match self._started.get(_key_of(ticket)):
+            case StepStarted(reads=False, is_batch=False):
+                return Returned(Unknown(label_of(_key_of(ticket))))
+            case TimerSet():
+                return Returned(Eventually(label_of(_key_of(ticket))))
+        return None
+
+    def _outcome(self, ticket: str, call: Call) -> Outcome:
         try:
             outcome = outcome_of(call)
-        except DependsOnUnknown:
-            return Foreseen(is_asked=False)
-        if isinstance(outcome, Returned):
-            return Foreseen(outcome.value)
-        return Foreseen(error=outcome.error)
+        except DependsOnUnknown as unknown:
+            return self.told(ticket, unknown)
+        return self.told(ticket, outcome)
+
+    def told(self, ticket: str, made: Outcome | DependsOnUnknown) -> Outcome:
+        """Return what a plan says of a call that was made. Raises DependsOnUnknown for a branch
+        or a nested workflow that ends in that: the plan ends in it."""
+        if ticket.endswith(PROBE):
+            # What it says now: a query that matches nothing is found out early.
+            return Returned(_foreseen(made))
+        started = self._started.get(_key_of(ticket))
+        if isinstance(made, DependsOnUnknown):
+            if started is None and not ticket.endswith("?"):
+                raise made
+            return Returned(None if started is None else Unknown(label_of(_key_of(ticket))))
+        is_batch = isinstance(started, StepStarted) and started.is_batch
+        if is_batch and isinstance(made, Returned):
+            return Returned(Unknown(label_of(_key_of(ticket))))  # Its source was read, no more.
+        return made
+
+
+def _key_of(ticket: str) -> str:
+    """Return the key of a ticket: a check is its own; the attempts of a step with a timeout are
+    told apart."""
+    return ticket if ticket.endswith("?") else ticket.partition("\0")[0]
+
+
+def _foreseen(made: Outcome | DependsOnUnknown) -> Foreseen:
+    if isinstance(made, DependsOnUnknown):
+        return Foreseen(is_asked=False)
+    if isinstance(made, Returned):
+        return Foreseen(made.value)
+    return Foreseen(error=made.error)
