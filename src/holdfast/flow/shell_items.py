@@ -19,7 +19,7 @@ from holdfast.model.codec import digest
 from holdfast.model.making import dataclass
 from holdfast.ports.store import Output
 from holdfast.runtime.batches.orphans import VARIABLE
-from holdfast.runtime.batches.programs import Program, found
+from holdfast.runtime.batches.spawning import Program, found
 from holdfast.runtime.batches.work import CURRENT, Work
 from holdfast.runtime.batches.wrote import Kept, Wrote
 from holdfast.runtime.groups import Groups

@@ -20,36 +20,28 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from holdfast.model.making import dataclass
 from holdfast.runtime.batches.crews import Site, timed_out
 from holdfast.runtime.batches.orphans import Guard, end_orphans
+from holdfast.runtime.batches.spawning import Program, spawn
 from holdfast.runtime.batches.work import Landed, Landing, Work, failure_of
 from holdfast.runtime.batches.wrote import Wrote
 from holdfast.runtime.groups import GRACE_S, Groups
-from holdfast.runtime.watchdog import SHELL, close, pipe
+from holdfast.runtime.watchdog import close, pipe
 
 CHUNK_BYTES: Final = 64 * 1024
 QUIET_S: Final = 1.0
 DRAIN_S: Final = 10.0
 """After a program's end what it wrote is read until nobody holds it open, until it was quiet for
 QUIET_S, or for DRAIN_S: as of the program of a step."""
+DRAIN_CHUNKS: Final = 16
+"""So much is read at once when a program ends: what it left behind may write without end."""
 LOOK_S: Final = 0.02
 """How often a program is looked at where no handle on a process can be had."""
 OUT, ERR, END = 0, 1, 2
 _SCARCE: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM))
 """What the machine is short of says nothing of an item: the batch fails, and goes on later."""
-_RESET_SIGNALS: Final = (signal.SIGPIPE, signal.SIGXFSZ)
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What is run for an item: the file, its words, and all of its environment."""
-
-    path: str
-    argv: list[str]
-    env: dict[bytes, bytes]
 
 
 class Commands(Protocol):
@@ -85,6 +77,7 @@ class _Running:
         "is_late",
         "pid",
         "slot",
+        "unkept",
         "work",
         "wrote",
     )
@@ -94,6 +87,8 @@ class _Running:
         self.wrote = Wrote()
         self.has_ended = self.is_late = False
         self.deadline: float | None = None
+        self.unkept: OSError | None = None
+        """Why there was no room for what it wrote."""
 
     @property
     def is_over(self) -> bool:
@@ -219,16 +214,34 @@ class Programs:
         has_handles = all(one.has_ended or one.ends[END] >= 0 for one in self._slots.values())
         return due_s if has_handles else min(due_s, LOOK_S)
 
-    def _read(self, running: _Running, end: int) -> None:
-        chunk = os.read(end, CHUNK_BYTES)
+    def _read(self, running: _Running, end: int) -> bool:
+        """Read what is there; return False when that is nothing."""
+        try:
+            chunk = os.read(end, CHUNK_BYTES)
+        except BlockingIOError:
+            # One poll told of this and of the program's end, at which all of it was read; what it
+            # left behind still holds the pipe.
+            return False
         which = OUT if end == running.ends[OUT] else ERR
         if not chunk:
             self._close(running, which)
-            return
-        (running.wrote.out if which == OUT else running.wrote.err).add(chunk)
+            return False
+        self._keep(running, which, chunk)
         if running.has_ended:
             quiet = monotonic() + QUIET_S
             running.deadline = min(quiet, running.deadline or quiet)
+        return True
+
+    def _keep(self, running: _Running, which: int, chunk: bytes) -> None:
+        """Keep what a program wrote; one for which there is no room is killed, and the
+        batch ends once what else is in hand has landed."""
+        if running.unkept is not None:
+            return
+        try:
+            (running.wrote.out if which == OUT else running.wrote.err).add(chunk)
+        except OSError as error:
+            running.unkept = error
+            _kill(running.pid, signal.SIGKILL)
 
     def _ended(self, running: _Running) -> None:
         """The program has ended, and is not reaped. What it wrote may still be in its pipes."""
@@ -246,9 +259,9 @@ class Programs:
         if end < 0:
             return
         os.set_blocking(end, False)
-        with suppress(BlockingIOError):
-            while running.ends[which] >= 0:
-                self._read(running, end)
+        for _ in range(DRAIN_CHUNKS):
+            if not self._read(running, end):
+                return
 
     def _look_at_times(self) -> None:
         now = monotonic()
@@ -287,6 +300,8 @@ class Programs:
         slot, work, site = running.slot, running.work, self._site
         if self._commands.is_cut_off() and code != 0:
             return Landed(slot, lost=(work,))
+        if running.unkept is not None:
+            return Landed(slot, lost=(work,), error=running.unkept)
         try:
             value = self._commands.value_of(work, code, running.wrote)
         except Exception as error:
@@ -348,34 +363,6 @@ class Programs:
         except (AttributeError, OSError):
             handle = -1
         return pid, [out, err, handle]
-
-
-def spawn(program: Program, null: int, out: int, err: int) -> int:
-    """Start a program that leads a session and reads nothing; a text without `#!` is read by a
-    shell, as a shell does it. Raises OSError."""
-    moves = [(os.POSIX_SPAWN_DUP2, end, to) for to, end in enumerate((null, out, err))]
-    try:
-        return _spawned(program.path, program.argv, program.env, moves)
-    except OSError as error:
-        if error.errno != errno.ENOEXEC:
-            raise
-    return _spawned(SHELL, [SHELL, program.path, *program.argv[1:]], program.env, moves)
-
-
-def _spawned(path: str, argv: list[str], env: dict[bytes, bytes], moves: list[Any]) -> int:
-    return os.posix_spawn(
-        path, argv, env, file_actions=moves, setsid=True, setsigmask=(), setsigdef=_RESET_SIGNALS
-    )
-
-
-def found(name: str) -> str:
-    """Return where the search path has a program; an empty text where it has none."""
-    if "/" in name:
-        return name
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    paths = [os.path.join(folder or ".", name) for folder in folders]
-    files = [path for path in paths if os.path.isfile(path)]
-    return next((path for path in files if os.access(path, os.X_OK)), files[0] if files else "")
 
 
 def _kill(pid: int, number: int) -> None:
