@@ -12,6 +12,7 @@ from tests.acceptance.shell import Shell, plain
 
 SCRIPT = """
 import os, signal, threading, time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from holdfast import each, workflow
 
@@ -55,6 +56,8 @@ def work(how: str):
     if how == "pay": each(range(6), pay, once=True)
     if how == "parse": each(["a.pdf", "bad.pdf", "c.pdf"], parse, budget=1)
     if how == "linger": each(range(30), linger, at_once=3)
+    if how == "processes": each(range(20, 22), linger, executor=ProcessPoolExecutor(2))
+    if how == "pool of threads": each(range(20, 22), linger, executor=ThreadPoolExecutor(2))
     if how == "some": each(range(40), fetch, budget=9, stop_after=10)
     return "over"
 """
@@ -217,6 +220,25 @@ def test_a_batch_that_runs_says_what_is_at_risk(shell: Shell) -> None:
     assert (20, 3) == (found["done"], found["in_flight"])
     assert 0 == ended.code
     assert 30 + 3 == len((shell.folder / "ran").read_text("utf-8").splitlines())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["processes", "pool of threads"])
+def test_a_second_signal_ends_the_items_of_an_executor(shell: Shell, how: str) -> None:
+    """At once, and before anybody else can go on with the run: no item is done twice at a time."""
+    run = shell.begin("run", "script.py", "--id", "r", "-p", f"how={how}")
+    while not ((shell.folder / "ran").exists() and ran(shell, 20) and ran(shell, 21)):
+        pass
+    run.signal(signal.SIGTERM)
+    run.until("once more to leave now")
+    run.signal(signal.SIGTERM)
+    left = run.end()
+    fix(shell)
+    resumed = shell("resume", "r")
+
+    assert 143 == left.code and "STOPPED" in left.err, left.err
+    assert 0 == resumed.code, resumed.err
+    assert (2, 2) == (ran(shell, 20), ran(shell, 21))
 
 
 @pytest.mark.slow

@@ -36,6 +36,7 @@ from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import this_person, this_process
+from holdfast.runtime.threads import end_if_items_left
 from holdfast.wiring import open_telling
 
 PARAMS_FILE_BYTES_MAX = 64 * 1024 * 1024
@@ -289,6 +290,7 @@ def live_through(common: Common, presence: Presence, go: Callable[[Setting], Out
         outcome = lived_through(store, common, presence, go)
     finally:
         store.close()
+    end_if_items_left(outcome.exit_code)
     click.get_current_context().exit(outcome.exit_code)
 
 

@@ -32,6 +32,7 @@ from holdfast.runtime.listening import Listener as Listener
 from holdfast.runtime.processes import Groups
 from holdfast.runtime.replay import REPLAYING, walking
 from holdfast.runtime.resting import STOP_KINDS, rest_of
+from holdfast.runtime.threads import leave_items
 from holdfast.runtime.trusting import trials_now
 
 HOLD_POLL_S = 0.25
@@ -373,6 +374,12 @@ class Life:
             self.leave(str(lost), lost.exit_code, "lost")
         except StoreError as error:
             self.leaving = Leaving(str(error), error.exit_code, "storage")
+
+    def leave_items(self) -> None:
+        """Keep the run for as long as this process lives: items of it still run here, and whoever
+        went on with it elsewhere would do them a second time beside that."""
+        self.stays_owned = True
+        leave_items()
 
     def close(self) -> None:
         """Give the run back, unless it `stays_owned`. Never raises: what matters is recorded

@@ -1,8 +1,11 @@
-"""Threads, also where the system has none left: a limit of processes counts them."""
+"""Threads, also where the system has none left, and where some outlive the life of their run."""
 
 from __future__ import annotations
 
-from threading import Thread
+import os
+import sys
+from contextlib import suppress
+from threading import Event, Thread
 from typing import Final
 
 from holdfast.errors import ConfigError
@@ -17,3 +20,22 @@ def start_thread(thread: Thread, state: str, again: str) -> None:
         thread.start()
     except RuntimeError as refused:
         raise ConfigError(f"{refused}: {state}; {NONE_LEFT}, then {again}") from None
+
+
+_ITEMS_LEFT: Final = Event()
+
+
+def leave_items() -> None:
+    """Note that items of a life that is over go on in this process, until it ends."""
+    _ITEMS_LEFT.set()
+
+
+def end_if_items_left(code: int) -> None:
+    """End this process at once with that code where items of a life that is over go on in it: the
+    interpreter would wait for the threads of an executor, however long they take."""
+    if not _ITEMS_LEFT.is_set():
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

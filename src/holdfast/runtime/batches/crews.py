@@ -103,8 +103,9 @@ class Crew(Protocol):
     def look(self) -> None:
         """Look after the workers: called while the driver waits, about ten times a second."""
 
-    def close(self) -> None:
-        """Let the workers go. Those that are at an item are waited for by nobody."""
+    def close(self) -> bool:
+        """Let the workers go. Those that are at an item are waited for by nobody; whether there
+        are some that may outlive the life is returned."""
 
 
 class Inline:
@@ -122,8 +123,8 @@ class Inline:
     def look(self) -> None:
         return None
 
-    def close(self) -> None:
-        return None
+    def close(self) -> bool:
+        return False
 
 
 class Threads:
@@ -163,9 +164,10 @@ class Threads:
                 del self._threads[slot]
                 thread.give_up()
 
-    def close(self) -> None:
+    def close(self) -> bool:
         for thread in self._threads.values():
             thread.give(None)
+        return False  # They are daemons: what ends the life ends the process, and them.
 
 
 class _Thread:

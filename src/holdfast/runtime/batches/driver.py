@@ -92,7 +92,8 @@ class Driver:
             self.life.raise_if_leaving()
 
     def _end(self) -> None:
-        self.crew.close()
+        if self.crew.close():
+            self.life.leave_items()
         with suppress(Leaving):  # What it would say is on its way already.
             self.book.harden()
         # How far it came stays on the line of a step that has ended.

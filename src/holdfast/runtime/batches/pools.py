@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
+from multiprocessing.connection import wait
 from time import monotonic
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -30,6 +31,9 @@ ENDING_S: Final = 1.0
 """How long process pools are waited for at the end of a batch, which takes them milliseconds when
 no item is in hand. Python 3.11 wakes them at its own exit without their lock, and prints a
 traceback about one that is just closing."""
+
+KILLED_S: Final = 5.0
+"""How long killed workers of a pool are waited for: what holds one up is the kernel."""
 
 BARREN_MAX: Final = 3
 """How many pools in a row may break before any of their workers has begun an item."""
@@ -180,13 +184,32 @@ class Pool:
         with suppress(ProcessLookupError):
             os.kill(noted.pid, signal.SIGKILL)
 
-    def close(self) -> None:
+    def close(self) -> bool:
         self._is_closed = True
+        has_left = self._end_items()
         if self._is_ours:
             self._end(self._executor)
         until = monotonic() + ENDING_S
         for thread in self._ending:
             thread.join(max(0.0, until - monotonic()))
+        return has_left
+
+    def _end_items(self) -> bool:
+        """End what is in hand, where it is to be waited for no longer: what has not begun is taken
+        back, and the workers of process pools are killed. Return whether some go on."""
+        left = [
+            handed.executor
+            for handed in self._handed.values()
+            if not (handed.future.done() or handed.future.cancel())
+        ]
+        pools = {id(pool): pool for pool in left if isinstance(pool, ProcessPoolExecutor)}
+        workers = [
+            worker for pool in pools.values() for worker in list((pool._processes or {}).values())
+        ]
+        for worker in workers:
+            worker.kill()
+        are_gone = _are_gone([worker.sentinel for worker in workers])
+        return not are_gone or any(id(pool) not in pools for pool in left)
 
     def _end(self, executor: Executor) -> None:
         """Let an executor end by itself, without what has not begun."""
@@ -196,6 +219,14 @@ class Pool:
             executor.shutdown(wait=False, cancel_futures=True)
         if manager is not None:
             self._ending.append(manager)
+
+
+def _are_gone(sentinels: list[int]) -> bool:
+    """Wait until processes are gone that were killed, for a while; return whether they are."""
+    until, left = monotonic() + KILLED_S, set(sentinels)
+    while left and monotonic() < until:
+        left.difference_update(wait(list(left), until - monotonic()))
+    return not left
 
 
 class _Handed(NamedTuple):

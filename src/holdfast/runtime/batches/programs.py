@@ -152,7 +152,7 @@ class Programs:
     def look(self) -> None:
         return None  # It looks whenever it is asked what has landed.
 
-    def close(self) -> None:
+    def close(self) -> bool:
         """End what still runs, without a word about its items, and wait until it is gone."""
         running_now, until = list(self._slots.values()), monotonic() + GRACE_S
         for running in running_now:
@@ -166,6 +166,7 @@ class Programs:
         self._guard.close()
         self._poll.close()
         close((self._null, self._wake))
+        return False
 
     # --- the queue ---
 

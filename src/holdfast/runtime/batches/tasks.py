@@ -83,6 +83,7 @@ class Tasks:
     def look(self) -> None:
         return None
 
-    def close(self) -> None:
+    def close(self) -> bool:
         if self._own:
             self._loop.call_soon_threadsafe(self._loop.stop)
+        return False
