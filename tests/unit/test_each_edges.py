@@ -52,6 +52,40 @@ def test_a_once_item_that_was_interrupted_is_in_doubt(
     assert ["uncertain"] == [row.status for row in runs.store.batches.items("r", "item")]
 
 
+@pytest.mark.parametrize("ending", [SystemExit, KeyboardInterrupt, GeneratorExit, OSError])
+@pytest.mark.parametrize("once", [False, True])
+def test_what_a_source_ends_with_costs_no_item_in_hand(
+    runs: Runs, ending: type[BaseException], once: bool
+) -> None:
+    """Those that ended while it was read are done, those that are still at it are waited for."""
+    both, is_over = threading.Barrier(3), threading.Event()
+
+    def does(value: int) -> None:
+        touch(str(value))
+        both.wait(5)
+        if value == 1:
+            is_over.wait(5)
+
+    class Ends:
+        """A source that ends like that, while its items are done."""
+
+        def __iter__(self) -> Iterator[int]:
+            yield from range(2)
+            if CALLS["again"]:
+                return
+            touch("again")
+            both.wait(5)
+            threading.Timer(0.05, is_over.set).start()
+            raise ending("no more")
+
+    first = runs.start(over(Ends(), does, name="item", at_once=3, once=once))
+    ended = batch_of(runs)
+    last = runs.resume(over(Ends(), does, name="item", at_once=3, once=once))
+
+    assert 0 != first.exit_code and (2, 0) == (ended.done, ended.uncertain)
+    assert 0 == last.exit_code and (1, 1) == (CALLS["0"], CALLS["1"])
+
+
 # --- the order of the input ---
 
 

@@ -120,7 +120,13 @@ class Driver:
                 return
             try:
                 chunk = self._chunk()
-            except Exception as error:  # The source's, or a key's: what is in hand still lands.
+            except BaseException as error:
+                # The source's, or a key's, and any that ends the script: what is in hand still
+                # lands. Not where nothing can be noted any more, or nobody waits.
+                if isinstance(error, Leaving) and (
+                    self.life.is_cut_off or error.kind in ("lost", "storage")
+                ):
+                    raise
                 self._error = error
                 return
             if not chunk:
