@@ -86,6 +86,46 @@ def test_what_a_source_ends_with_costs_no_item_in_hand(
     assert 0 == last.exit_code and (1, 1) == (CALLS["0"], CALLS["1"])
 
 
+# --- what a batch began with ---
+
+
+@pytest.mark.parametrize(("began", "now"), [(None, "la"), ("la", "lb"), ("la", None)])
+def test_a_batch_keeps_the_ledger_with_which_it_began(
+    runs: Runs, began: str | None, now: str | None
+) -> None:
+    """Another would never know what is done already: it is refused, nothing of it is lost, and
+    with the first one, or begun anew, the batch goes on."""
+    runs.start(over(range(4), name="item", ledger=began, stop_after=2))
+    refused = runs.resume(over(range(4), name="item", ledger=now))
+    done = batch_of(runs).done
+    resumed = runs.resume(over(range(4), name="item", ledger=began))
+
+    assert (2, 2, 0) == (refused.exit_code, done, resumed.exit_code)
+    assert "holdfast rewind r --to item" in refused.reason
+    assert {name: 1 for name in "0123"} == {name: CALLS[name] for name in "0123"}
+
+
+@pytest.mark.parametrize(("began", "now"), [(Csv, JsonLines), (JsonLines, Csv)])
+def test_a_file_of_results_stays_of_one_kind(
+    runs: Runs, tmp_path: Path, began: Any, now: Any
+) -> None:
+    """Lines of another out= below those that are there could be read by nobody."""
+    path = tmp_path / "out"
+
+    def row(value: int) -> dict[str, object]:
+        return {"a": value, "b": "x"}
+
+    runs.start(over(range(4), row, name="item", out=began(path), stop_after=2))
+    before = path.read_text()
+    refused = runs.resume(over(range(4), row, name="item", out=now(path)))
+    after = path.read_text()
+    resumed = runs.resume(over(range(4), row, name="item", out=began(path)))
+
+    assert (2, before) == (refused.exit_code, after)
+    assert "was begun by another out=" in refused.reason
+    assert 0 == resumed.exit_code and 4 == path.read_text().count("x")
+
+
 # --- the order of the input ---
 
 

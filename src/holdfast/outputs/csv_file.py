@@ -19,7 +19,7 @@ from holdfast.errors import UsageError
 from holdfast.model.encoding import Unrecordable
 from holdfast.outputs.appending import Appending
 from holdfast.outputs.lined import Lined
-from holdfast.outputs.tails import Find, last_row_end
+from holdfast.outputs.tails import Find, kind_of, last_row_end
 
 _CELLS: Final = (str, int, float, bool, Decimal, Fraction, UUID, PurePath)
 _NAMES_SHOWN_MAX: Final = 10
@@ -54,6 +54,9 @@ class Csv(Lined):
 
     def _find_end(self) -> Find:
         return last_row_end
+
+    def _may_begin(self, line: bytes) -> bool:
+        return kind_of(line) not in (dict, list)  # A column may be called 7.
 
     def _begin(self, file: Appending) -> None:
         self._columns, self._end = (), "\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.model.codec import dumps, encode
 from holdfast.outputs.appending import Appending
 from holdfast.outputs.lined import Lined
-from holdfast.outputs.tails import Find, last_line_end
+from holdfast.outputs.tails import Find, kind_of, last_line_end
 
 
 class JsonLines(Lined):
@@ -26,6 +26,9 @@ class JsonLines(Lined):
 
     def _find_end(self) -> Find:
         return last_line_end
+
+    def _may_begin(self, line: bytes) -> bool:
+        return kind_of(line) is not None
 
     def _line(self, value: object, *, is_first: bool) -> bytes:
         # A newline inside a text is written as an escape, so a line's only newline is its end.

@@ -34,6 +34,8 @@ class Lined(ABC):
         try:
             if length_bytes is not None:
                 file.check_ends_record(length_bytes)
+                if length_bytes and not self._append:
+                    self._check_kind(file)
                 file.cut(length_bytes)
             elif self._append:
                 self._cut_torn(file)
@@ -103,6 +105,17 @@ class Lined(ABC):
             )
         return self._file
 
+    def _check_kind(self, file: Appending) -> None:
+        """Refuse a file that was begun as one of another kind. Raises UsageError."""
+        with file.reader() as reader:
+            first = reader.readline()
+        if not self._may_begin(first):
+            raise UsageError(
+                f"{file.path} was begun by another out= than {type(self).__name__}, and nothing "
+                "was changed. Give the one with which the batch began, or another file and all of "
+                "it anew: `holdfast rewind RUN --to STEP`"
+            )
+
     def _cut_torn(self, file: Appending) -> None:
         """Cut off what follows the last whole record; it is kept beside the file."""
         with file.reader() as reader:
@@ -115,6 +128,10 @@ class Lined(ABC):
     @abstractmethod
     def _find_end(self) -> Find:
         """Return what finds the end of the whole records of such a file."""
+
+    @abstractmethod
+    def _may_begin(self, line: bytes) -> bool:
+        """Whether a file of this kind may have this first line."""
 
     @abstractmethod
     def _line(self, value: object, *, is_first: bool) -> bytes:

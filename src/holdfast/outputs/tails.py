@@ -7,6 +7,7 @@ text before it says so: the file is read from its beginning, a chunk at a time, 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import BinaryIO, Final, TypeAlias
@@ -18,6 +19,17 @@ Find: TypeAlias = Callable[[BinaryIO], int]
 
 _OPENS: Final = re.compile(rb'[,\n\r]"')
 BOM: Final = b"\xef\xbb\xbf"
+
+
+def kind_of(line: bytes) -> type | None:
+    """Return what a line of JSON holds (dict, list, str, int, …); None for what is no JSON."""
+    try:
+        # Of numbers only that they are some: a long one is no error.
+        return type(json.loads(line, parse_int=len))
+    except RecursionError:
+        return list
+    except ValueError:
+        return None
 
 
 def last_line_end(file: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> int:

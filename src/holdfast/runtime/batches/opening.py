@@ -8,8 +8,10 @@ of them are part of the checkpoint already.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 from typing import Final
 
+from holdfast.errors import UsageError
 from holdfast.model.batches import BatchRow, ItemRow
 from holdfast.model.batching import BatchState
 from holdfast.model.facts import ItemDecided, ItemsRearmed
@@ -34,12 +36,15 @@ def open_book(life: Life, key: str, rules: BatchRules, slots: int) -> Book:
     """Return the books of a batch, with everything known of it, ready for its first item.
 
     On return what earlier lives did survives power loss. Raises Leaving when the store or the
-    output refuses; StoreCorrupt, as Leaving, for what does not decode.
+    output refuses; StoreCorrupt, as Leaving, for what does not decode; UsageError for another
+    ledger than the batch began with.
     """
     state = life.journal.state.batches[key]
     epoch = life.journal.epoch
     assert epoch is not None
     book, is_anew, is_stored = known_book(life, key, rules, epoch)
+    if book.row.ledger != rules.ledger:
+        raise _other_ledger(book)
     with book.guard():
         _open_output(book, is_first=is_anew)
         _load_turns(book)
@@ -48,6 +53,17 @@ def open_book(life: Life, key: str, rules: BatchRules, slots: int) -> Book:
         book.store.forget_left(life.run, key, epoch)
         book.tail = book.store.tail(life.run, key, epoch, slots=slots)
     return book
+
+
+def _other_ledger(book: Book) -> UsageError:
+    """Return the error for a ledger that would never know what the batch has done already."""
+    began, now = (f"ledger={name!r}" if name else "no ledger" for name in
+                  (book.row.ledger, book.rules.ledger))  # fmt: skip
+    return UsageError(
+        f"the batch {book.key} began with {began}, and the script now has {now}, which would not "
+        f"know what is done already. Give it {began} again, or begin it anew with the other: "
+        f"`holdfast rewind {book.life.run} --to {quote(book.key)}`"
+    )
 
 
 def known_book(life: Life, key: str, rules: BatchRules, epoch: int) -> tuple[Book, bool, bool]:
