@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ SCRIPT = """
 import os, signal, threading, time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
-from holdfast import each, workflow
+from holdfast import JsonLines, each, workflow
 
 HERE = Path(__file__).parent
 
@@ -43,6 +45,9 @@ def parse(item):
         print("parsing page 7", flush=True)
         os.kill(os.getpid(), signal.SIGSEGV)
 
+def same(item):
+    return item
+
 def linger(item):
     note(item)
     print("lingering", item, flush=True)
@@ -58,6 +63,7 @@ def work(how: str):
     if how == "linger": each(range(30), linger, at_once=3)
     if how == "processes": each(range(20, 22), linger, executor=ProcessPoolExecutor(2))
     if how == "pool of threads": each(range(20, 22), linger, executor=ThreadPoolExecutor(2))
+    if how == "out": each(range(40), same, out=JsonLines("o.jsonl"), stop_after=20)
     if how == "some": each(range(40), fetch, budget=9, stop_after=10)
     return "over"
 """
@@ -250,6 +256,39 @@ def test_a_life_that_leaves_says_how_far_it_is(shell: Shell) -> None:
     assert "9 of 40 done, 1 failed, 30 left" in left.err
     assert "the rest takes about 4 more like it" in left.err
     assert "holdfast resume r" in left.err
+
+
+@pytest.mark.slow
+def test_an_output_that_was_cut_says_so_and_how_to_go_on(shell: Shell) -> None:
+    """The journal could not record it, so nothing else knows the reason."""
+    start(shell, "out")
+    os.truncate(shell.folder / "o.jsonl", 10)
+    refused = shell("resume", "r")
+    (shell.folder / "o.jsonl").unlink()
+    shell("rewind", "r", "--to", "same")
+    shell("resume", "r")
+    ended = shell("resume", "r")
+    told = " ".join(refused.err.split())
+
+    assert 74 == refused.code and "is 10 bytes long, but 50 bytes" in told
+    assert "ended without saying why" not in told
+    assert "m holdfast rewind r --to same # begin anew" in told, told
+    assert 0 == ended.code and list(map(str, range(40))) == (
+        (shell.folder / "o.jsonl").read_text().split()
+    )
+
+
+@pytest.mark.slow
+def test_an_output_that_somebody_else_writes_is_locked(shell: Shell) -> None:
+    """Exit 5, as of a run: nothing was changed, and later the same command goes on."""
+    start(shell, "out")
+    with open(shell.folder / "o.jsonl") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        locked = shell("resume", "r")
+    ended = shell("resume", "r")
+
+    assert 5 == locked.code and "another process writes to" in locked.err
+    assert 0 == ended.code
 
 
 @pytest.mark.slow

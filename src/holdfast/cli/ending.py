@@ -69,11 +69,14 @@ def ending(
         return
     why = why_of(view)
     yield f"{_headline(outcome)}  (exit {outcome.exit_code})"
-    for at, reason in enumerate(why.reasons[:REASONS_SHOWN_MAX]):
+    # What the disk refused could not be recorded: the journal knows no reason.
+    is_storage = outcome.exit_code == EXIT_STORAGE
+    reasons = () if is_storage else why.reasons[:REASONS_SHOWN_MAX]
+    for at, reason in enumerate(reasons):
         yield from _field("why" if at == 0 else "", _lines(reason), columns)
         for name, text in reason.fields:
             yield from field_lines(name, text, columns, FIELD_COLUMNS + 2)
-    if not why.reasons:
+    if not reasons:
         yield from _field("why", [safe(outcome.reason)], columns)
     yield from _field("state", [_standing(view)], columns)
     yield from _field("items", list(_batches(view)), columns)
@@ -83,6 +86,8 @@ def ending(
     ways = [_way(way, common, columns) for way in why.next]
     if outcome.exit_code == EXIT_TIME:
         ways.sort(key=lambda lines: " resume " not in lines[0])
+    if is_storage:
+        ways.extend(_advised(outcome.reason, common))
     yield from _field("next", [line for lines in ways for line in lines])
 
 
@@ -96,6 +101,16 @@ def _dead_letters(view: RunView, common: Common) -> str:
     let = all(view.state.steps[batch.row.key].status == "succeeded" for batch in left)
     words = "failed within the budget" if let else "failed"
     return f"; {items(dead)} {words}: {next_command(common, 'failures', safe(view.id))}"
+
+
+def _advised(reason: str, common: Common) -> Iterator[list[str]]:
+    """Yield the commands that an error tells to begin something anew with, beside `resume`."""
+    import re
+    import shlex
+
+    for words in re.findall("`holdfast (rewind [^`]+)`", reason):
+        command = next_command(common, *shlex.split(words))
+        yield [f"{command}  # begin anew, once the file is out of the way"]
 
 
 def _way(way: Next, common: Common, columns: int | None) -> list[str]:

@@ -13,6 +13,7 @@ from holdfast.errors import (
     HoldfastError,
     Leaving,
     ParallelFailed,
+    RunLocked,
     StepFailed,
     UsageError,
 )
@@ -43,7 +44,8 @@ from holdfast.runtime.resting import exit_code_of
 from holdfast.runtime.signals import Signals
 
 CHAIN_MAX = 100
-USAGE_ERRORS = frozenset((UsageError.__name__, DuplicateLabel.__name__))
+EXIT_CODES = {each.__name__: each.exit_code for each in (UsageError, DuplicateLabel, RunLocked)}
+"""Of a step that failed with one of these: a wrong call, or somebody in its way."""
 
 
 def live(
@@ -143,8 +145,8 @@ def _ended(life: Life, error: BaseException) -> Outcome:
         life.end_failed(replace(_failure(life, error), is_undone=is_undone))
         if life.leaving is None:
             code = error.exit_code if isinstance(error, HoldfastError) else 1
-            if isinstance(error, StepFailed) and error.type in USAGE_ERRORS:
-                code = UsageError.exit_code
+            if isinstance(error, StepFailed):
+                code = EXIT_CODES.get(error.type, code)
             return Outcome("failed", None, life.run, code, life.redactor(_reason(error)))
     leaving = life.leaving
     life.end_left(leaving)

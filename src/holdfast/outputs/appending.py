@@ -22,6 +22,7 @@ from typing import BinaryIO, Final
 from weakref import WeakSet
 
 from holdfast.errors import RunLocked, StoreCorrupt, StoreError, UsageError
+from holdfast.ports.outputs import BEGIN_ANEW
 
 COPY_BYTES: Final = 1 << 20
 KEPT_END: Final = ".cut"
@@ -185,8 +186,8 @@ def too_short(path: str, found: int, recorded: int) -> StoreCorrupt:
     return StoreCorrupt(
         f"{path} is {found} bytes long, but {recorded} bytes of it are recorded as written: it was "
         f"cut, removed or replaced. Nothing was changed. Put it back, at least {recorded} bytes of "
-        "it, and `holdfast resume` again; or move it away and write all of it anew with `holdfast "
-        "rewind RUN --to STEP`"
+        "it, and `holdfast resume` again; or move it away and write all of it anew with "
+        f"`{BEGIN_ANEW}`"
     )
 
 

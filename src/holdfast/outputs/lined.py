@@ -10,6 +10,7 @@ from holdfast.errors import UsageError
 from holdfast.locks import Lock
 from holdfast.outputs.appending import Appending, too_short
 from holdfast.outputs.tails import Find
+from holdfast.ports.outputs import BEGIN_ANEW
 
 
 class Lined(ABC):
@@ -113,7 +114,7 @@ class Lined(ABC):
             raise UsageError(
                 f"{file.path} was begun by another out= than {type(self).__name__}, and nothing "
                 "was changed. Give the one with which the batch began, or another file and all of "
-                "it anew: `holdfast rewind RUN --to STEP`"
+                f"it anew: `{BEGIN_ANEW}`"
             )
 
     def _cut_torn(self, file: Appending) -> None:

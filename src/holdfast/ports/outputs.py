@@ -13,7 +13,10 @@ After a crash `open` cuts off what no checkpoint knows of, and those items are w
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
+
+BEGIN_ANEW: Final = "holdfast rewind RUN --to STEP"
+"""How an error of `open` tells to write all of it anew; whoever knows them puts the names in."""
 
 
 class OutputFile(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from shlex import quote
 from typing import Final
 
-from holdfast.errors import UsageError
+from holdfast.errors import StoreCorrupt, UsageError
 from holdfast.model.batches import BatchRow, ItemRow
 from holdfast.model.batching import BatchState
 from holdfast.model.facts import ItemDecided, ItemsRearmed
@@ -20,6 +20,7 @@ from holdfast.model.making import replace
 from holdfast.model.signature import matches
 from holdfast.model.tail import DoneRecord, records
 from holdfast.ports.batches import Left
+from holdfast.ports.outputs import BEGIN_ANEW
 from holdfast.runtime.batches.book import SETTLED, Book
 from holdfast.runtime.batches.rules import BatchRules
 from holdfast.runtime.batches.settling import take_turns
@@ -62,8 +63,13 @@ def _other_ledger(book: Book) -> UsageError:
     return UsageError(
         f"the batch {book.key} began with {began}, and the script now has {now}, which would not "
         f"know what is done already. Give it {began} again, or begin it anew with the other: "
-        f"`holdfast rewind {book.life.run} --to {quote(book.key)}`"
+        f"`{begin_anew(book)}`"
     )
+
+
+def begin_anew(book: Book) -> str:
+    """Return the command after which a batch begins with its first item."""
+    return BEGIN_ANEW.replace("RUN", book.life.run).replace("STEP", quote(book.key))
 
 
 def known_book(life: Life, key: str, rules: BatchRules, epoch: int) -> tuple[Book, bool, bool]:
@@ -251,4 +257,8 @@ def _load_turns(book: Book) -> None:
 def _open_output(book: Book, *, is_first: bool) -> None:
     out = book.rules.out
     if out is not None:
-        book.output_bytes = out.open(None if is_first else book.output_bytes)
+        try:
+            book.output_bytes = out.open(None if is_first else book.output_bytes)
+        except (UsageError, StoreCorrupt) as error:
+            text = str(error).replace(BEGIN_ANEW, begin_anew(book))
+            raise type(error)(text) from error
