@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -72,6 +72,31 @@ def test_a_value_that_cannot_come_back_fails_its_item(runs: Runs, tmp_path: Path
 
     assert {"total": 4, "done": 3, "failed": 1} == outcome.result
     assert ["0", "1", "2", "3"] == path.read_text().split()
+
+
+# --- pools of threads ---
+
+
+def test_a_pool_of_threads_needs_nothing_that_can_be_sent(runs: Runs) -> None:
+    """It is this process: any function will do, and any item."""
+    seen: list[int] = []
+    items = [threading.Lock() for _ in range(3)]
+    with ThreadPoolExecutor(2) as pool:
+        main = over(
+            items, lambda lock: seen.append(id(lock)), key="position", name="item", executor=pool
+        )
+        outcome = runs.start(main)
+
+    assert {"total": 3, "done": 3, "failed": 0} == outcome.result
+    assert {id(lock) for lock in items} == set(seen)
+
+
+def test_a_timeout_is_refused_where_nothing_could_keep_it(runs: Runs) -> None:
+    """No thread of another's can be ended or replaced: it says what keeps a timeout instead."""
+    with ThreadPoolExecutor(2) as pool:
+        outcome = runs.start(over(range(2), abs, name="item", executor=pool, timeout="0.5s"))
+
+    assert 2 == outcome.exit_code and "give at_once=2" in outcome.reason
 
 
 # --- pools that break ---

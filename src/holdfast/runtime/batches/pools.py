@@ -12,8 +12,16 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from contextlib import AbstractContextManager, nullcontext, suppress
+from contextvars import copy_context
+from functools import partial
 from multiprocessing.connection import wait
 from time import monotonic
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -21,7 +29,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from holdfast.errors import UsageError
 from holdfast.model.making import replace
 from holdfast.runtime.batches.crews import Site, timed_out
-from holdfast.runtime.batches.shipping import Parcel, Place, begin_worker, do_parcel, parcel
+from holdfast.runtime.batches.shipping import Place, begin_worker, do_parcel, parcel
 from holdfast.runtime.batches.work import Landed, Landing, Work
 from holdfast.runtime.signals import sigterm_held
 
@@ -52,6 +60,12 @@ class Pool:
         self._executor = bound(given if isinstance(given, Executor) else given())
         self._is_ours = not isinstance(given, Executor)
         self._is_local = isinstance(self._executor, ProcessPoolExecutor)
+        self._has_threads = isinstance(self._executor, ThreadPoolExecutor)
+        if self._has_threads and site.timeout_s is not None:
+            raise UsageError(
+                "each: timeout= cannot end what a thread of an executor is at, nor replace that "
+                f"thread; leave executor= out and give at_once={size}, for threads of our own"
+            )
         self._handed: dict[int, _Handed] = {}
         self._overdue: dict[int, Work] = {}
         self._ending: list[threading.Thread] = []
@@ -61,31 +75,39 @@ class Pool:
 
     def start(self, slot: int, chunk: Sequence[Work]) -> None:
         site = self._site
-        driver = os.getpid() if self._is_local else 0
-        place = Place(slot, site.tail.slots_path, driver)
-        sent = parcel(site.body, site.retry, chunk, place)
+        task = self._task(slot, chunk)
         site.tail.vacate(slot)
         self._overdue.pop(slot, None)  # It may have ended just before it was killed.
         try:
-            future = self._submit(sent)
+            future = self._submit(task)
         except UsageError as error:
             site.landed.put(Landed(slot, lost=tuple(chunk), error=error))
             return
         handed = self._handed[slot] = _Handed(future, tuple(chunk), self._executor, monotonic())
         future.add_done_callback(lambda done: self._land(slot, handed))
 
-    def _submit(self, sent: Parcel) -> Future[Any]:
+    def _task(self, slot: int, chunk: Sequence[Work]) -> Callable[[], object]:
+        """Return what a worker is to call. A thread needs nothing packed: it is of this process.
+        Raises UsageError for what cannot be sent to another."""
+        site = self._site
+        if self._has_threads:
+            return partial(copy_context().run, site.do_chunk, slot, chunk)
+        driver = os.getpid() if self._is_local else 0
+        place = Place(slot, site.tail.slots_path, driver)
+        return partial(do_parcel, parcel(site.body, site.retry, chunk, place))
+
+    def _submit(self, task: Callable[[], object]) -> Future[Any]:
         """Hand a chunk to the executor, in place of a broken one to another. Raises UsageError
         when they break for nothing that an item did."""
         if self._executor is self._broken:
             self._make_anew()
         with self._forking():
             try:
-                return self._executor.submit(do_parcel, sent)
+                return self._executor.submit(task)
             except (BrokenExecutor, RuntimeError):
                 # Broken by a death that a future of another slot is about to tell.
                 self._make_anew()
-                return self._executor.submit(do_parcel, sent)
+                return self._executor.submit(task)
 
     def _forking(self) -> AbstractContextManager[None]:
         """Return what stands around a submit that may fork workers. A fork server keeps for ever
@@ -117,6 +139,8 @@ class Pool:
                 self._broken = handed.executor
             return self._lost(slot, chunk)
         self._has_begun = True
+        if isinstance(landings, Landed):
+            return landings  # A thread's: of these very items.
         # The item that came back is a copy; ours knows its own object.
         ours = zip(chunk, landings, strict=False)
         rest = chunk[len(landings) :]
