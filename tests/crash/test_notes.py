@@ -91,6 +91,20 @@ def test_the_result_makes_a_row_of_it(place: Path) -> None:
     assert () == SqliteStore.inspect(place).broken_chains
 
 
+def test_what_others_commit_of_other_runs_costs_one_row(place: Path) -> None:
+    """The intent after it is a row, which shows that nobody moved this run; then notes go on."""
+    with stores(place) as (mine, other):
+        seq = own(mine)
+        other.create("another", run_created())
+        rows = []
+        for number in range(3):
+            seq = begin(mine, number, seq).seq
+            rows.append(rows_of(place).count("StepStarted"))
+            seq = mine.append("r", [succeeded(number)], after=seq, epoch=1).seq
+
+        assert [1, 1, 2] == rows
+
+
 def test_somebody_else_appends_after_the_note(place: Path) -> None:
     """A stop in the middle of a step stands between its intent and its result, for all."""
     with stores(place) as (mine, other):

@@ -133,7 +133,7 @@ class Database:
 
     def while_at(self, known: Known, work: Callable[[], bool]) -> bool:
         """Do `work` inside the lock when no other connection has committed since the database was
-        at `known.version`, and return what it returned.
+        at `known.version`, and return what it returned. Else `known` is at today's version.
 
         The version is asked for inside the lock: a thread that commits through this connection
         says there what is known no more. False, with nothing done, also where SQLite does not
@@ -149,7 +149,13 @@ class Database:
                 if self._connection.in_transaction:
                     return False
                 (found,) = self._cursor.execute("PRAGMA data_version").fetchone()
-                return work() if found == known.version else False
+                if found == known.version:
+                    return work()
+                if known.version != NEVER:
+                    # Mostly of another run. Whoever writes a row instead finds out whether what is
+                    # known is still so; then it is, at this version.
+                    known.version = found
+                return False
             except sqlite3.Error:
                 return False
             finally:
