@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from holdfast.app.finding import find_run
-from holdfast.app.fleet_children import FLEET, child_id
+from holdfast.app.fleet_children import child_id, is_fleet
 from holdfast.app.judging import at_work_in
 from holdfast.app.meant import named, one_step, to_retry
 from holdfast.app.rollout_views import failed_steps, is_about_units
@@ -120,7 +120,7 @@ def cancel(
 
 
 def _targets_left(row: RunRow) -> str:
-    if row.workflow != FLEET:
+    if not is_fleet(row):
         return ""
     return f"; the runs of its targets stay as they are: holdfast fleet status {row.id}"
 
@@ -187,7 +187,7 @@ def _refuse_if_over(row: RunRow, state: RunState) -> None:
 
 def _refuse_of_target(row: RunRow, key: str, verb: str) -> None:
     """A fleet's step is the whole run of a target, which says itself what is done of it."""
-    if row.workflow == FLEET and "/" in key:
+    if is_fleet(row) and "/" in key:
         child = child_id(row.id, label_of(scope_of(key)))
         raise UsageError(
             f"{key} is the run {child}: decide about its steps (holdfast {verb} {child} STEP), or "

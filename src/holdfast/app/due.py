@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from holdfast.app.fleet_children import FLEET, child_id
+from holdfast.app.fleet_children import child_id, is_fleet
 from holdfast.app.judging import owner_is, process_named, status_of
 from holdfast.app.rollout_views import UnitView, rollouts_of
 from holdfast.app.wording import stands
@@ -128,7 +128,7 @@ def begun_units(state: RunState) -> list[UnitView]:
 def _targets_in_the_way(store: Store, row: RunRow, state: RunState, at: datetime) -> str:
     """Return what a fleet that asks nothing itself waits for; nothing when the run of one of its
     targets can go on."""
-    if row.workflow != FLEET:
+    if not is_fleet(row):
         return ""
     waits = {}
     for unit in begun_units(state):

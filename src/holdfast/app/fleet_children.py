@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import blake2b
+from pathlib import Path
 from typing import Final
 
 from holdfast.errors import UsageError
+from holdfast.model.hashing import blake2b
 from holdfast.model.keys import RUN_ID_CHARS_MAX, check_run_id
 from holdfast.model.status import FINISHED
 from holdfast.ports.store import RunRow
 
 FLEET: Final = "fleet"
-"""The workflow of every fleet."""
+"""The workflow of every fleet; a script may have one that is called so, too."""
 FLEET_ID_CHARS_MAX: Final = 40
 """What is left behind it names a target."""
 DIGEST_BYTES: Final = 4
+_FILE: Final = ("holdfast", "app", "fleet.py")
+
+
+def is_fleet(row: RunRow) -> bool:
+    """Whether a run is a fleet, wherever holdfast was installed when it began."""
+    return row.workflow == FLEET and Path(row.file).parts[-3:] == _FILE
 
 
 def check_fleet_id(fleet: str) -> str:
@@ -56,7 +63,7 @@ def check_targets(fleet: str, targets: Iterable[str]) -> None:
 
 def unfinished_fleets(rows: Iterable[RunRow]) -> list[str]:
     """Return the ids of the fleets that may still ask how a target's run ended."""
-    return [row.id for row in rows if row.workflow == FLEET and row.status not in FINISHED]
+    return [row.id for row in rows if is_fleet(row) and row.status not in FINISHED]
 
 
 def is_of(fleets: Iterable[str], run: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from holdfast.app.due import in_its_way
-from holdfast.app.fleet_children import FLEET, child_id, is_of
+from holdfast.app.fleet_children import child_id, is_fleet, is_of
 from holdfast.app.rollout_views import rollouts_of
 from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
@@ -31,7 +31,7 @@ class TargetRun:
 
 def target_runs(store: Store, row: RunRow, state: RunState, at: datetime) -> tuple[TargetRun, ...]:
     """Return the runs of a fleet's targets that are begun and not done; of another run none."""
-    if row.workflow != FLEET:
+    if not is_fleet(row):
         return ()
     owed = _owed(store, row.id)
     found = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.app.fleet import NEEDS_A_PERSON
-from holdfast.app.fleet_children import FLEET, child_id
+from holdfast.app.fleet_children import child_id, is_fleet
 from holdfast.app.judging import status_of
 from holdfast.app.rollout_views import RolloutView, UnitView, rollouts_of
 from holdfast.app.views import VERSION, RunView
@@ -42,7 +42,7 @@ def fleet_view(store: Store, run: RunView) -> FleetView:
     if not rollouts:
         raise UsageError(f"run {run.id} has no units to show: see holdfast show {run.id}")
     children: dict[str, tuple[str, str]] = {}
-    if run.row.workflow == FLEET:
+    if is_fleet(run.row):
         for unit in (unit for rollout in rollouts for unit in rollout.units):
             row = store.row(child_id(run.id, unit.label))
             if row is not None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from holdfast.app import next_ways
 from holdfast.app.backward import owed_labels, undo_count, way_back
 from holdfast.app.evidence import Field, evidence_of, world_of
-from holdfast.app.fleet_children import FLEET
+from holdfast.app.fleet_children import is_fleet
 from holdfast.app.hold_standing import RESUMING_BARS, agreement
 from holdfast.app.hold_ways import doubt_ways, hold_ways
 from holdfast.app.judging import named, process_named
@@ -89,7 +89,7 @@ def _summary(view: RunView, reasons: tuple[Reason, ...]) -> str:
             return "no process has taken it up yet"
         case "rolled_back":
             return "all that could be undone is undone"
-        case "on_hold" if view.row.workflow == FLEET:
+        case "on_hold" if is_fleet(view.row):
             return "what its targets asked is answered; nobody has resumed it yet"
         case "on_hold":
             return "every hold is answered; nobody has resumed it yet"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.app.due import judged
 from holdfast.app.finding import find_run
-from holdfast.app.fleet_children import FLEET
+from holdfast.app.fleet_children import is_fleet
 from holdfast.app.given import given_by, set_parameters
 from holdfast.app.going_back import rollback_of, settling_of
 from holdfast.app.judging import status_of
@@ -195,7 +195,7 @@ def rollback(
     row = find_run(setting.store, run)
     journal = Journal(setting.store, row.id)
     refuse_items_in_doubt(setting.store, row.id, journal.refresh())
-    if row.workflow == FLEET:
+    if is_fleet(row):
         raise UsageError(
             f"run {row.id} is a fleet: the run of each target is rolled back by itself (holdfast "
             f"rollback {row.id}.TARGET); holdfast fleet status {row.id} shows them"
