@@ -13,6 +13,10 @@ from tests.unit.runs import Runs, Script
 from holdfast import UsageError
 from holdfast.app import commands
 from holdfast.app.outputs import typed_output
+from holdfast.app.reasons import why
+from holdfast.flow.questions import confirm
+from holdfast.flow.workflows import workflow
+from holdfast.model import facts as f
 from holdfast.model.json import Json
 from holdfast.testing.crash import TESTER
 
@@ -149,3 +153,54 @@ def test_an_awaited_step_is_typed_too(runs: Runs) -> None:
 
     result = runs.start(flow).result
     assert (5.0, float) == (result, type(result))
+
+
+# --- a question -------------------------------------------------------------------------------
+
+
+@workflow
+def asking() -> str:
+    return confirm("go on?").by
+
+
+KEY = "confirm go on?"
+
+
+@pytest.mark.parametrize("verb", ["done", "skip"])
+def test_a_question_gets_its_result_by_an_answer_only(runs: Runs, verb: str) -> None:
+    """Nobody may put something in the place of who said yes; it is not offered either."""
+    runs.start(asking)
+    runs.answer("reject", comment="not now")
+    with pytest.raises(UsageError, match=f"is a question, and {verb} is no answer.*resume r"):
+        if verb == "done":
+            runs.done(KEY)
+        else:
+            commands.skip(runs.store, "r", KEY, runs.clock, TESTER, "by hand")
+
+    ways = [way.argv[0] for way in why(runs.store, "r").next]
+    assert ["resume", "cancel"] == ways
+
+
+def test_a_rejected_question_is_asked_again_by_retry(runs: Runs) -> None:
+    """As `resume` does."""
+    runs.start(asking)
+    runs.answer("reject", comment="not now")
+    runs.rearm(KEY)
+    asked = runs.resume(asking)
+    runs.answer("approve")
+
+    assert "on_hold" == asked.status
+    assert TESTER.name == runs.resume(asking).result
+
+
+def test_what_was_put_in_the_place_of_a_yes_is_asked_again(runs: Runs) -> None:
+    """Earlier releases let `done` do so, and the script could not go on with it."""
+    runs.start(asking)
+    runs.answer("reject", comment="not now")
+    put = f.StepFoundDone(runs.clock.now(), KEY, None, "done by ana")
+    runs.store.append("r", [put], after=runs.state.seq, epoch=None)
+    asked = runs.resume(asking)
+    runs.answer("approve")
+
+    assert "on_hold" == asked.status
+    assert TESTER.name == runs.resume(asking).result

@@ -13,7 +13,7 @@ from datetime import datetime
 from holdfast.app.finding import find_run
 from holdfast.app.fleet_children import child_id, is_fleet
 from holdfast.app.judging import at_work_in
-from holdfast.app.meant import named, one_step, to_retry
+from holdfast.app.meant import is_question, named, one_step, to_retry
 from holdfast.app.rollout_views import failed_steps, is_about_units
 from holdfast.app.wording import stands
 from holdfast.engine.debts import settled
@@ -135,6 +135,7 @@ def mark_done(
         _refuse_if_over(row, state)
         key = one_step(state, step, "done")
         _refuse_of_target(row, key, "done")
+        _refuse_question(row, state, key, "done")
         seen = state.steps[key]
         if seen.is_finished and not _is_unseen(state, seen):
             raise UsageError(f"step {key} {stands(seen.status)} already")
@@ -187,11 +188,21 @@ def _refuse_if_over(row: RunRow, state: RunState) -> None:
 
 def _refuse_of_target(row: RunRow, key: str, verb: str) -> None:
     """A fleet's step is the whole run of a target, which says itself what is done of it."""
-    if is_fleet(row) and "/" in key:
-        child = child_id(row.id, label_of(scope_of(key)))
+    target = label_of(scope_of(key))
+    if is_fleet(row) and label_of(key) == f"run {target}":
+        child = child_id(row.id, target)
         raise UsageError(
             f"{key} is the run {child}: decide about its steps (holdfast {verb} {child} STEP), or "
             f"let the fleet go on without it (holdfast approve {row.id}, once it holds)"
+        )
+
+
+def _refuse_question(row: RunRow, state: RunState, key: str, verb: str) -> None:
+    """Nobody but whoever may answer gives a question its result."""
+    if is_question(state, key) and not state.steps[key].is_finished:
+        raise UsageError(
+            f"step {key} is a question, and {verb} is no answer to it: `holdfast resume {row.id}` "
+            "asks again"
         )
 
 
@@ -203,6 +214,7 @@ def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) 
         _refuse_if_over(row, state)
         key = one_step(state, step, "skip")
         _refuse_of_target(row, key, "skip")
+        _refuse_question(row, state, key, "skip")
         _refuse_while_it_runs(store, row.id, state, key, clock.now())
         status = state.steps[key].status
         if state.steps[key].is_finished:

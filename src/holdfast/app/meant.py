@@ -104,6 +104,13 @@ def asked_about(state: RunState, text: str) -> HoldOpened | None:
     return named[0] if len(named) == 1 else None
 
 
+def is_question(state: RunState, key: str) -> bool:
+    """Whether a step is a question of the script, `confirm` or `ask`: its result is an answer."""
+    kinds = ("confirm", "question")
+    asked = (hold.opened for hold in state.holds.values() if hold.opened.key == key)
+    return any(opened.kind in kinds and "type" in opened.evidence for opened in asked)
+
+
 def _unknown(state: RunState, text: str) -> str:
     known = ", ".join(list(state.steps)[-SHOWN_MAX:]) or "none yet"
     opened = asked_about(state, text)

@@ -12,6 +12,7 @@ from holdfast.app.fleet_children import is_fleet
 from holdfast.app.hold_standing import RESUMING_BARS, agreement
 from holdfast.app.hold_ways import doubt_ways, hold_ways
 from holdfast.app.judging import named, process_named
+from holdfast.app.meant import is_question
 from holdfast.app.next_ways import Next
 from holdfast.app.shell_ways import with_script
 from holdfast.app.views import VERSION, RunView, StepView, time_json, view_run
@@ -281,6 +282,8 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
         yield Next(("resume", "--due"), "every run whose time has come goes on: for cron")
     if failed is not None and not failed.is_undone:
         for key in failed.failures[:1]:
+            if is_question(view.state, key):
+                break  # It wrote nothing, and only an answer is its result.
             yield from next_ways.dead_letter_ways(run, key, view.batches)
             yield Next(("log", run, key), "what the failed step wrote")
             yield Next(("done", run, key, "-m", "REASON"), "it was done by hand: do not repeat it")

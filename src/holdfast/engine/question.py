@@ -22,7 +22,8 @@ from holdfast.model.terms import Electorate
 class Question:
     """What is asked: a yes, or a value of a type, perhaps one of `choices`.
 
-    Without `electorate` it is the target's. `expires_s` is counted from when it is asked.
+    Without `electorate` it is the target's. `expires_s` is counted from when it is asked. Where
+    the script `wants_who` said yes, what does not tell that is no answer.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Question:
     electorate: Electorate | None = None
     expires_s: float | None = None
     on_expiry: OnExpiry = "ask"
+    wants_who: bool = False
 
 
 def question(call: Call, asked: Question) -> Program[Json | Spilled]:
@@ -41,7 +43,7 @@ def question(call: Call, asked: Question) -> Program[Json | Spilled]:
     For a confirm: who, when and the comment. Raises StepFailed when a person said no.
     """
     state, step = yield from reached(call)
-    if step is not None and step.is_finished:
+    if step is not None and step.is_finished and _is_answer(asked, step.result):
         return step.result
     if step is not None and step.status == "failed":
         raise StepFailed(call.key, step.error_type, step.error, 1)
@@ -54,6 +56,14 @@ def question(call: Call, asked: Question) -> Program[Json | Spilled]:
     result = _result(asked, answer, state)
     yield from record(StepSucceeded(at, call.key, result))
     return result
+
+
+def _is_answer(asked: Question, result: Json | Spilled) -> bool:
+    """Whether a recorded result can be given to the script: `done` and `skip` once put null in
+    the place of who said yes, and such a run must be asked again to go on at all."""
+    if not asked.wants_who or isinstance(result, Spilled):
+        return True
+    return isinstance(result, dict) and result.keys() >= {"by", "at", "comment"}
 
 
 def _asked(call: Call, asked: Question, state: RunState) -> Asked:

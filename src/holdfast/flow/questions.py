@@ -116,6 +116,7 @@ def confirm_program(frame: Frame, text: str, asking: Asking) -> Program[Any]:
         electorate=asking.electorate(frame),
         expires_s=asking.expires_s,
         on_expiry=asking.on_expiry,
+        wants_who=True,
     )
     return question(plain_call(frame, f"confirm {text}"), asked)
 
