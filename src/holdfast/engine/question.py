@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from holdfast.engine import drift
 from holdfast.engine.effects import Program, now, record
 from holdfast.engine.hold import Asked, ask
 from holdfast.engine.permission import refused
 from holdfast.engine.spec import Call
 from holdfast.engine.step import reached
-from holdfast.errors import StepFailed
+from holdfast.errors import StepFailed, UsageError
 from holdfast.model.codec import digest, encode
 from holdfast.model.facts import HoldAnswered, HoldKind, Spilled, StepSucceeded
 from holdfast.model.hold_facts import OnExpiry
@@ -56,6 +58,13 @@ def question(call: Call, asked: Question) -> Program[Json | Spilled]:
     result = _result(asked, answer, state)
     yield from record(StepSucceeded(at, call.key, result))
     return result
+
+
+def check_default(choices: Sequence[object] | None, default: object) -> None:
+    """Raise UsageError for a default that would be offered, and refused as an answer."""
+    if choices and default is not None and default not in choices:
+        names = ", ".join(map(repr, choices))
+        raise UsageError(f"default={default!r} is none of the choices: {names}")
 
 
 def _is_answer(asked: Question, result: Json | Spilled) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from holdfast.engine.effects import Program
-from holdfast.engine.question import Question, question
+from holdfast.engine.question import Question, check_default, question
 from holdfast.errors import UsageError
 from holdfast.flow.steps import Duration, value_of
 from holdfast.flow.verbs import plain_call
@@ -134,8 +134,8 @@ def ask(
 ) -> R:
     """Ask a person for a value and return it, typed; the run holds until it is given.
 
-    Without `choices` those of a `Literal` are taken. A default is offered and never taken by
-    itself.
+    Without `choices` those of a `Literal` are taken. A default, one of them, is offered and
+    never taken by itself.
     """
     frame = in_workflow("ask")
     program = ask_program(frame, text, type, choices, default)
@@ -149,5 +149,6 @@ def ask_program(
     if choices is None and get_origin(type) is Literal:
         choices = get_args(type)
     among = None if choices is None else tuple(choices)
+    check_default(among, default)
     asked = Question(text, "question", type, among, default, ANYBODY)
     return question(plain_call(frame, f"ask {text}"), asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from holdfast.engine.effects import Program
-from holdfast.engine.question import Question, question
+from holdfast.engine.question import Question, check_default, question
 from holdfast.engine.spec import Call
 from holdfast.engine.waiting import wait_for
 from holdfast.errors import StepFailed
@@ -33,7 +33,8 @@ def asked_yes(text: str) -> Questioned:
 
 
 def asked_value(text: str, choices: tuple[str, ...] | None, default: str | None) -> Questioned:
-    """Return the question that wants a text, perhaps one of `choices`."""
+    """Return the question that wants a text, perhaps one of `choices`. Raises UsageError."""
+    check_default(choices, default)
     return Questioned(f"ask {text}", Question(text, "question", str, choices, default, ANYBODY))
 
 
