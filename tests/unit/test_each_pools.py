@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from tests.unit.runs import Runs
 from tests.unit.test_each import over
 
+from holdfast import each, here, step, workflow
 from holdfast.stores.sqlite import SqliteStore
 
 
@@ -194,3 +196,56 @@ def test_pools_that_break_over_items_are_made_anew_each_time(runs: Runs, tmp_pat
 
     assert {"total": 5, "done": 0, "failed": 5} == outcome.result
     assert ["0", "1", "2", "3", "4"] == path.read_text().split()
+
+
+@step("double {value}")
+def double(value: int) -> int:
+    return 2 * value
+
+
+def double_of(value: int) -> int:
+    """Call a step, as an item may: there it is a plain call."""
+    return double(value) + 1
+
+
+def where(value: int) -> str:
+    """Say which run the item belongs to."""
+    return here().run_id
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        None,
+        partial(ThreadPoolExecutor, 2),
+        partial(ProcessPoolExecutor, 2, mp_context=get_context("fork")),
+        partial(ProcessPoolExecutor, 2, mp_context=get_context("forkserver")),
+    ],
+    ids=["threads", "pool of threads", "fork", "forkserver"],
+)
+def test_a_step_in_an_item_is_a_plain_call_whoever_does_it(
+    runs: Runs, tmp_path: Path, pool: Any
+) -> None:
+    """Without an executor, in its threads, and in processes of either kind."""
+
+    @workflow
+    def main() -> list[Any]:
+        batch = each(range(4), double_of, name="item", at_once=2, executor=pool, keep=True)
+        return [value for _, value in batch.results()]
+
+    with closing(SqliteStore(tmp_path / "a.db")) as store:
+        outcome = runs.start(main, store=store)
+
+    assert [1, 3, 5, 7] == outcome.result
+
+
+def test_an_item_in_a_pool_of_threads_knows_its_run(runs: Runs) -> None:
+    """As one does that has no executor."""
+
+    @workflow
+    def main() -> list[Any]:
+        pool = partial(ThreadPoolExecutor, 2)
+        batch = each(range(2), where, name="item", at_once=2, executor=pool, keep=True)
+        return [value for _, value in batch.results()]
+
+    assert ["r", "r"] == runs.start(main).result

@@ -213,6 +213,8 @@ def batch_call(
             frame.life.surveys[whole.key] = survey(frame.life, whole.key, rules, items)
             return Ended("done", {})
         function = plain(fn)
+        # Once for all items: the crews take this context along.
+        FRAME.set(Frame(frame.life, frame.trace, whole, frame.lane))
         inner = function if rules.executor is not None else _placed(frame, whole, function)
         on_loop = (loop or True) if is_async(function) else False
         return run_items(frame.life, whole.key, rules, items, inner, on_loop)
@@ -266,8 +268,6 @@ def _placed(frame: Frame, call: Call, function: Callable[..., Any]) -> Body:
             if programs or unfinished:
                 life.end_of_body(*where())
 
-    # Once for all items: the crews take this context along.
-    FRAME.set(Frame(frame.life, frame.trace, call, frame.lane))
     current_step.set(where)
     return cast(Body, awaited) if is_async(function) else run
 

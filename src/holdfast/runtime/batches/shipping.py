@@ -30,6 +30,7 @@ from holdfast.ports.slots import LAYOUT, VACANT, packed
 from holdfast.runtime.batches.transactions import BELONGING, Belonging
 from holdfast.runtime.batches.work import Body, Landing, Work, do_item, failure_of
 from holdfast.runtime.capture import current_step
+from holdfast.runtime.context import FRAME, LIVES
 from holdfast.runtime.signals import answer_as_worker
 
 PARENT_POLL_S: Final = 0.2
@@ -48,12 +49,13 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """A chunk on its way. `content` is the pickled function, retry rules and items; `modules`
-    are the scripts by whose names it may refer to things."""
+    are the scripts by whose names it may refer to things, `pid` is the process it comes from."""
 
     content: bytes
     modules: tuple[tuple[str, str], ...]
     place: Place
     belonging: Belonging | None
+    pid: int
 
 
 class ByName:
@@ -79,7 +81,7 @@ def parcel(body: Body, retry: Retry, chunk: Sequence[Work], place: Place) -> Par
             f"an item or the function cannot be sent to another process: {error}; give each() a "
             "function of the script's own module, and items of plain values"
         ) from error
-    return Parcel(content.getvalue(), _files(pickler.modules), place, BELONGING.get())
+    return Parcel(content.getvalue(), _files(pickler.modules), place, BELONGING.get(), os.getpid())
 
 
 class _Noting(pickle.Pickler):
@@ -162,6 +164,10 @@ def _portable(landing: Landing, retry: Retry) -> Landing:
 def _unpack(sent: Parcel) -> tuple[Body, Retry, tuple[Work, ...]]:
     BELONGING.set(sent.belonging)
     current_step.set(None)  # A forked process has no step whose log it could write.
+    if os.getpid() != sent.pid:
+        # Nor has it a run: what it inherited is its parent's. A step is a plain call there.
+        FRAME.set(None)
+        LIVES.clear()
     try:
         for name, file in sent.modules:
             if name not in sys.modules:
