@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from holdfast.locks import Lock
 from holdfast.model.making import dataclass
@@ -33,6 +33,10 @@ from holdfast.runtime.batches.work import (
 
 GRACE_S = 5.0
 """How long an item may take to end after its timeout, when its programs were killed."""
+
+
+At: TypeAlias = tuple[Work, float]
+"""An item that is being done, and since when: another one each time one begins."""
 
 
 class Landings(Protocol):
@@ -156,13 +160,12 @@ class Threads:
             overdue = thread.overdue(limit)
             if overdue is None:
                 continue
-            work, late_s = overdue
+            at, late_s = overdue
             if not thread.is_told:
                 thread.is_told = True
-                self._site.end_programs(work)
-            elif late_s > GRACE_S:
+                self._site.end_programs(at[0])
+            elif late_s > GRACE_S and thread.give_up(at):
                 del self._threads[slot]
-                thread.give_up()
 
     def close(self) -> bool:
         for thread in self._threads.values():
@@ -178,7 +181,7 @@ class _Thread:
         self._chunks: SimpleQueue[Sequence[Work] | None] = SimpleQueue()
         self._lock = Lock()
         self._is_given_up = False
-        self._at: tuple[Work, float] | None = None
+        self._at: At | None = None
         self._landings: list[Landing] = []
         self._chunk: Sequence[Work] = ()
         self.is_told = False
@@ -191,25 +194,27 @@ class _Thread:
         """Hand it a chunk; None sends it home."""
         self._chunks.put(chunk)
 
-    def overdue(self, limit_s: float) -> tuple[Work, float] | None:
-        """Return the item that it is at for longer than `limit_s`, and by how much."""
+    def overdue(self, limit_s: float) -> tuple[At, float] | None:
+        """Return what it is at for longer than `limit_s`, and by how much."""
         at = self._at
         late_s = 0.0 if at is None else monotonic() - at[1] - limit_s
-        return (at[0], late_s) if at is not None and late_s > 0 else None
+        return (at, late_s) if at is not None and late_s > 0 else None
 
-    def give_up(self) -> None:
-        """Say that the item in hand has failed, and the rest of its chunk is still to be done.
-        Whatever the thread still brings is not taken."""
+    def give_up(self, at: At) -> bool:
+        """Say that the item has failed which it was seen at, and the rest of its chunk is still to
+        be done; whatever the thread still brings is not taken. When that item has ended meanwhile
+        nothing is said of it, nor of the next one, and False is returned."""
         with self._lock:
+            if self._at is not at:
+                return False
             self._is_given_up = True
-            at = self._at
-            assert at is not None
             work = at[0]
             stuck = Failure("TimeoutError", "timed out; it may still be running", is_stuck=True)
             ended = (*self._landings, Landing(work, None, stuck, None, monotonic() - at[1]))
             rest = self._chunk[len(ended) :]
             self._site.tail.vacate(self._slot)
             self._site.landed.put(Landed.of(self._slot, ended, rest))
+            return True
 
     def _work(self) -> None:
         while (chunk := self._chunks.get()) is not None:
