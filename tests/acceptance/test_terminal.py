@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.shell import ESCAPES, Shell, plain
+from tests.crash.lives import SCRIPTS
 
 SCRIPT = """
 import os, signal, subprocess, time
@@ -277,3 +278,15 @@ def test_a_person_may_say_that_nobody_is_there(shell: Shell):
 
     assert 3 == code
     assert "> " not in plain(text)
+
+
+def test_a_forked_process_leaves_the_terminal_to_its_run(tmp_path: Path) -> None:
+    """What it prints is in the log: it neither draws, nor waits for a thread that did."""
+    forking = Shell(tmp_path, (SCRIPTS / "forks.py").read_text("utf-8"))
+    terminal = forking.at_terminal(
+        "run", "script.py:printing", "--id", "r", EFFECTS=str(tmp_path / "effects")
+    )
+    code, text = terminal.end()
+
+    assert 0 == code, text
+    assert json.dumps([0] * 200) in plain(text)

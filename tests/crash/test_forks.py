@@ -22,6 +22,16 @@ def test_a_forked_process_ends_at_sigterm(tmp_path: Path):
     assert "SIGTERM" not in text
 
 
+def test_a_forked_process_prints_whatever_another_thread_prints(tmp_path: Path):
+    """That thread may hold any lock of the log at that moment, and there is none in the child to
+    give it back."""
+    site = Site(tmp_path)
+    code, text = site.holdfast("run", script("forks:printing"), "--id", "r", "--plain")
+
+    assert 0 == code, text
+    assert [0] * 200 == site.state().result
+
+
 @pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
 def test_a_worker_ends_at_sigterm_whatever_it_waits_for(start: str, tmp_path: Path):
     """Its pool, broken by the death of another, waits for that: with a handler in Python one of

@@ -7,6 +7,7 @@ nothing runs there is no moving part, so that the script itself may print betwee
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from rich.text import Text
 
 from holdfast.cli import gates, lines, rollouts
 from holdfast.cli.lines import Sink, clean, shown
-from holdfast.locks import RLock
+from holdfast.locks import RLock, forkable
 from holdfast.model import facts as f
 from holdfast.model.durations import show
 from holdfast.model.keys import scope_of
@@ -56,13 +57,13 @@ class Screen:
         self._sink, self._prompts = Sink(stream), prompts
         self._console = Console(file=stream, highlight=False, force_terminal=True)
         # Reentrant: a signal handler may write a note while this thread draws.
-        self._lock = RLock()
+        self._lock = forkable(RLock())
         self._pending: deque[Text] = deque(maxlen=HELD_BACK_MAX)
         self._running: dict[str, Running] = {}
         self._stages: dict[str, str] = {}
         self._stage = self._wave = ""
-        self._height = 0
-        self._drawn = 0.0
+        self._height, self._drawn = 0, 0.0
+        self._drawer = os.getpid()
         self._held: tuple[str, str] | None = None
         self._busy, self._over = Event(), Event()
         self._ticker: Thread | None = None
@@ -135,8 +136,8 @@ class Screen:
     def _tell(self, change: Callable[[], None]) -> None:
         """Take note of something, and draw it now if that is cheap, else with the next tick."""
         with self._lock:
-            if self._sink.is_dead:
-                return
+            if self._sink.is_dead or os.getpid() != self._drawer:
+                return  # What a forked child says is in the log; its parent has the terminal.
             try:
                 change()
                 is_over = self._height > 0 and not self._running

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Self
 
 from holdfast.errors import UsageError
-from holdfast.locks import Lock
+from holdfast.locks import Lock, forkable
 from holdfast.outputs.appending import Appending, too_short
 from holdfast.outputs.tails import Find
 from holdfast.ports.outputs import BEGIN_ANEW
@@ -22,7 +22,7 @@ class Lined(ABC):
             raise UsageError(f"{type(self).__name__}: {self._given!r} is no path of a file")
         self._append = append
         self._file: Appending | None = None
-        self._lock = Lock()
+        self._lock = forkable(Lock())
         self.cut_bytes = 0
         """Of a torn line, as it was found and cut off when the file was opened."""
 

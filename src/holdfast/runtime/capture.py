@@ -25,7 +25,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, TypeAlias, cast
 
-from holdfast.locks import Lock
+from holdfast.locks import Lock, forkable
 
 if TYPE_CHECKING:
     import logging
@@ -59,7 +59,7 @@ class Capture:
 
     def __init__(self, sink: StepSink) -> None:
         self._sink = sink
-        self._lock = Lock()
+        self._lock = forkable(Lock())
         # By thread as well: print() writes a line and its newline in two calls.
         self.unfinished: dict[tuple[str, int, str, int], str] = {}
         """Lines without an end: by step, attempt and stream, and by thread."""
@@ -237,7 +237,7 @@ class Redactor:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
-        self._lock = Lock()
+        self._lock = forkable(Lock())
 
     def add(self, secret: str, name: str) -> None:
         """From now on show `secret` as `[secret NAME]`; an empty one is ignored.

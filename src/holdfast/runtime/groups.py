@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from threading import Condition
 
-from holdfast.locks import RLock
+from holdfast.locks import RLock, forkable
 
 GRACE_S = 2.0
 """How long a program may take between SIGTERM and SIGKILL."""
@@ -26,7 +26,7 @@ class Groups:
         self._closed = False
         self._live: set[int] = set()
         # Family-wide: a group must not be reaped while someone still means to signal it.
-        self._lock: RLock = parent._lock if parent else RLock()
+        self._lock: RLock = parent._lock if parent else forkable(RLock())
         # Entered by its lock: in the condition's own methods a signal may be served.
         self._changed: Condition = parent._changed if parent else Condition(self._lock)
         self._doomed: set[int] = parent._doomed if parent else set()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from holdfast.collector import without_collector
 from holdfast.errors import StoreError
-from holdfast.locks import RLock
+from holdfast.locks import RLock, forkable
 from holdfast.model.facts import Fact, Spilled
 from holdfast.model.json import Json
 from holdfast.model.state import RunState
@@ -26,7 +26,7 @@ class Journal:
         self.state = RunState()
         self.observers: list[Observer] = []
         self.foreign = 0
-        self._lock = RLock()
+        self._lock = forkable(RLock())
 
     def refresh(self) -> RunState:
         """Fold in what was appended since the last look. Raises StoreCorrupt."""

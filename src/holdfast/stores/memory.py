@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from holdfast.errors import LostOwnership, StoreCorrupt, StoreError, TargetLocked, UsageError
-from holdfast.locks import Lock
+from holdfast.locks import Lock, forkable
 from holdfast.model.facts import Fact, LifeStarted, Rewound, RunCreated, Spilled
 from holdfast.model.json import Json
 from holdfast.model.owing import DebtBegun, DebtMoved, debt_change
@@ -46,7 +46,7 @@ class MemoryDisk:
     """What survives when a store is closed; hand it to the next one."""
 
     def __init__(self) -> None:
-        self.mutex = Lock()
+        self.mutex = forkable(Lock())
         self.commits = 0
         self.runs: dict[str, _Run] = {}
         self.spilled: dict[str, bytes] = {}

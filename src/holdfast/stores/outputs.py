@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import HoldfastError
-from holdfast.locks import Lock
+from holdfast.locks import Lock, forkable
 from holdfast.ports.store import Output
 from holdfast.stores.lockfile import open_regular, refuse_link
 from holdfast.stores.row_tables import dump_time, load_time
@@ -44,7 +44,7 @@ class OutputFiles:
         self.root = root
         self.dropped = 0
         self._open: dict[int, int] = {}
-        self._mutex = Lock()
+        self._mutex = forkable(Lock())
         refuse_link(root)
 
     def write(self, number: int, outputs: Iterable[Output]) -> None:
@@ -92,10 +92,6 @@ class OutputFiles:
         with self._mutex:
             for number in list(self._open):
                 self._forget(number)
-
-    def after_fork(self) -> None:
-        """Be usable in a forked child, whatever thread held the mutex in its parent."""
-        self._mutex = Lock()
 
     def _path(self, number: int) -> Path:
         return self.root / f"{number}.ndjson"

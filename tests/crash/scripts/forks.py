@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from threading import Event
 
-from holdfast import each, step, workflow
+from holdfast import each, parallel, step, workflow
 
 GO = Path(os.environ["EFFECTS"]).with_name("go")
 LONG_S = 20.0
@@ -37,6 +37,33 @@ def fork() -> int | None:
 @workflow
 def forked() -> int | None:
     return fork()
+
+
+@step
+def print_on(over: Event) -> None:
+    while not over.is_set():
+        print("a line")
+
+
+@step
+def fork_and_print(over: Event) -> list[int]:
+    """Return how each child ended that printed; one that hangs is ended by its alarm."""
+    codes: list[int] = []
+    while len(codes) < 200 and not any(codes):
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(2)
+            print("a line of the child")
+            os._exit(0)
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    over.set()
+    return codes
+
+
+@workflow
+def printing() -> list[int]:
+    over = Event()
+    return parallel(("print", print_on, over), ("fork", fork_and_print, over))[1]
 
 
 def last_a_while(number: int) -> None:
