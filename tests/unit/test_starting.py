@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.runs import CALLS, Runs, fail_until, touch
 
 import holdfast
 from holdfast import Outcome, RunLocked, UsageError, do, workflow
+from holdfast.app.starting import start
+from holdfast.model.codec import Undecodable
 from holdfast.model.facts import LifeStarted, Who
 from holdfast.runtime.ownership import this_process
+from holdfast.testing.samples import run_created
 
 
 @workflow(name="flow")
@@ -145,6 +150,32 @@ def test_a_second_life_is_refused(runs: Runs) -> None:
     assert [] == [w for w in (str(owner.pid), owner.host, owner.user, "since 20") if w not in text]
     assert before == len(runs.facts())
     assert 5 == refusal.value.exit_code
+
+
+def test_a_parameter_that_no_longer_fits_is_refused(runs: Runs) -> None:
+    """Before the run is taken up: nothing is recorded, nobody owns it, and with another value it
+    goes on."""
+    gone = {"$": "obj", "t": "old:Node", "v": {}}
+    runs.store.create("r", run_created("flow", params={"number": gone}))
+    with pytest.raises(Undecodable):
+        runs.resume(simple)
+    row = runs.row
+
+    assert (None, 0) == (row.owner, row.epoch)
+    assert "succeeded" == runs.resume(simple, pairs=["number=2"]).status
+
+
+def test_a_run_that_could_not_be_begun_is_given_back(runs: Runs) -> None:
+    """What a front-end raises when it hears of the run is no reason to keep it."""
+
+    def fails(run: str, state: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        start(replace(runs.setting, begins=fails), simple, {}, id="r")
+    assert runs.row.owner is None
+
+    assert Outcome("succeeded", "one", "r") == runs.start(simple)
 
 
 def test_a_life_that_lost_its_run_records_nothing_more(runs: Runs) -> None:

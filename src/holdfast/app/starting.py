@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from os import urandom
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from holdfast.app.reporting import not_to_be_resumed, reported
 from holdfast.app.targets import on_target
 from holdfast.app.terms import check_guard, target_params, terms_for
 from holdfast.engine.spec import Ahead, nothing_ahead
-from holdfast.errors import RunLocked, UsageError
+from holdfast.errors import RunLocked, StoreError, UsageError
 from holdfast.flow.errands import Errand
 from holdfast.flow.running import Outcome, live
 from holdfast.flow.workflows import Workflow
@@ -30,7 +30,7 @@ from holdfast.model.json import Json
 from holdfast.model.keys import check_run_id
 from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
-from holdfast.model.terms import ASKS, MODES
+from holdfast.model.terms import ASKS, MODES, Terms
 from holdfast.model.undo_facts import Errand as ErrandKind
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
@@ -251,8 +251,43 @@ def _live(
     claim = Claim(
         setting.by, VERSION, resumed, file, mode, terms, stole, setting.lease_s, kind, epoch
     )
-    _take_up(setting, journal, claim, steal, given)
-    params = {name: decode(value, workflow.types) for name, value in state.params.items()}
+    recorded = {**state.params, **(given or {})}
+    params = _decoded(workflow, recorded)  # Refused before anything is changed.
+    with _given_back(journal):
+        _take_up(setting, journal, claim, steal, given)
+        if state.params != recorded:
+            params = _decoded(workflow, state.params)
+        return _owned(setting, workflow, params, journal, terms, errand, recheck=recheck)
+
+
+@contextmanager
+def _given_back(journal: Journal) -> Iterator[None]:
+    """Give the run back when its life does not come about: this process may live on, and would
+    keep everybody from the run. (A life that was lived has given it back.)"""
+    try:
+        yield
+    except BaseException:
+        if journal.epoch is not None:
+            with suppress(StoreError):
+                journal.store.release(journal.run, journal.epoch)
+        raise
+
+
+def _decoded(workflow: Workflow[..., Any], params: Mapping[str, Json]) -> dict[str, object]:
+    return {name: decode(value, workflow.types) for name, value in params.items()}
+
+
+def _owned(
+    setting: Setting,
+    workflow: Workflow[..., Any],
+    params: Mapping[str, object],
+    journal: Journal,
+    terms: Terms,
+    errand: Errand | None,
+    *,
+    recheck: bool,
+) -> Outcome:
+    """Live a life of the run that this process owns now."""
     ahead: Callable[[str], tuple[Ahead, ...]] = nothing_ahead
     if errand is None and terms.ask != "step" and terms.mode != "auto":
         from holdfast.app.planning import steps_ahead  # Who asks can wait a moment longer.
