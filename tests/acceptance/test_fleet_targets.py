@@ -171,6 +171,7 @@ def test_all_that_failed_is_taken_up_again_at_once(tmp_path: Path) -> None:
     done = fleet("retry", "f")
 
     assert 4 == held.code
+    assert "retry f  # run all 2 that failed again" in held.err
     assert [2, 2, 2] == [said.code for said in refused]
     assert "holdfast skip f.c01 STEP" in refused[0].err
     assert "holdfast rollback f.TARGET" in " ".join(refused[2].err.split())

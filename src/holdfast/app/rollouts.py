@@ -36,7 +36,12 @@ def rollout_fields(seen: dict[str, Json]) -> Iterator[Field]:
 
 def rollout_ways(run: str, opened: HoldOpened, which: tuple[str, ...]) -> Iterator[Next]:
     """Yield the commands that go on past a budget that is used up."""
-    for key in failed_steps(opened)[:RETRIES_SHOWN_MAX]:
+    failed = failed_steps(opened)
+    if len(failed) > 1:
+        yield Next(
+            ("retry", run), f"run all {len(failed)} that failed again, and go on with the rest"
+        )
+    for key in failed[:RETRIES_SHOWN_MAX]:
         yield Next(("retry", run, key), "run it again, and go on with the others when it is well")
     yield Next(("approve", run, *which), "go on without the units that failed; then resume")
     yield Next(("reject", run, *which, "-m", "REASON"), "say no: the run has failed")
