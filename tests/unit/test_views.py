@@ -318,6 +318,20 @@ def test_gc_keeps_the_newest_of_each_workflow():
     assert ["a1"] == [run.run for run in gc(store, JumpClock(AT), keep_last=1)]
 
 
+def test_gc_leaves_a_run_that_is_another_by_now():
+    """Its id may be used again while the others are removed: that one runs, and stays."""
+    store = MemoryStore()
+    for name in ("first", "nightly"):
+        _finished(store, name, AT)
+    removing = gc(store, JumpClock(AT + timedelta(days=9)))
+    assert "first" == next(removing).run
+    store.remove("nightly")
+    store.create("nightly", run_created())
+
+    assert [] == list(removing)
+    assert ["nightly"] == [row.id for row in store.rows()]
+
+
 def test_a_dry_gc_removes_nothing():
     """With `--dry-run` the list is the same, and the runs stay."""
     store = MemoryStore()

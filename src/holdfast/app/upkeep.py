@@ -63,9 +63,9 @@ def gc(
     if not dry_run:
         store.forget_trials(clock.now() - TRIALS_KEPT)
     for row in _removable(store, limit, keep_last):
-        if not dry_run:
-            store.remove(row.id)
-        yield Removed(row.id, row.workflow, row.target, row.status, row.ended_at)
+        # What was listed may have been taken up since, or removed, and its id used again.
+        if dry_run or store.remove(row.id, seen=row):
+            yield Removed(row.id, row.workflow, row.target, row.status, row.ended_at)
 
 
 def _removable(store: Store, limit: datetime | None, keep_last: int) -> list[RunRow]:

@@ -247,9 +247,14 @@ class Store(Protocol):
         """Return a number that differs when anybody committed since it was last asked, cheaply.
         For waiting: read only when it moved."""
 
-    def remove(self, run: str) -> None:
+    def remove(self, run: str, *, seen: RunRow | None = None) -> bool:
         """Forget a run: journal, row, output, spilled values and batches. For `gc` alone. Its
-        trials and ledgers stay; one that had only begun is kept as `interrupted`."""
+        trials and ledgers stay; one that had only begun is kept as `interrupted`.
+
+        With `seen`, only while its row is that one: somebody else may have gone on with the run
+        since it was looked at, or begun another of this id. Return False, having removed nothing,
+        when it is not, or when there is none.
+        """
 
     def close(self) -> None:
         """Release what is held. Safe to call twice. What was durable stays so."""

@@ -168,18 +168,21 @@ class MemoryStore:
             disk.commits += 1
             return True
 
-    def remove(self, run: str) -> None:
+    def remove(self, run: str, *, seen: RunRow | None = None) -> bool:
         with self._held() as disk:
-            removed = disk.runs.pop(run, None)
+            removed = disk.runs.get(run)
+            if removed is None or seen not in (None, removed.row):
+                return False
+            del disk.runs[run]
             self._unlock(run)
             disk.batches.remove(run)
-            if removed is not None:
-                kept = {digest for other in disk.runs.values() for digest in other.spilled}
-                for digest in removed.spilled - kept:
-                    disk.spilled.pop(digest, None)
-                begun = [trial for trial in disk.begun.values() if trial.run == run]
-                disk.keep(replace(trial, outcome="interrupted") for trial in begun)
-                disk.commits += 1
+            kept = {digest for other in disk.runs.values() for digest in other.spilled}
+            for digest in removed.spilled - kept:
+                disk.spilled.pop(digest, None)
+            begun = [trial for trial in disk.begun.values() if trial.run == run]
+            disk.keep(replace(trial, outcome="interrupted") for trial in begun)
+            disk.commits += 1
+            return True
 
     def keep_trials(self, trials: Sequence[Trial]) -> None:
         with self._held() as disk:

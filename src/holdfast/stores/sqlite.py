@@ -174,8 +174,10 @@ class SqliteStore:
 
         return self._database.write(work, durable=False) == 1
 
-    def remove(self, run: str) -> None:
+    def remove(self, run: str, *, seen: RunRow | None = None) -> bool:
         def work(connection: sqlite3.Connection) -> tuple[int, list[str]] | None:
+            if seen is not None and sqlite_rows.select_run(connection, run) != seen:
+                return None
             sqlite_trials.interrupt(connection, run)
             self.batches.delete(connection, run)
             return sqlite_rows.delete_run(connection, run)
@@ -188,8 +190,9 @@ class SqliteStore:
                 self.batches.remove(removed[0])
                 self._journals.remove(run, removed[0])
 
-        self._database.write(work, durable=True, afterwards=afterwards)
+        removed = self._database.write(work, durable=True, afterwards=afterwards)
         self._numbers.pop(run, None)
+        return removed is not None
 
     def keep_trials(self, trials: Sequence[Trial]) -> None:
         self._database.write(

@@ -173,6 +173,24 @@ class Rows(Opens):
         assert Appended(True, 3) == store.append("s", [started(1)], after=2, epoch=1)
         store.close()
 
+    def test_only_the_run_that_was_seen_is_removed(self, tmp_path: Path) -> None:
+        """Who looked at a run that went on, or is another of its id by now, removes nothing."""
+        store, other = owned(self.open(tmp_path)), self.open(tmp_path)
+        seen = store.row("r")
+        other.append("r", [RunSucceeded(AT, None)], after=2, epoch=1)
+        finished = store.row("r")
+
+        assert not store.remove("r", seen=seen)
+        assert 3 == len(facts(store))
+        assert other.remove("r", seen=finished)
+        assert not store.remove("r", seen=finished) and not store.remove("r")
+        other.create("r", run_created())
+        assert not store.remove("r", seen=finished)
+        assert [run_created()] == facts(store)
+        assert store.remove("r", seen=store.row("r"))
+        store.close()
+        other.close()
+
 
 class Values(Opens):
     """Values too large for their row."""
