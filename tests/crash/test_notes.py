@@ -228,6 +228,22 @@ def test_a_watcher_hears_of_a_note(place: Path) -> None:
         assert len(seen) == len(set(seen))
 
 
+def test_a_watcher_hears_of_all_that_happened_at_once(place: Path) -> None:
+    """One run is given back, another takes its next step, and there was a commit: what is fewer
+    never makes up for what is more."""
+    with stores(place, 3) as (mine, other, watcher):
+        seq = begin(mine, 1, own(mine)).seq
+        mine.append("r", [succeeded(1)], after=seq, epoch=1)
+        own(other, "s")
+        other.append("s", [started(1)], after=2, epoch=1, durable=False)
+        other.append("s", [succeeded(1)], after=3, epoch=1)
+        before = watcher.changes()
+        other.append("s", [started(2)], after=4, epoch=1, durable=False)
+        mine.release("r", 1)
+
+        assert before != watcher.changes()
+
+
 def test_a_torn_note_is_no_fact(place: Path) -> None:
     """However much of it is there, and whichever byte is another: it counts whole, or not."""
     with stores(place) as (mine, other):

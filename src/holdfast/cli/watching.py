@@ -32,7 +32,7 @@ class Watched:
     def __init__(self, store: Store, row: RunRow) -> None:
         self._store, self._row = store, row
         self._journal = Journal(store, row.id)
-        self._changes: int | None = None
+        self._changes: object = None
         self._judge_at = 0.0
         self.view = look(self._journal, row)
 

@@ -243,9 +243,10 @@ class Store(Protocol):
         """Yield kept output in order, each with the position to read on from. A last line that
         a killed process left half-written is not yielded."""
 
-    def changes(self) -> int:
-        """Return a number that differs when anybody committed since it was last asked, cheaply.
-        For waiting: read only when it moved."""
+    def changes(self) -> object:
+        """Return what differs when anybody committed since it was last asked, cheaply. For
+        waiting: read only when it is another. It is compared for equality, and tells nothing else;
+        it is never None."""
 
     def remove(self, run: str, *, seen: RunRow | None = None) -> bool:
         """Forget a run: journal, row, output, spilled values and batches. For `gc` alone. Its

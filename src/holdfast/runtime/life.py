@@ -97,7 +97,7 @@ class Life:
         self._edited: set[str] = set()
         self._main = threading.get_ident()
         self._deadline = None if budget_s is None else clock.monotonic() + budget_s
-        self._changes = -1
+        self._changes: object = None
 
     @property
     def run(self) -> str:

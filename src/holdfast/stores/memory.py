@@ -268,7 +268,7 @@ class MemoryStore:
             found = [debt for run in disk.runs.values() for debt in run.debts.values()]
         return sorted(found, key=lambda debt: (debt.since, debt.run, debt.key))[:limit]
 
-    def changes(self) -> int:
+    def changes(self) -> object:
         with self._held() as disk:
             return disk.commits
 

@@ -84,17 +84,16 @@ class NoteFiles:
             return None
         return Note(seq, epoch, kind, body, link)
 
-    def changes(self) -> int:
-        """Return a number that differs when a note was written since it was last asked. Raises
-        StoreError."""
+    def changes(self) -> frozenset[tuple[str, bytes]]:
+        """Return what differs when a note was written since it was last asked: the links of all.
+        Raises StoreError."""
         try:
             names = os.listdir(self.root)
         except (FileNotFoundError, NotADirectoryError):
-            return 0
+            return frozenset()
         except OSError as problem:
             raise StoreError(f"{self.root} cannot be read: {problem.strerror}") from problem
-        heads = [_content(self.root / name, _HEADER.size) for name in names]
-        return sum(_HEADER.unpack(head)[2] for head in heads if len(head) == _HEADER.size)
+        return frozenset((name, _content(self.root / name, _HEADER.size)) for name in names)
 
     def remove(self, number: int) -> None:
         """Take a run's note away."""

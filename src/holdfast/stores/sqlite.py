@@ -262,13 +262,14 @@ class SqliteStore:
     def debts(self, *, limit: int | None = None) -> Sequence[DebtRow]:
         return self._database.read(partial(select_debts, limit=limit))
 
-    def changes(self) -> int:
+    def changes(self) -> object:
         def work(connection: sqlite3.Connection) -> int:
             (version,) = connection.execute("PRAGMA data_version").fetchone()
             return int(version)
 
-        # Both only grow; the first does not count what this connection commits.
-        return self._database.read(work) + self._database.commits + self._journals.changes()
+        # The first does not count what this connection commits. Side by side, not added up: notes
+        # are also taken away.
+        return self._database.read(work), self._database.commits, self._journals.changes()
 
     # --- output -------------------------------------------------------------------------
 

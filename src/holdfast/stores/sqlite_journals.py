@@ -215,8 +215,8 @@ class Journals:
             self._notes.forget(head.number)
         self.remember(run, head)
 
-    def changes(self) -> int:
-        """Return a number that differs when a note was written since it was last asked."""
+    def changes(self) -> object:
+        """Return what differs when a note was written since it was last asked."""
         return self._notes.changes()
 
     def release(self, run: str, is_released: bool) -> None:

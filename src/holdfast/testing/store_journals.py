@@ -332,7 +332,7 @@ class Others(Opens):
         store.close()
 
     def test_changes_are_noticed(self, tmp_path: Path) -> None:
-        """The number moves with every commit, ours and others', and stands still otherwise."""
+        """It differs after every commit, ours and others', and not otherwise."""
         store, other = owned(self.open(tmp_path)), self.open(tmp_path)
         seen = [store.changes(), store.changes()]
         other.append("r", [STOP], after=2, epoch=None)
