@@ -203,3 +203,34 @@ def test_a_run_that_owes_is_cancelled_only_with_abandon(runs: Runs) -> None:
     assert "nobody gives back: uncordon n1" in said
     assert [] == list(runs.store.debts())
     assert [False] == [d["settled"] for d in show_run(runs.store, "r")["debts"]]  # type: ignore[index,union-attr,call-overload]
+
+
+def test_a_run_that_is_being_undone_is_told_to_go_on_with_that(runs: Runs) -> None:
+    """`settle` is refused there: what it owes is given back on the way."""
+
+    @workflow
+    def flow() -> None:
+        cordon("n1")
+        do("a", touch, "a", undo=lambda: 1 // 0)
+        confirm("wait")
+
+    runs.start(flow)
+    runs.rollback(flow)
+
+    with pytest.raises(UsageError, match=r"being undone.*holdfast resume r`, or leave.*--abandon"):
+        commands.cancel(runs.store, "r", runs.clock, TESTER, "over")
+
+
+def test_a_run_that_is_at_work_is_stopped_before_it_gives_back(runs: Runs) -> None:
+    """`settle` is refused as long as a process owns it."""
+
+    @workflow
+    def flow() -> None:
+        cordon("n1")
+        confirm("wait")
+
+    runs.start(flow)
+    runs.owned_by_a_living_process()
+
+    with pytest.raises(UsageError, match=r"`holdfast stop r`, then give it back with `holdfast s"):
+        commands.cancel(runs.store, "r", runs.clock, TESTER, "over")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.unit.cordons import cordon
 from tests.unit.runs import Runs, touch
 
 from holdfast.app import commands
@@ -137,3 +138,32 @@ def test_a_resume_may_take_its_target_back(runs: Runs) -> None:
     runs.answer("approve")
 
     assert "succeeded" == runs.resume(upgrade, steal="this one is half done").status
+
+
+def test_a_robbed_run_is_offered_nothing_that_needs_its_target(runs: Runs) -> None:
+    """Until the run that has it is over: then it may go on, and give back what it owes."""
+
+    @workflow
+    def owing() -> None:
+        cordon("n1")
+        confirm("go on?")
+
+    runs.start(owing, target="db")
+    start(runs, "s", holds=True, steal="first")
+    robbed = [way.line() for way in why(runs.store, "r").next]
+    with pytest.raises(UsageError, match="once run s, which has it, has ended") as refused:
+        commands.cancel(runs.store, "r", runs.clock, TESTER, "over")
+    commands.cancel(runs.store, "s", runs.clock, TESTER, "no longer needed")
+    free = [way.line() for way in why(runs.store, "r").next]
+
+    assert [
+        "holdfast why s",
+        "holdfast resume r --steal -m REASON",
+        "holdfast approve r",
+        "holdfast reject r -m REASON",
+        "holdfast cancel r --abandon -m REASON",
+    ] == robbed
+    assert "--abandon" in str(refused.value)
+    assert "holdfast resume r" in free and "holdfast settle r" in free
+    runs.settle(owing)
+    assert [] == list(runs.store.debts())

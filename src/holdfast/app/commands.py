@@ -12,7 +12,7 @@ from datetime import datetime
 
 from holdfast.app.finding import find_run
 from holdfast.app.fleet_children import child_id, is_fleet
-from holdfast.app.judging import at_work_in
+from holdfast.app.judging import at_work_in, displaced_by
 from holdfast.app.meant import is_question, named, one_step, to_retry
 from holdfast.app.rollout_views import failed_steps, is_about_units
 from holdfast.app.wording import stands
@@ -106,8 +106,8 @@ def cancel(
         owed = [debt.owed.label for debt in state.ledger.open_debts]
         if owed and not abandon:
             raise UsageError(
-                f"run {row.id} owes {', '.join(owed)}: give it back with `holdfast settle "
-                f"{row.id}`, or leave it for ever with --abandon"
+                f"run {row.id} owes {', '.join(owed)}: {_giving_back(store, row, state)}, or leave "
+                "it for ever with --abandon"
             )
         left = f"; nobody gives back: {', '.join(owed)}" if owed else ""
         fact = RunCancelled(clock.now(), by, reason, abandoned=bool(owed))
@@ -123,6 +123,24 @@ def _targets_left(row: RunRow) -> str:
     if not is_fleet(row):
         return ""
     return f"; the runs of its targets stay as they are: holdfast fleet status {row.id}"
+
+
+def _giving_back(store: Store, row: RunRow, state: RunState) -> str:
+    """Return how the run can give back what it owes, as it stands."""
+    other = displaced_by(store, row, state)
+    if other:
+        return (
+            f"{row.target} was taken from it; once run {other}, which has it, has ended, give it "
+            f"back with `holdfast settle {row.id}`"
+        )
+    stopped = ""
+    if row.owner is not None and liveness(row.owner) != "dead":
+        stopped = f"stop it with `holdfast stop {row.id}`, then "
+    if state.ledger.is_going_back:
+        return (
+            f"it is being undone, and that with it: {stopped}go on with `holdfast resume {row.id}`"
+        )
+    return f"{stopped}give it back with `holdfast settle {row.id}`"
 
 
 def mark_done(

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from holdfast.model.facts import Owner, Who
+from holdfast.model.state import RunState
 from holdfast.model.status import RunStatus
-from holdfast.ports.store import RunRow
+from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.ownership import LEASE_S, Liveness, liveness, whereabouts
 
 LIVING: Final = ("alive", "stopped", "elsewhere")
@@ -32,6 +33,14 @@ def owner_is(row: RunRow) -> Liveness | None:
 def named(who: Who) -> str:
     """Return a person, and from where: `ana@ops1`; a claimed name has the real one beside it."""
     return f"{who.claimed} ({who.user}@{who.host})" if who.claimed else f"{who.user}@{who.host}"
+
+
+def displaced_by(store: Store, row: RunRow, state: RunState) -> str:
+    """Return the run that has the target which was taken from this one, or an empty text."""
+    if state.stolen is None or state.is_finished or row.target is None:
+        return ""
+    holder = store.holder(row.target)
+    return "" if holder is None or holder == row.id else holder
 
 
 def process_named(owner: Owner) -> str:

@@ -14,6 +14,8 @@ from holdfast.model.holds import HoldState
 from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 
+_ACTING: Final = ("resume", "retry", "rollback", "settle")
+"""The verbs that go on with a run, for which it needs its target."""
 ITEMS_SHOWN_MAX: Final = 3
 """So many items in doubt are drawn with their commands; the others are counted."""
 TARGETS_SHOWN_MAX: Final = 3
@@ -35,6 +37,14 @@ class Next:
             is_ours = program == "holdfast" and options
             return f"{shlex.join((program, *options))} {rest}" if is_ours else self.typed
         return shlex.join(("holdfast", *options, *self.argv))
+
+
+def displaced_ways(run: str, by: str, ways: Iterable[Next]) -> Iterator[Next]:
+    """Yield what can be done while the run `by` has the target: nothing that acts on it."""
+    yield Next(("why", by), f"{by} has its target: once that has ended, `resume` goes on here")
+    back = ("resume", run, "--steal", "-m", "REASON")
+    yield Next(back, f"take the target back, where nobody works on {by}, and go on")
+    yield from (way for way in ways if way.argv[0] not in _ACTING)
 
 
 def is_about_item(opened: HoldOpened) -> bool:

@@ -74,7 +74,10 @@ def why(store: Store, run: str) -> Why:
 def why_of(view: RunView) -> Why:
     """Return why a run that was looked at stands where it stands."""
     reasons = tuple(_reasons(view))
-    ways = tuple(dict.fromkeys(with_script(view.state, _ways(view))))
+    found = _ways(view)
+    if view.displaced_by:
+        found = next_ways.displaced_ways(view.id, view.displaced_by, found)
+    ways = tuple(dict.fromkeys(with_script(view.state, found)))
     return Why(view.id, view.status, _summary(view, reasons), reasons[:REASONS_MAX], ways)
 
 
@@ -205,6 +208,7 @@ def _stops(view: RunView) -> Iterator[Reason]:
     stop, stopped, stolen = view.state.stop, view.state.stopped, view.state.stolen
     if stolen is not None:
         text = f"target {view.row.target} was taken from it by {named(stolen.by)}"
+        text += f" for run {view.displaced_by}" if view.displaced_by else ""
         yield Reason("stolen", text + _colon(stolen.reason), at=stolen.at)
     rewound = view.state.rewound
     if rewound is not None:

@@ -13,7 +13,7 @@ from typing import Final
 from holdfast.app.batch_views import BatchView, batches_of, judged
 from holdfast.app.finding import find_run
 from holdfast.app.fleet_targets import TargetRun, target_runs
-from holdfast.app.judging import LIVING, owner_is, status_of
+from holdfast.app.judging import LIVING, displaced_by, owner_is, status_of
 from holdfast.app.rollout_views import rollouts_of
 from holdfast.model.facts import HoldAnswered, LifeStarted, Owner, Spilled
 from holdfast.model.json import Json
@@ -67,8 +67,9 @@ class StepView:
 @dataclass(frozen=True, slots=True)
 class RunView:
     """One run, folded and judged. `owner_is` tells how its owner is, None without one; `at` is
-    when it was looked at: what a run asks may have expired since it asked. `targets` are, of a
-    fleet, the runs of its targets that are begun and not done."""
+    when it was looked at: what a run asks may have expired since it asked. `displaced_by` is the
+    run that has its target now, where that was taken from it; `targets` are, of a fleet, the runs
+    of its targets that are begun and not done."""
 
     row: RunRow
     state: RunState
@@ -77,6 +78,7 @@ class RunView:
     steps: tuple[StepView, ...]
     at: datetime
     batches: dict[str, BatchView] = field(default_factory=dict)
+    displaced_by: str = ""
     targets: tuple[TargetRun, ...] = ()
 
     @property
@@ -167,10 +169,13 @@ def look(journal: Journal, row: RunRow) -> RunView:
 
 def with_stored(view: RunView, store: Store) -> RunView:
     """Return a view with what the store has beside the journal, as it stands there now: the run's
-    batches, and the runs of a fleet's targets."""
-    batches = batches_of(store, view.id, view.state, is_living=view.is_alive)
-    targets = target_runs(store, view.row, view.state, view.at)
-    return replace(view, batches=batches, targets=targets)
+    batches, who has its target, and the runs of a fleet's targets."""
+    return replace(
+        view,
+        batches=batches_of(store, view.id, view.state, is_living=view.is_alive),
+        displaced_by=displaced_by(store, view.row, view.state),
+        targets=target_runs(store, view.row, view.state, view.at),
+    )
 
 
 def view_of(row: RunRow, state: RunState) -> RunView:
