@@ -19,7 +19,7 @@ from holdfast.app.inventory_file import load_inventory
 from holdfast.app.planning import plan
 from holdfast.app.terms import terms_for
 from holdfast.model.facts import LifeStarted, RunCreated
-from holdfast.model.inventory import NO_INVENTORY, Inventory
+from holdfast.model.inventory import NO_INVENTORY, Inventory, Target
 from holdfast.testing.clock import JumpClock
 
 INVENTORY = """\
@@ -149,6 +149,18 @@ def test_another_folder_loosens_nothing(at: Runs) -> None:
 
     with pytest.raises(UsageError, match=r"prod, which names approvers, .* or give --config PATH"):
         at.resume(stepping, mode="auto")
+
+    assert "on_hold" == at.row.status
+
+
+def test_a_guarded_target_that_was_renamed_is_told_as_that(at: Runs) -> None:
+    """The inventory is there, and has targets: only not this one, which is not let go."""
+    at.start(stepping, target="prod")
+    named = Inventory(targets={"prod2": Target("prod2")}, file="holdfast.toml")
+    at.setting = replace(at.setting, inventory=named)
+
+    with pytest.raises(UsageError, match=r"has no target 'prod'; did you mean 'prod2'.*Name it so"):
+        at.resume(stepping)
 
     assert "on_hold" == at.row.status
 

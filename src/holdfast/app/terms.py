@@ -38,28 +38,37 @@ def check_target(inventory: Inventory, workflow: Workflow[..., Any], target: str
         raise UsageError(f"workflow {workflow.name} needs a target: add --target NAME{there}")
     if target is None or target in known or not known:
         return
+    raise UsageError(f"{_missing(inventory, target)}; `holdfast targets` shows them")
+
+
+def _missing(inventory: Inventory, target: str) -> str:
+    """Return that an inventory which has targets has not this one, with the names that are near."""
     from difflib import get_close_matches  # Here alone: a target that is there needs none.
 
+    known = list(inventory.targets)
     near = get_close_matches(target, known, 3, 0.4)
     guess = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    raise UsageError(
-        f"{inventory.file} has no target {target!r}; {guess}it has {_some(list(known))}; "
-        "`holdfast targets` shows them"
-    )
+    return f"{inventory.file} has no target {target!r}; {guess}it has {_some(known)}"
 
 
 def check_guard(inventory: Inventory, run: str, state: RunState) -> None:
-    """Raise UsageError where a run's guarded target is unknown only because no inventory is here.
+    """Raise UsageError where a run's guarded target is unknown: the inventory is another one, or
+    has it no more.
 
     Whoever resumes in another folder must not loosen by that what its target's terms were.
     """
-    if not state.terms.is_guarded or state.target in inventory.targets:
+    target = str(state.target)
+    if not state.terms.is_guarded or target in inventory.targets:
         return
-    seen = f"{inventory.file} has no targets" if inventory.file else f"there is no {FILE_NAME} here"
-    raise UsageError(
-        f"run {run} acts on {state.target}, which names approvers, but {seen}: go on in the "
-        f"folder of its {FILE_NAME}, or give --config PATH"
-    )
+    which = f"go on in the folder of its {FILE_NAME}, or give --config PATH"
+    if not inventory.file:
+        seen = f"there is no {FILE_NAME} here"
+    elif not inventory.targets:
+        seen = f"{inventory.file} has no targets"
+    else:
+        seen = _missing(inventory, target)
+        which = f"a target keeps its name until its runs are over. Name it so again, or {which}"
+    raise UsageError(f"run {run} acts on {target}, which names approvers, but {seen}: {which}")
 
 
 def target_params(
