@@ -47,12 +47,13 @@ def test_the_first_answer_wins(runs: Runs) -> None:
         runs.answer("reject", comment="no")
 
 
-def test_a_no_needs_a_reason(runs: Runs) -> None:
-    """Whoever reads the journal wants to know why."""
+@pytest.mark.parametrize("comment", ["", "   ", "\n\t"])
+def test_a_no_needs_a_reason(runs: Runs, comment: str) -> None:
+    """Whoever reads the journal wants to know why, and blanks tell nothing."""
     runs.start(asking)
 
     with pytest.raises(UsageError, match="reason"):
-        runs.answer("reject")
+        runs.answer("reject", comment=comment)
 
 
 def test_an_answer_fits_its_question(runs: Runs) -> None:

@@ -96,7 +96,7 @@ def test_a_person_lets_it_pass_once_and_says_why(runs: Runs) -> None:
 
     runs.start(flow)
     with pytest.raises(UsageError, match="needs a reason"):
-        runs.answer("approve")
+        runs.answer("approve", comment=" ")
     runs.answer("approve", comment="a known spike")
     outcome = runs.resume(flow)
 

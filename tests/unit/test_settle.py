@@ -61,7 +61,7 @@ def test_debts_are_accepted_with_a_reason_only(runs: Runs) -> None:
 
     runs.start(flow)
     with pytest.raises(UsageError, match="needs a reason"):
-        runs.answer("approve")
+        runs.answer("approve", comment=" ")
     runs.answer("approve", comment="the node is scrapped")
     outcome = runs.resume(flow)
 

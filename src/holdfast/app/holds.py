@@ -63,6 +63,7 @@ def answer(
     the target has approvers; TooLate when it was decided otherwise before.
     """
     row = find_run(store, run)
+    comment = comment.strip()  # Blanks are no reason.
     if given in ("reject", "skip") and not comment:
         raise UsageError(f"{given} needs a reason: add -m REASON")
     refused: list[HoldfastError] = []
