@@ -16,6 +16,8 @@ from holdfast.app.sentences import sentence
 from holdfast.app.timeline import Timeline, fact_event, log_entries
 from holdfast.app.upkeep import gc, verify_run
 from holdfast.app.views import list_runs, show_run, view_run
+from holdfast.cli.paper import Paper
+from holdfast.cli.showing import list_lines
 from holdfast.errors import StoreCorrupt, UsageError
 from holdfast.model import facts as f
 from holdfast.model.facts import KINDS
@@ -369,3 +371,19 @@ def test_an_unknown_run_is_refused(world):
 def _finished(store, name, at, workflow="upgrade"):
     store.create(name, run_created(workflow, at=at))
     store.append(name, [f.RunSucceeded(at)], after=1, epoch=0)
+
+
+@pytest.mark.parametrize(("columns", "is_below"), [(60, True), (80, False), (None, False)])
+def test_what_has_no_room_beside_long_ids_stands_below(columns: int | None, is_below: bool):
+    """Ids stay whole, and no line of the list is wider than the terminal."""
+    store, long = MemoryStore(), "upgrade-of-the-cluster-in-the-north-2026-11"
+    for id in (long, "short"):
+        store.create(id, run_created())
+    sheet = Paper(columns, has_colour=False, can_redraw=False, is_plain=False)
+    rows = [store.row(long), store.row("short")]
+    lines = list(list_lines([row for row in rows if row is not None], sheet, AT))
+
+    assert (6 if is_below else 3) == len(lines)
+    assert [] == [line for line in lines if len(line) > (columns or 200)]
+    assert is_below == (long in lines) and any(line.startswith(long) for line in lines)
+    assert "STATUS" in lines[is_below] and "WORKFLOW" in lines[is_below]

@@ -34,6 +34,7 @@ STEPS_MAX: Final = 100
 """Beyond, finished steps and scopes are counted instead of drawn, but for the last ones."""
 FINISHED_KEPT: Final = 3
 LABEL_COLUMNS_MAX: Final = 48
+WORKFLOW_COLUMNS_MIN: Final = 8
 PARAM_COLUMNS_MAX: Final = 60
 
 _DONE: Final = frozenset({"succeeded", "already_done", "skipped", "undone", "superseded"})
@@ -48,7 +49,8 @@ def status_words(status: str) -> str:
 
 
 def list_lines(rows: Sequence[RunRow], paper: Paper, now: datetime) -> Iterator[str]:
-    """Yield the table of runs; ids are never cut."""
+    """Yield the table of runs; ids are never cut. Where they leave no room beside them, all else
+    stands below."""
     cells = [
         (
             safe(row.id),
@@ -67,8 +69,20 @@ def list_lines(rows: Sequence[RunRow], paper: Paper, now: datetime) -> Iterator[
         return paper.paint(text, colour)
 
     # By, target and workflow give way, in this order.
-    give_way = ((5, 0), (3, 6), (2, 8), (4, 0), (3, 0))
-    yield from table_lines(heads, cells, paper, give_way, painted)
+    give_way = ((5, 0), (3, 6), (2, WORKFLOW_COLUMNS_MIN), (4, 0), (3, 0))
+    least = sum(max(width_of(line[at]) for line in (heads, *cells)) + 2 for at in (0, 1))
+    if paper.columns is None or least + WORKFLOW_COLUMNS_MIN <= paper.columns:
+        yield from table_lines(heads, cells, paper, give_way, painted)
+        return
+    below = table_lines(
+        heads[1:],
+        [line[1:] for line in cells],
+        replace(paper, columns=paper.columns - 2),
+        [(column - 1, width) for column, width in give_way],
+        lambda row, column, text: painted(row, column + 1, text),
+    )
+    for line, rest in zip((heads, *cells), below, strict=True):
+        yield from (line[0], f"  {rest}")
 
 
 def _standing(row: RunRow) -> str:
