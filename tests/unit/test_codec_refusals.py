@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
 
 import pytest
+from tests.unit.runs import Runs
 from tests.unit.test_codec import Frozen, round_trip
 
+from holdfast import do, parallel, sh, workflow
 from holdfast.errors import StoreCorrupt, UsageError
 from holdfast.model.codec import (
     NESTING_MAX,
@@ -18,6 +24,7 @@ from holdfast.model.codec import (
     encode,
     loads,
 )
+from holdfast.model.facts import StepSucceeded
 
 
 class Text(str):
@@ -128,3 +135,86 @@ def test_text_that_is_no_json_is_corrupt(text):
 def test_unrecordable_values_are_no_usage_error():
     """A step's result fails the step, it does not end the run as a usage error does."""
     assert not issubclass(Unrecordable, UsageError)
+
+
+# --- what no later life could read ---
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A module with a record in it, which the script does not import at its top."""
+    (tmp_path / "lost_models.py").write_text(
+        "from dataclasses import dataclass\n\n@dataclass\nclass Lost:\n    value: int\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "lost_models"
+    sys.modules.pop("lost_models", None)
+
+
+def test_a_class_that_no_later_life_finds_fails_its_step(runs: Runs, module: str) -> None:
+    """When it is recorded, at any depth, and not at the resume; a step that says it may."""
+
+    def lost() -> object:
+        return {"found": [import_module(module).Lost(1)]}
+
+    @workflow
+    def flow() -> None:
+        do("lost", lost)
+
+    @workflow
+    def parted() -> None:
+        parallel(("branch", lost))
+
+    outcome, other = runs.start(flow), Runs().start(parted)
+
+    assert ("failed", []) == (outcome.status, runs.facts(StepSucceeded))
+    assert "cannot record ['found'][0]: no later life could read a lost_models:Lost" in (
+        outcome.reason
+    )
+    assert "annotate the step's return type with Lost" in outcome.reason
+    assert "no later life could read" in other.reason
+
+
+def test_a_class_that_the_step_names_is_recorded(runs: Runs, module: str) -> None:
+    """By its annotation, which every life has."""
+    cls = import_module(module).Lost
+
+    def found() -> object:
+        return cls(1)
+
+    found.__annotations__["return"] = cls
+
+    @workflow
+    def flow() -> int:
+        return int(do("found", found).value)
+
+    assert (1, 1) == (runs.start(flow).result, runs.start(flow).result)
+
+
+def test_a_class_of_a_function_is_refused_with_where_to_define_it(runs: Runs) -> None:
+    """Each call of the function makes another class of that name."""
+
+    def local() -> object:
+        @dataclass
+        class Local:
+            value: int
+
+        return Local(1)
+
+    @workflow
+    def flow() -> None:
+        do("local", local)
+
+    assert "define it at the top of a module" in runs.start(flow).reason
+
+
+def test_what_sh_returns_is_read_back_without_an_annotation(runs: Runs) -> None:
+    """The classes of holdfast itself are there in every life."""
+
+    @workflow
+    def flow() -> int:
+        return int(do("true", lambda: sh("true")).code)
+
+    runs.start(flow)
+
+    assert [0] == [decode(f.result).code for f in runs.facts(StepSucceeded)]  # type: ignore[attr-defined]

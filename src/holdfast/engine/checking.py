@@ -10,6 +10,7 @@ from holdfast.engine.spec import Call, Check, FoundDone
 from holdfast.model.called import NeverRan
 from holdfast.model.codec import Unrecordable, encode
 from holdfast.model.json import Json
+from holdfast.model.types import Types
 
 CHECK_S_MAX = 30.0
 """A check that has not answered by then says nothing: UNKNOWN."""
@@ -30,7 +31,7 @@ def ask_check(call: Call) -> Program[tuple[Check, Json]]:
         return Check.UNKNOWN, None
     match outcome.value:
         case FoundDone(result):
-            return _done_with(result)
+            return _done_with(result, call.types)
         case Check() as said:
             return said, None
         case True:
@@ -41,9 +42,9 @@ def ask_check(call: Call) -> Program[tuple[Check, Json]]:
             return Check.UNKNOWN, None
 
 
-def _done_with(result: object) -> tuple[Check, Json]:
+def _done_with(result: object, types: Types) -> tuple[Check, Json]:
     try:
-        return Check.DONE, encode(result)
+        return Check.DONE, encode(result, types)
     except Unrecordable:
         return Check.UNKNOWN, None
 

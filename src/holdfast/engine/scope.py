@@ -12,6 +12,7 @@ from holdfast.model.facts import ScopeClosed, ScopeEntered, ScopeKind, Spilled
 from holdfast.model.json import Json
 from holdfast.model.making import dataclass
 from holdfast.model.state import ScopeState
+from holdfast.model.types import NO_TYPES, Types
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ def enter(trace: Trace, kind: ScopeKind) -> Program[ScopeState]:
     return scope
 
 
-def close(trace: Trace, kind: ScopeKind, value: object = None) -> Program[None]:
+def close(
+    trace: Trace, kind: ScopeKind, value: object = None, types: Types = NO_TYPES
+) -> Program[None]:
     """Record that the scope ended well, with its value; from then on it is not entered again
     (a stage is, because its code is inside the workflow's: its steps answer from the journal).
 
@@ -46,7 +49,7 @@ def close(trace: Trace, kind: ScopeKind, value: object = None) -> Program[None]:
     yield from drift.at_end(trace)
     state = yield from look()
     if not (trace.is_replay or state.scope(trace.scope).closed):
-        result = encode(value)
+        result = encode(value, types)
         yield from record(ScopeClosed((yield from now()), trace.scope, kind, result))
 
 

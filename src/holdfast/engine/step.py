@@ -236,7 +236,7 @@ def _finish(call: Call, state: RunState, started: StepStarted) -> Program[None]:
     at: datetime = yield NOW
     if isinstance(outcome, Returned):
         try:
-            result = encode(outcome.value)
+            result = encode(outcome.value, call.types)
         except Unrecordable as error:
             outcome = Raised(error)
         else:

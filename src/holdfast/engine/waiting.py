@@ -145,7 +145,7 @@ def _probe(call: Call) -> Program[object]:
 
 def _succeed(call: Call, value: object) -> Program[None]:
     try:
-        result = encode(value)
+        result = encode(value, call.types)
     except Unrecordable as error:
         yield from _fail(call, error)
     else:

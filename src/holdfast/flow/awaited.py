@@ -201,7 +201,7 @@ async def in_scope(
         if asyncio.iscoroutine(result):
             result = await result
         refuse_secrets(life, f"what {kind} {key!r} returns", result)
-        await drive(close(inner.trace, kind, result), AsyncPerformer(life))
+        await drive(close(inner.trace, kind, result, types), AsyncPerformer(life))
     except Leaving as end:
         if end.kind != WALKED or not (closed or kind in ("branch", "unit")):
             raise
@@ -287,7 +287,7 @@ class AsyncWorkflow(Workflow[P, Any]):
         life.raise_if_leaving()
         await drive(drift.at_end(root), AsyncPerformer(life, is_last=True))
         refuse_secrets(life, "what the workflow returns", value)
-        encoded = encode(value)
+        encoded = encode(value, self.types)
         life.forget_deadline()
         await drive(succeed(encoded), AsyncPerformer(life, is_last=True))
         return decode(encoded, self.types)

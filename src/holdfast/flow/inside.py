@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, overload
 
 from holdfast.engine.effects import NOW, Program, record
+from holdfast.engine.spec import Call
 from holdfast.errors import UsageError
 from holdfast.flow.parameters import Secret, find_secret
 from holdfast.flow.secret import refuse_secrets
@@ -65,7 +66,7 @@ def save(value: object) -> None:
     refuse_secrets(life, f"what step {step.key!r} saves", value)
     if frame("save").is_aside:
         raise UsageError(f"save was called in the check of step {step.key!r}; only the step saves")
-    drive(_save_program(step.key, value), life.performer())
+    drive(_save_program(step, value), life.performer())
     if life.is_due():
         drive(_leave_program(step.key), life.performer())
         life.raise_if_leaving()
@@ -79,8 +80,8 @@ def leave_step(value: object) -> None:
     drive(_leave_program(step.key), life.performer())
 
 
-def _save_program(key: str, value: object) -> Program[None]:
-    yield from record(CursorSaved((yield NOW), key, encode(value)))
+def _save_program(step: Call, value: object) -> Program[None]:
+    yield from record(CursorSaved((yield NOW), step.key, encode(value, step.types)))
 
 
 def _leave_program(key: str) -> Program[None]:

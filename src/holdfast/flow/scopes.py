@@ -255,7 +255,7 @@ def in_scope(frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], t
     try:
         result = call()
         refuse_secrets(life, f"what {kind} {key!r} returns", result)
-        drive(close(inner.trace, kind, result), life.performer())
+        drive(close(inner.trace, kind, result, types), life.performer())
     except Leaving as end:
         if end.kind != WALKED or not (closed or kind in ("branch", "unit")):
             raise

@@ -85,7 +85,7 @@ class Workflow(Generic[P, R]):
         life.raise_if_leaving()
         drive(drift.at_end(root), life.performer())
         refuse_secrets(life, "what the workflow returns", value)
-        encoded = encode(value)
+        encoded = encode(value, self.types)
         life.forget_deadline()
         drive(succeed(encoded), life.performer())
         return decode(encoded, self.types)

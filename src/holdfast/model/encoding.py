@@ -15,7 +15,7 @@ from holdfast.model.json import Json
 from holdfast.model.jsontext import canonical
 from holdfast.model.records import ADVICE, Shape, shape_of, tag_of
 from holdfast.model.scalars import Refused
-from holdfast.model.types import remember
+from holdfast.model.types import READER, Types, remember
 
 NESTING_MAX: Final = 100
 """Containers and records within one another; deeper is refused, and so is a cycle."""
@@ -32,12 +32,26 @@ class Unrecordable(HoldfastError):
         self.path, self.why = path, why
 
 
-def encode(value: object) -> Json:
+def encode(value: object, types: Types | None = None) -> Json:
     """Return `value` as tagged JSON that shares nothing mutable with it.
 
     Raises Unrecordable, naming the path inside the value. A subclass of a builtin type is
-    refused, unless it is a record or an Enum, because it would come back as something else.
+    refused, unless it is a record or an Enum, because it would come back as something else. With
+    `types`, by which a later life will read it, so is an object whose class is not found there.
     """
+    if types is None or type(value) in _ALWAYS_READ:
+        return _encoded(value)
+    token = READER.set(types)
+    try:
+        return _encoded(value)
+    finally:
+        READER.reset(token)
+
+
+_ALWAYS_READ: Final = frozenset({type(None), bool, int, float, str, bytes})
+
+
+def _encoded(value: object) -> Json:
     try:
         return _encode(value, 0)
     except Refused:

@@ -10,6 +10,7 @@ import sys
 import typing
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from operator import attrgetter
 from types import ModuleType, SimpleNamespace
 from typing import (
@@ -25,6 +26,7 @@ from weakref import WeakValueDictionary
 
 from holdfast.errors import UsageError
 from holdfast.model.records import Undecodable, is_recordable, tag_of
+from holdfast.model.scalars import Refused
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -48,18 +50,23 @@ def register(cls: _Class) -> _Class:
 
 
 def remember(tag: str, cls: type) -> None:
-    """Let `tag` be resolved in this process as long as somebody else keeps the class."""
+    """Let `tag` be resolved in this process as long as somebody else keeps the class. Raises
+    Refused for a class that whoever is to read the value will not find."""
+    reader = READER.get()
+    if reader is not None:
+        reader.refuse_lost(tag)
     _met[tag] = cls
 
 
 class Types:
     """The classes that a recorded value may be made of; costs nothing until a name is met."""
 
-    __slots__ = ("_found", "_namespace", "_offered")
+    __slots__ = ("_found", "_kept", "_namespace", "_offered")
 
     def __init__(self, offered: tuple[object, ...], namespace: Mapping[str, object]) -> None:
         self._offered, self._namespace = offered, namespace
         self._found: dict[str, list[type]] | None = None
+        self._kept: set[str] = set()
 
     @classmethod
     def of(cls, *offered: object, namespace: Mapping[str, object] | None = None) -> Types:
@@ -79,15 +86,29 @@ class Types:
         """
         module, _, qualname = tag.partition(":")
         candidates = self._candidates(qualname)
-        for cls in candidates:
-            if cls.__module__ == module:
-                return cls
-        exact = self._imported(module, qualname) or _met.get(tag)
-        if exact is not None:
-            return exact
+        found = self._exact(module, qualname, candidates) or _met.get(tag)
+        if found is not None:
+            return found
         if len(candidates) == 1:
             return candidates[0]
         raise Undecodable(f"a {tag}", _missing(qualname, candidates))
+
+    def refuse_lost(self, tag: str) -> None:
+        """Raise Refused unless `tag` can be resolved in a process that has met no such object."""
+        if tag in self._kept:
+            return
+        module, _, qualname = tag.partition(":")
+        candidates = self._candidates(qualname)
+        if len(candidates) != 1 and self._exact(module, qualname, candidates) is None:
+            why = _missing(qualname, candidates)
+            raise Refused(f"no later life could read a {tag} back: {why}")
+        self._kept.add(tag)
+
+    def _exact(self, module: str, qualname: str, candidates: list[type]) -> type | None:
+        for cls in candidates:
+            if cls.__module__ == module:
+                return cls
+        return self._imported(module, qualname) or _own(module, qualname)
 
     def _candidates(self, qualname: str) -> list[type]:
         """Return the classes of that qualname, those nearest to the caller first."""
@@ -131,8 +152,24 @@ class Types:
 NO_TYPES: Final = Types.of()
 
 
+READER: Final[ContextVar[Types | None]] = ContextVar("holdfast_reader", default=None)
+"""Where whoever reads what is now being recorded will look for classes; None when it is only
+compared or shown."""
+
+
+def _own(module: str, qualname: str) -> type | None:
+    """Return a class of ours, such as what `sh` returns: a script need not have imported it."""
+    ours = sys.modules.get(__name__.partition(".")[0])
+    return None if ours is None else _attribute(ours, module, qualname)
+
+
 def _missing(qualname: str, candidates: list[type]) -> str:
     name = qualname.rpartition(".")[2]
+    if "<locals>" in qualname and not candidates:
+        return (
+            "it is defined inside a function; define it at the top of a module, and annotate the "
+            f"step's return type with {name}"
+        )
     advice = (
         f"annotate the step's return type with {name}, or call holdfast.register({name}) "
         "in the workflow's file"

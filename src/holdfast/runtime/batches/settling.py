@@ -77,7 +77,7 @@ def _take_value(book: Book, work: Work, result: object) -> Failure | None:
     is_early = book.is_early(work.ordinal)
     try:
         if rules.keep or is_early:
-            value = encode(result)
+            value = encode(result, rules.types)
         if rules.out is not None and not is_early:
             with book.guard():
                 book.output_bytes = rules.out.write(result)
