@@ -8,7 +8,7 @@ from typing import Any
 
 from holdfast.app.inventory_file import load_inventory
 from holdfast.app.starting import Setting, start
-from holdfast.errors import Leaving
+from holdfast.errors import Leaving, UsageError
 from holdfast.flow.running import Outcome
 from holdfast.flow.workflows import Workflow
 from holdfast.model.facts import HoldAnswered
@@ -46,10 +46,11 @@ def run(
 
     Returns how the run stands then, with the workflow's result when it succeeded; a hold parks
     it (`on_hold`). Everything the outcome says is durable. What the nearest `holdfast.toml` says
-    of the target holds. Raises UsageError before anything is recorded for wrong parameters or an
-    unknown target, RunLocked while another process owns the run, StoreError and ConfigError when
-    the store or the inventory cannot be used.
+    of the target holds. Raises UsageError before anything is recorded for what is no workflow,
+    wrong parameters or an unknown target, RunLocked while another process owns the run, StoreError
+    and ConfigError when the store or the inventory cannot be used.
     """
+    refuse_other(workflow, "run")
     open_closed_streams()
     inventory = load_inventory()
     lease_s = inventory.lease_s or LEASE_S
@@ -76,4 +77,18 @@ def main(workflow: Workflow[..., Any]) -> None:
     from holdfast.cli.running import run_command_for
 
     open_closed_streams()
+    try:
+        refuse_other(workflow, "main")
+    except UsageError as error:
+        _say(str(error))
+        raise SystemExit(error.exit_code) from None
     run_command_for(workflow)
+
+
+def refuse_other(given: object, verb: str) -> None:
+    """Raise UsageError for what is no workflow."""
+    if not isinstance(given, Workflow):
+        raise UsageError(
+            f"holdfast.{verb}: {given!r:.80} is no workflow; define a function under `@workflow`, "
+            "and give that"
+        )

@@ -7,8 +7,12 @@ from functools import partial, wraps
 from typing import Any
 
 import pytest
+from tests.unit.runs import Runs
 
+import holdfast
+from holdfast import UsageError, aio, do, each, require, step, wait_for, workflow
 from holdfast.flow.signatures import EMPTY, Signature, parameters_of
+from holdfast.model.facts import StepStarted
 
 
 def nothing(): ...
@@ -106,3 +110,75 @@ def test_a_call_is_made_as_it_was_bound():
     assert (1, 2, (), 3, {}) == several.call(several.bind((1,), {}))
     assert (1, 5, (6,), 4, {"z": 0}) == several.call(several.bind((1, 5, 6), {"z": 0, "c": 4}))
     assert (1, 7) == named.call(named.bind((), {"b": 7, "a": 1}))
+
+
+@pytest.mark.parametrize("function", [int, str, bool, max, min, partial(int, base=2)])
+def test_a_builtin_that_tells_no_parameters_is_bound_as_it_is_called(function: Any) -> None:
+    """Its arguments come back as they were given, by place and by name."""
+    signature = Signature(function)
+
+    assert function("11") == signature.call(signature.bind(("11",), {}))
+
+
+# --- what is no callable ---
+
+
+def test_any_callable_is_any_callable(runs: Runs) -> None:
+    """Also classes, and builtins that tell no parameters, in `do` and in `each`."""
+
+    @workflow
+    def flow() -> list[Any]:
+        numbers = [do("five", int, "5"), do("most", max, 1, 2), do("map", partial(dict, a=1))]
+        return [*numbers, require("one", bool, 1), each(["1", "2"], int).done]
+
+    assert [5, 2, {"a": 1}, True, 2] == runs.start(flow).result
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (lambda: do(5, len), "5 is no label"),  # type: ignore[arg-type]
+        (lambda: do("five", 5), "5 cannot be called"),  # type: ignore[arg-type]
+        (lambda: require("five", 5), "5 cannot be called"),  # type: ignore[arg-type]
+        (lambda: wait_for("five", 5), "5 cannot be called"),  # type: ignore[arg-type]
+        (lambda: do("map", dict, region="eu"), "functools.partial(function, region=…)"),
+        (lambda: do("size", len, "abc", undo=int), "int does not tell its parameters"),
+        (lambda: do("size", len, "abc", check=5), "check=5 cannot be called"),
+    ],
+)
+def test_what_cannot_be_a_step_is_a_usage_error(runs: Runs, call: Any, why: str) -> None:
+    """It says what to write, and nothing ran."""
+
+    @workflow
+    def flow() -> None:
+        call()
+
+    outcome = runs.start(flow)
+
+    assert (2, []) == (outcome.exit_code, runs.facts(StepStarted))
+    assert why in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (lambda: workflow(partial(plain, 1)), "no function of a script"),
+        (lambda: workflow(int), "no function of a script"),
+        (lambda: aio.workflow(5), "no function of a script"),
+        (lambda: holdfast.run(lambda: 1), "no workflow"),  # type: ignore[arg-type, return-value]
+        (lambda: step("label")(5), "cannot be called"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_cannot_be_a_workflow_is_a_usage_error(call: Any, why: str) -> None:
+    """Where it is given, and before anything is recorded."""
+    with pytest.raises(UsageError, match=why):
+        call()
+
+
+def test_main_says_what_is_no_workflow(capsys: pytest.CaptureFixture[str]) -> None:
+    """As any other wrong use, with exit 2."""
+    with pytest.raises(SystemExit) as ended:
+        holdfast.main(plain)  # type: ignore[arg-type]
+
+    assert 2 == ended.value.code
+    assert "is no workflow; define a function under `@workflow`" in capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar, overload
 
 from holdfast.engine.spec import Rules
@@ -10,6 +10,7 @@ from holdfast.errors import UsageError
 from holdfast.flow.steps import Duration, Options, StepFunction, plain
 from holdfast.model.called import is_async, is_generator, name_of
 from holdfast.model.durations import seconds
+from holdfast.model.loaded import loaded
 from holdfast.model.retry import Retry
 
 P = ParamSpec("P")
@@ -57,6 +58,8 @@ def step(label: Any = None, **options: Any) -> Any:
 def _blocking(
     function: Callable[..., Any], rules: Rules, options: Options
 ) -> StepFunction[..., Any]:
+    if not callable(function):
+        raise UsageError(f"step: {function!r:.80} cannot be called; it stands above a function")
     refuse_async(function, "step")
     refuse_async_ways(options)
     return StepFunction(function, rules, options)
@@ -105,8 +108,11 @@ def make_rules(
     fresh: Duration | None = None,
     was: str | None = None,
     version: str | int | None = None,
+    **others: object,
 ) -> tuple[Rules, Options]:
-    """Return the rules of a step. Raises UsageError for options that contradict each other."""
+    """Return the rules of a step. Raises UsageError for options that contradict each other, and
+    for what is none."""
+    _refuse_others(label, others, {"check": check, "undo": undo, "owes": owes})
     if once and retry is not None:
         raise UsageError(
             "once=True and retry= contradict each other: a once step is never repeated"
@@ -127,3 +133,27 @@ def make_rules(
         undoes=undo is not None,
     )
     return rules, Options(label, check, undo, owes, was or "")
+
+
+def _refuse_others(
+    label: object, others: Mapping[str, object], functions: Mapping[str, object]
+) -> None:
+    for name in others:
+        raise UsageError(
+            f"{name}= is no option of a step; a function that is to be given it is called by a "
+            f"lambda, or is a functools.partial(function, {name}=…)"
+        )
+    for name, given in functions.items():
+        if given is not None and not callable(given):
+            raise UsageError(f"{name}={given!r:.80} cannot be called; give a function")
+    if label is not None:
+        check_label(label)
+
+
+def check_label(label: object) -> None:
+    """Raise UsageError for what is no text. In a plan a text may not be known yet."""
+    if isinstance(label, str):
+        return
+    unknown = loaded("holdfast.model.unknown", "Unknown")  # Only a plan has any.
+    if unknown is None or not isinstance(label, unknown):
+        raise UsageError(f"{label!r:.80} is no label; the label comes first, and is a text")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from holdfast.errors import UsageError
-from holdfast.flow.signatures import VAR_KEYWORD, parameters_of
+from holdfast.flow.signatures import VAR_KEYWORD, Parameter, parameters_of
+from holdfast.model.called import name_of
 from holdfast.model.codec import fingerprint
 from holdfast.model.keys import default_label
 from holdfast.model.state import RunState
@@ -18,11 +19,23 @@ RESULT = "result"
 def owed_by(owes: Callable[..., object], arguments: Mapping[str, object]) -> Owed:
     """Return what a call with these arguments borrows: the step that gives it back, which is met
     again by its name and the arguments both have."""
-    declared = parameters_of(owes)
-    takes_all = any(p.kind == VAR_KEYWORD for p in declared)
-    names = {p.name for p in declared}
+    parameters = declared(owes)
+    takes_all = any(p.kind == VAR_KEYWORD for p in parameters)
+    names = {p.name for p in parameters}
     shared = {name: v for name, v in arguments.items() if takes_all or name in names}
     return Owed(function_name(owes), label_for(owes, shared), tuple(shared), fingerprint(shared)[0])
+
+
+def declared(function: Callable[..., object]) -> tuple[Parameter, ...]:
+    """Return the parameters of what is given the step's arguments by their names. Raises
+    UsageError for a builtin that does not tell them."""
+    try:
+        return parameters_of(getattr(function, "body", function))
+    except ValueError:
+        raise UsageError(
+            f"{name_of(function)} does not tell its parameters, and would be given the step's "
+            "arguments by their names; give a function or a lambda that calls it"
+        ) from None
 
 
 def function_name(function: Callable[..., object]) -> str:

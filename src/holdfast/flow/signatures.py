@@ -97,7 +97,10 @@ class Signature:
 
     def __init__(self, function: Callable[..., object]) -> None:
         self._function = function
-        self.parameters = parameters_of(function)
+        try:
+            self.parameters = parameters_of(function)
+        except ValueError:  # Some builtins do not tell: `int`, `max`. They are asked by the call.
+            self.parameters = _UNTOLD
         self.defaults = {p.name: p.default for p in self.parameters if not p.is_required}
         self._positional = sum(p.kind == POSITIONAL_OR_KEYWORD for p in self.parameters)
         is_named = all(p.kind in _NAMED for p in self.parameters)
@@ -134,12 +137,19 @@ class Signature:
 
     @cached_property
     def _signature(self) -> inspect.Signature:
-        return signature_of(self._function)
+        return signature_of(_untold if self.parameters is _UNTOLD else self._function)
 
     def _inspected(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         return dict(bound.arguments)
+
+
+def _untold(*args: object, **kwargs: object) -> None:
+    """Stands for how a function is called that does not tell it."""
+
+
+_UNTOLD: Final = (Parameter("args", VAR_POSITIONAL), Parameter("kwargs", VAR_KEYWORD))
 
 
 def _is_plain(function: Callable[..., object]) -> bool:

@@ -14,10 +14,10 @@ from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import StepFailed, UsageError
 from holdfast.flow.noting import note_failure
-from holdfast.flow.owing import RESULT, function_name, label_for, owed_by, settled_by
+from holdfast.flow.owing import RESULT, declared, function_name, label_for, owed_by, settled_by
 from holdfast.flow.returning import given_value
 from holdfast.flow.secret import refuse_secrets
-from holdfast.flow.signatures import VAR_KEYWORD, Signature, parameters_of
+from holdfast.flow.signatures import VAR_KEYWORD, Signature
 from holdfast.flow.windowed import within_window
 from holdfast.model.called import has_run, name_of
 from holdfast.model.codec import decode, digest, recordable, shown_arguments
@@ -371,7 +371,7 @@ def chosen(function: Callable[..., object], arguments: Mapping[str, object]) -> 
     """Return those of `arguments` that `function` declares. Raises UsageError for one it needs
     and the step does not have."""
     taken = {}
-    for parameter in parameters_of(plain(function)):
+    for parameter in declared(function):
         name = parameter.name
         if parameter.kind == VAR_KEYWORD:
             return dict(arguments)

@@ -15,7 +15,7 @@ from holdfast.engine import waiting
 from holdfast.engine.effects import Program
 from holdfast.engine.spec import Call
 from holdfast.errors import HoldfastError, UsageError
-from holdfast.flow.decorator import make_rules, refuse_async_ways
+from holdfast.flow.decorator import check_label, make_rules, refuse_async_ways
 from holdfast.flow.steps import (
     Duration,
     StepFunction,
@@ -56,13 +56,13 @@ def require(
     A read-only step: it never asks, and with `fresh` it is asked again on a later resume.
     """
     frame = in_workflow(f"require({label!r})")
+    asked = adhoc(fn)
     step = adhoc(required(label, fn), reads=True, fresh=fresh)
-    return recorded(frame, named(step, label), positional(adhoc(fn), args))
+    return recorded(frame, named(step, label), positional(asked, args))
 
 
 def required(label: str, fn: Callable[..., object]) -> Callable[..., object]:
     """Return `fn` as a function that raises when its value is not truthy."""
-
     plain = fn.function if isinstance(fn, StepFunction) else fn
 
     def judged(value: object) -> object:
@@ -91,14 +91,17 @@ def required(label: str, fn: Callable[..., object]) -> Callable[..., object]:
 
 
 def adhoc(fn: Callable[..., Any], **options: Any) -> StepFunction[..., Any]:
-    """Return `fn` as a step with these options."""
+    """Return `fn` as a step with these options. Raises UsageError."""
     function = fn.function if isinstance(fn, StepFunction) else fn
+    if not callable(function):
+        raise UsageError(f"{function!r:.80} cannot be called; give a function, and its arguments")
     rules, kept = make_rules(**options)
     return StepFunction(function, rules, kept)
 
 
 def named(step: StepFunction[..., Any], label: str) -> StepFunction[..., Any]:
-    """Return the step under a label that is taken as it is."""
+    """Return the step under a label that is taken as it is. Raises UsageError for none."""
+    check_label(label)
     literal = label.replace("{", "{{").replace("}", "}}")
     return StepFunction(step.function, step.rules, replace(step.options, label=literal))
 

@@ -43,6 +43,11 @@ class Workflow(Generic[P, R]):
             raise UsageError(f"mode={mode!r}: choose one of {', '.join(MODES)}")
         if ask not in ASKS:
             raise UsageError(f"ask={ask!r}: choose one of {', '.join(ASKS)}")
+        if not hasattr(function, "__code__"):
+            raise UsageError(
+                f"workflow: {function!r:.80} is no function of a script, of which the file and the "
+                "parameters are known; define one with `def` that calls it"
+            )
         self.function = function
         self.name = name or function.__name__
         self.mode, self.target, self.ask = mode, target, ask
