@@ -379,3 +379,19 @@ def test_a_plan_of_an_async_workflow_calls_no_step(runs: Runs) -> None:
     assert ["checked", "sleep 1h", "one/work a", "other/plain b", "g", "items", "work last"] == [
         line.key for line in found.steps if line.will != "enter"
     ]
+
+
+def test_a_loop_that_runs_already_is_told_before_anything_is_recorded(runs: Runs) -> None:
+    """As in a notebook; a thread, which has no loop, is the way that is named."""
+
+    @aio.workflow
+    async def flow() -> str:
+        return str(await work("a"))
+
+    async def notebook() -> object:
+        with pytest.raises(UsageError, match=r"await asyncio\.to_thread"):
+            runs.start(flow)
+        assert runs.store.row("r") is None
+        return (await asyncio.to_thread(runs.start, flow)).result
+
+    assert "a" == asyncio.run(notebook())

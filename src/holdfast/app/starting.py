@@ -113,6 +113,7 @@ def start(
         mode or "",
         ask or "",
     )
+    workflow.refuse_here()
     run, is_new, stole = created(setting, fact, id, steal)
     journal = Journal(setting.store, run)
     journal.refresh()
@@ -238,6 +239,7 @@ def _live(
     given: Mapping[str, Json] | None = None,
     recheck: bool = False,
 ) -> Outcome:
+    workflow.refuse_here()
     rolling = journal.state.ledger.rolling
     if errand is None and rolling is not None:
         errand = Errand("rollback", rolling.by, rolling.to, rolling.since)

@@ -16,7 +16,7 @@ from holdfast.engine.scope import close, enter, recorded_value
 from holdfast.engine.spec import Call
 from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
-from holdfast.errors import Leaving, StepFailed
+from holdfast.errors import Leaving, StepFailed, UsageError
 from holdfast.flow.noting import note_failure, note_left
 from holdfast.flow.returning import given_value
 from holdfast.flow.scopes import (
@@ -269,6 +269,17 @@ class AsyncWorkflow(Workflow[P, Any]):
         key = scope_key(frame, self.name)
         call = lambda: self.function(*args, **kwargs)  # noqa: E731
         return await in_scope(frame, key, "workflow", call, self.types)
+
+    def refuse_here(self) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        raise UsageError(
+            f"workflow {self.name!r} is async and has an event loop of its own, but one is running "
+            "here already, as in a notebook; give it a thread: `await asyncio.to_thread("
+            "holdfast.run, workflow)`"
+        )
 
     def walk(self, life: Life, root: Trace, params: Mapping[str, object]) -> object:
         return asyncio.run(self._walk(life, root, params))

@@ -79,6 +79,9 @@ class Workflow(Generic[P, R]):
         """Where recorded values find their classes."""
         return Types.of(self.function, namespace=self.function.__globals__)
 
+    def refuse_here(self) -> None:
+        """Raise UsageError where the function cannot run: a plain one can everywhere."""
+
     def walk(self, life: Life, root: Trace, params: Mapping[str, object]) -> object:
         """Run the function in `life` to its recorded end, and return its recorded value.
 
