@@ -54,6 +54,11 @@ def linger(item):
     if item >= 20 and not is_fixed():
         threading.Event().wait(60)
 
+def late():
+    yield 1
+    (HERE / "reading").touch()
+    time.sleep(60)
+
 @workflow
 def work(how: str):
     if how == "fetch": each(range(40), fetch)
@@ -64,6 +69,8 @@ def work(how: str):
     if how == "processes": each(range(20, 22), linger, executor=ProcessPoolExecutor(2))
     if how == "pool of threads": each(range(20, 22), linger, executor=ThreadPoolExecutor(2))
     if how == "out": each(range(40), same, out=JsonLines("o.jsonl"), stop_after=20)
+    if how == "late": each(late(), same)
+    if how == "late, by position": each(late(), same, key="position")
     if how == "some": each(range(40), fetch, budget=9, stop_after=10)
     return "over"
 """
@@ -245,6 +252,22 @@ def test_a_second_signal_ends_the_items_of_an_executor(shell: Shell, how: str) -
     assert 143 == left.code and "STOPPED" in left.err, left.err
     assert 0 == resumed.code, resumed.err
     assert (2, 2) == (ran(shell, 20), ran(shell, 21))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["late", "late, by position"])
+def test_a_second_signal_interrupts_a_source(shell: Shell, how: str) -> None:
+    """It is the user's code, as the body of a step is, and may wait for ever."""
+    run = shell.begin("run", "script.py", "--id", "r", "-p", f"how={how}")
+    while not (shell.folder / "reading").exists():
+        pass
+    run.signal(signal.SIGTERM)
+    run.until("once more to leave now")
+    run.signal(signal.SIGTERM)
+    left = run.end()
+
+    assert 143 == left.code and "STOPPED" in left.err, left.err
+    assert 1 == batch(shell)["done"]
 
 
 @pytest.mark.slow

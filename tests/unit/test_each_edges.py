@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -124,6 +125,32 @@ def test_a_file_of_results_stays_of_one_kind(
     assert (2, before) == (refused.exit_code, after)
     assert "was begun by another out=" in refused.reason
     assert 0 == resumed.exit_code and 4 == path.read_text().count("x")
+
+
+# --- what is passed over ---
+
+
+def test_what_a_ledger_knows_is_noted_while_it_is_read(runs: Runs) -> None:
+    """However long nothing is to be done: it is not held in memory, and a signal is heeded."""
+    read: list[int] = []
+
+    def source() -> Iterator[int]:
+        for number in range(6_000):
+            read.append(batch_of(runs, "again").done)
+            if number == 4_500:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield number
+
+    @workflow
+    def main() -> None:
+        each(range(6_000), abs, name="first", ledger="l", chunk=1_000)
+        each(source(), abs, name="again", ledger="l")
+
+    outcome = runs.start(main)
+
+    assert (143, 5_000) == (outcome.exit_code, len(read))
+    assert [0, 1_000, 2_000, 3_000, 4_000] == sorted(set(read))
+    assert 5_000 == batch_of(runs, "again").done
 
 
 # --- the order of the input ---

@@ -129,6 +129,13 @@ class Driver:
                     raise
                 self._error = error
                 return
+            if not chunk and self.reading.is_skipping:
+                # Many were passed over: what they say is noted, and whoever waits has a turn.
+                self.reading.is_skipping = False
+                self.book.flush()
+                self._look()
+                if self.site.landed.empty():
+                    continue
             if not chunk:
                 return
             if not self.site.landed.empty():
@@ -157,7 +164,7 @@ class Driver:
         """Return the next items to hand out; one that is to be done alone comes alone."""
         size = self.pace.room_for(self.rules.chunk)
         chunk = self._new(size)
-        while len(chunk) < size:
+        while len(chunk) < size and not self.reading.is_skipping:
             work = self._next()
             if work is None:
                 break

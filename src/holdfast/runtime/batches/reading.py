@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
-from itertools import islice
-from typing import Any, Final
+from itertools import islice, repeat
+from threading import current_thread, main_thread
+from typing import Any, Final, TypeVar
 
 from holdfast.model.items import KEY_BYTES, NO_PRINT, key_digest, key_of, print_of
 from holdfast.model.json import Json
@@ -20,10 +21,14 @@ from holdfast.ports.sources import NOT_YET, Changeable, Resumable
 from holdfast.runtime.batches.book import ENTRY_BYTES, Book
 from holdfast.runtime.batches.index import Index
 from holdfast.runtime.batches.work import Work
+from holdfast.runtime.life import Life
 
 PAGE_ENTRIES: Final = 4_096
+SKIPPED_MAX: Final = 1_000
+"""So many items are passed over, as nothing is to be done of them, before others have a turn."""
+T = TypeVar("T")
 _NOTHING: Final[Any] = None
-"""Stands among the items for one that is not there yet; nobody sees it but `take`."""
+"""Stands among the items where there is none to be had now; nobody sees it but `take`."""
 
 
 class Reading:
@@ -31,13 +36,17 @@ class Reading:
 
     `duplicates` are items whose key came before, `changed` are finished ones that are not what
     they were, `gone` those that are in the manifest and came no more; the last is known once the
-    reading `is_over`. It `is_waiting` while the source has no item yet.
+    reading `is_over`. It `is_waiting` while the source has no item yet, and `is_skipping` when it
+    has passed over many: then it is asked again at once, but whoever asks looks around before.
+
+    A second signal interrupts the source, which is the user's code and may take its time; nothing
+    else of a reading.
     """
 
     def __init__(self, book: Book, items: Iterable[object]) -> None:
         self.duplicates = self.changed = self.gone = 0
         self.distinct = 0
-        self.is_over = self.is_waiting = False
+        self.is_over = self.is_waiting = self.is_skipping = False
         self.total = len(items) if isinstance(items, Sized) else None
         self._take = self._taker(book, items)
 
@@ -49,16 +58,35 @@ class Reading:
             return _InSequence(book, items).take
         else:
             works = _in_stream(self, book, items)
-        return lambda count: list(islice(works, count))
+            return lambda count: list(islice(works, count))
+        return lambda count: list(islice(iter(works.__next__, _NOTHING), count))
 
     def take(self, count: int) -> list[Work]:
         """Return the next items that nobody settled yet; fewer when the source has no more."""
-        self.is_waiting = False
+        self.is_waiting = self.is_skipping = False
         works = self._take(count)
-        if self.is_waiting:
-            return [work for work in works if work is not None]
-        self.is_over = self.is_over or len(works) < count
+        if not (self.is_waiting or self.is_skipping):
+            self.is_over = self.is_over or len(works) < count
         return works
+
+
+def _asked(life: Life, begin: Callable[[], Iterator[T]]) -> Iterator[T]:
+    """Yield what a source has. A second signal may interrupt the source, and only it."""
+    stream, is_main = None, current_thread() is main_thread()
+    while True:
+        # Signals are handled in the main thread: only there is it this code that they interrupt.
+        life.in_body = is_main
+        try:
+            if life.is_cut_off:  # By a signal just before now, which found nothing to interrupt.
+                life.raise_if_leaving_now()
+            if stream is None:
+                stream = begin()
+            item = next(stream)
+        except StopIteration:
+            return
+        finally:
+            life.in_body = False
+        yield item
 
 
 # --- by position ---
@@ -69,6 +97,7 @@ class _InSequence:
 
     def __init__(self, book: Book, items: Sequence[object]) -> None:
         self._book, self._items = book, items
+        self._is_main = current_thread() is main_thread()
         self._at = book.settled.missing_from(0)
         # Beyond, nothing is known of any item, and many can be taken at once.
         self._known_to = max(book.settled.highest(), book.noted.highest())
@@ -83,27 +112,39 @@ class _InSequence:
             first = self._at
             self._at = min(first + count - len(works), len(items))
             places = range(first, self._at)
-            works += map(Work, places, map(items.__getitem__, places))
+            life = book.life
+            life.in_body = self._is_main  # As in `_asked`.
+            try:
+                works += map(Work, places, map(items.__getitem__, places))
+            finally:
+                life.in_body = False
         return works
 
 
 def _in_stream(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[Work]:
-    stream, settled, at = iter(items), book.settled, 0
+    life, settled, at = book.life, book.settled, 0
+    stream, is_main = None, current_thread() is main_thread()
     while True:
-        if at in settled:
-            following = settled.missing_from(at)
-            skipped = sum(1 for _ in islice(stream, following - at))
-            if skipped < following - at:
-                reading.distinct = at + skipped
-                return
-            at = following
+        life.in_body = is_main  # As in `_asked`, which would make skipping slower.
         try:
+            if life.is_cut_off:
+                life.raise_if_leaving_now()
+            if stream is None:
+                stream = iter(items)
+            if at in settled:
+                following = settled.missing_from(at)
+                skipped = sum(1 for _ in islice(stream, following - at))
+                at += skipped
+                if at < following:
+                    break
             item = next(stream)
         except StopIteration:
-            reading.distinct = at
-            return
+            break
+        finally:
+            life.in_body = False
         yield _work(book, at, item)
         at += 1
+    reading.distinct = at
 
 
 def _work(book: Book, ordinal: int, item: object) -> Work:
@@ -138,14 +179,14 @@ def _by_key(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[W
     start, at = _start_of(book, items)
     reading.distinct = at
     with closing(_Known(book, at)) as known:
-        yield from _compared(reading, book, _stream(items, start), known)
+        yield from _compared(reading, book, _stream(book.life, items, start), known)
         reading.gone = known.enumerated_before - known.met
 
 
 def _compared(
     reading: Reading, book: Book, stream: Iterable[tuple[Json, object]], known: _Known
 ) -> Iterator[Work]:
-    rules, pages = book.rules, _Pages(book)
+    rules, pages, skipped = book.rules, _Pages(book), 0
     for cursor, item in stream:
         if item is NOT_YET:
             reading.is_waiting = True
@@ -173,6 +214,11 @@ def _compared(
         if ordinal not in book.settled:
             work = Work(ordinal, item, key, digest, fingerprint)
             yield _noted(book, work) if ordinal in book.noted else work
+            continue
+        skipped += 1
+        if skipped % SKIPPED_MAX == 0:
+            reading.is_skipping = True
+            yield _NOTHING
 
 
 def _start_of(book: Book, items: Iterable[object]) -> tuple[Json, int]:
@@ -188,12 +234,11 @@ def _start_of(book: Book, items: Iterable[object]) -> tuple[Json, int]:
     return None, 0
 
 
-def _stream(items: Iterable[object], cursor: Json) -> Iterator[tuple[Json, object]]:
+def _stream(life: Life, items: Iterable[object], cursor: Json) -> Iterator[tuple[Json, object]]:
     if isinstance(items, Resumable):
-        yield from items.resume(cursor)
-    else:
-        for item in items:
-            yield None, item
+        resumable = items
+        return _asked(life, lambda: resumable.resume(cursor))
+    return zip(repeat(None), _asked(life, lambda: iter(items)))
 
 
 class _Pages:
