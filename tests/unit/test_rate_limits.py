@@ -85,3 +85,42 @@ def is_idle(thread: int) -> bool:
     """Whether a worker's thread waits for its next chunk."""
     frame = sys._current_frames().get(thread)
     return frame is not None and frame.f_code.co_name == "_work"
+
+
+# --- a clock that is set back ---
+
+
+def test_a_clock_that_is_set_back_holds_up_no_rate(runs: Runs) -> None:
+    """What was recorded ahead of it is worth an interval, not the hours of the jump."""
+    began: list[float] = []
+
+    def do(item: int) -> None:
+        began.append(runs.clock.monotonic())
+        if item == 2:
+            runs.clock.step(-36_000)
+
+    @workflow
+    def night() -> int:
+        return each(range(5), do, rate="1/s").done
+
+    assert 5 == runs.start(night).result
+    assert began[-1] - began[0] < 600
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_clock_that_is_set_back_makes_no_limit_longer(runs: Runs, at_once: int) -> None:
+    """It is waited for as long as was asked, also when another one comes then."""
+    began: list[float] = []
+
+    def do(item: int) -> None:
+        began.append(runs.clock.monotonic())
+        if len(began) <= 2:
+            runs.clock.step(-36_000)
+            raise RateLimited(LIMIT_S)
+
+    @workflow
+    def night() -> int:
+        return each(range(3), do, at_once=at_once).done
+
+    assert 3 == runs.start(night).result
+    assert LIMIT_S <= began[-1] - began[0] < 3_600

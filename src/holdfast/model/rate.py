@@ -18,6 +18,8 @@ from holdfast.model.making import dataclass
 
 COUNT_MAX: Final = 1_000_000
 BURST_MAX: Final = 10_000
+SLACK_S: Final = 0.001
+"""By so much a `tat` may be ahead of what its beginnings make, for it is their sum, rounded up."""
 
 _ALLOWED: Final = 'give "20/s", "100/min", "5000/h" or "1/3s"'
 _FORM: Final = re.compile(r"([0-9]+)\s*/\s*([0-9]+(?:\.[0-9]+)?)?\s*([a-z]+)")
@@ -72,6 +74,12 @@ class Rate:
     def interval_s(self) -> float:
         """The seconds from one beginning to the next; never rounded down."""
         return nextafter(self.per_s / self.count, inf)
+
+    def remembered(self, tat: float, now: float) -> float:
+        """Return what a recorded `tat` says at `now`. One that is further ahead than all beginnings
+        of a burst is of a clock that was set back since: it counts as those, and no more."""
+        ahead_s = self.burst * self.interval_s
+        return tat if tat <= now + ahead_s + SLACK_S else now + ahead_s
 
     def next_allowed(self, tat: float, now: float) -> tuple[float, float]:
         """Return when the next one may begin, at `now` or later, and the `tat` to remember.

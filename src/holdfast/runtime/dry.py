@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from math import inf
 
 from holdfast.engine.effects import (
     Call,
@@ -65,7 +66,7 @@ class DryLife(Life):
     def run_body(self, call: Call) -> Outcome:
         return outcome_of(call)
 
-    def wait_until(self, moment: datetime) -> None:
+    def wait_until(self, moment: datetime, most_s: float = inf) -> None:
         return None
 
     def write_output(self, key: str, attempt: int, stream: str, text: str) -> None:

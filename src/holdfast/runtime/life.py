@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from math import inf
 
 from holdfast.engine.effects import Call, Effect, Outcome, Record
 from holdfast.engine.spec import Ahead, nothing_ahead
@@ -277,13 +278,14 @@ class Life:
         finally:
             self.in_body = False
 
-    def wait_until(self, moment: datetime) -> None:
-        """Return at `moment` by the wall clock, which may jump, or when another process decided
-        something; leave when asked to meanwhile, or when nothing here is worth the wait."""
-        foreign = self.journal.foreign
+    def wait_until(self, moment: datetime, most_s: float = inf) -> None:
+        """Return at `moment` by the wall clock, which may jump, but after `most_s` at the latest,
+        or when another process decided something; leave when asked to meanwhile, or when nothing
+        here is worth the wait."""
+        foreign, ends_at = self.journal.foreign, self.clock.monotonic() + most_s
         with self.lanes.waiting(moment):
             while True:
-                left = self.left_of(moment)
+                left = min(self.left_of(moment), ends_at - self.clock.monotonic())
                 if left <= 0 or self.journal.foreign != foreign:
                     return
                 self.look_for_requests()

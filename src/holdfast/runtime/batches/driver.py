@@ -316,7 +316,9 @@ class Driver:
             return bool(self._again)
         self.book.harden()
         try:
-            self.life.wait_until(min(moments))
+            # Whoever sets the clock back meanwhile makes nobody wait longer for that.
+            most_s = (min(moments) - self.life.clock.now()).total_seconds()
+            self.life.wait_until(min(moments), most_s)
         except Leaving:
             self.halt = "leaving"
         return True

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections import deque
 from datetime import timedelta
+from math import inf
 from typing import Final
 
 from holdfast.model.durations import show
 from holdfast.model.forecast import left_of, pace_text, per_second
 from holdfast.model.making import replace
+from holdfast.model.rate import Rate
 from holdfast.runtime.batches.book import Book
 
 SAMPLES: Final = 100
@@ -40,28 +42,43 @@ class Pace:
         self._started = 0
         self._told: tuple[int, int, int] | None = None
         self._durations: deque[float] = deque(maxlen=SAMPLES)
+        # By the monotonic clock, so that nobody waits longer because the other was set back.
+        until = book.row.paused_until
+        left_s = -inf if until is None else (until - self._life.clock.now()).total_seconds()
+        self._pause_ends_at = now + left_s
 
     # --- rates ---
 
     def wait_s(self) -> float:
         """Return how long no item may begin, because of a rate or a rate limit; 0 when one may."""
-        row, rate = self._book.row, self._book.rules.rate
-        if row.paused_until is None and rate is None:
+        rate, clock = self._book.rules.rate, self._life.clock
+        if rate is None and self._pause_ends_at == -inf:
             return 0.0
-        now = self._life.clock.now()
-        wait_s = 0.0
-        if row.paused_until is not None:
-            wait_s = (row.paused_until - now).total_seconds()
+        wait_s = max(0.0, self._pause_ends_at - clock.monotonic())
+        if wait_s == 0.0:
+            self._pause_ends_at = -inf
         if rate is not None:
-            when, _ = rate.next_allowed(row.tat, now.timestamp())
-            wait_s = max(wait_s, when - now.timestamp())
-        return max(0.0, wait_s)
+            now = clock.now().timestamp()
+            when, _ = rate.next_allowed(self._tat(rate, now), now)
+            wait_s = max(wait_s, when - now)
+        return wait_s
+
+    def _tat(self, rate: Rate, now: float) -> float:
+        """Return what the rate remembers; from then on that, where the clock was set back."""
+        book = self._book
+        tat = rate.remembered(book.row.tat, now)
+        if tat != book.row.tat:
+            with book.lock:
+                book.row = replace(book.row, tat=tat)
+        return tat
 
     def limit(self, wait_s: float) -> None:
         """No item begins for so long; durable with the next checkpoint, which is made now."""
-        book = self._book
-        until = self._life.clock.now() + timedelta(seconds=wait_s)
-        if book.row.paused_until is None or until > book.row.paused_until:
+        book, clock = self._book, self._life.clock
+        ends_at = clock.monotonic() + wait_s
+        if ends_at > self._pause_ends_at:
+            self._pause_ends_at = ends_at
+            until = clock.now() + timedelta(seconds=wait_s)
             book.row = replace(book.row, paused_until=until)
             book.checkpoint()
             self._life.tell(f"{book.key}: rate limited; no item begins for {show(wait_s)}")
@@ -72,7 +89,8 @@ class Pace:
         book, rate = self._book, self._book.rules.rate
         if rate is not None:
             with book.lock:  # A checkpoint in another thread puts the row back that it wrote.
-                _, tat = rate.next_allowed(book.row.tat, self._life.clock.now().timestamp())
+                now = self._life.clock.now().timestamp()
+                _, tat = rate.next_allowed(self._tat(rate, now), now)
                 book.row = replace(book.row, tat=tat)
 
     # --- time ---
