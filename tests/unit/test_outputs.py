@@ -94,6 +94,7 @@ def test_cells_are_single_values(tmp_path: Path) -> None:
         ("ab", "str is no dict"),
         (7, "int is no dict"),
         ({"a": "\ud800", "b": 1}, "cannot be written as CSV"),
+        ({"a": 10**5_000, "b": 1}, "cannot be written as CSV: Exceeds the limit"),
     ],
 )
 def test_a_row_that_does_not_fit_is_named(tmp_path: Path, row: Any, why: str) -> None:

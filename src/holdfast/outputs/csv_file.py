@@ -179,7 +179,7 @@ class _Rows:
         try:
             # `writerow` returns what `write` returned.
             return "".join(str(self._row(row))[:-2] + end for row in rows).encode()
-        except (csv.Error, UnicodeEncodeError) as error:
+        except (csv.Error, ValueError) as error:  # A ValueError also of a number that is too long.
             raise Unrecordable("the row", f"it cannot be written as CSV: {error}") from error
 
 
