@@ -270,23 +270,34 @@ class Book:
 
     def as_row(self) -> BatchRow:
         """Return the batch at a glance, as it is now."""
-        counts: dict[str, Any] = self.counts
-        if self.pages:
-            unfinished = self.settled.missing_from(self.pages[0][0])
-            while len(self.pages) > 1 and self.pages[1][0] <= unfinished:
-                self.pages.popleft()
-            at, cursor = self.pages[0]
-            counts = {**counts, "cursor": [cursor, at]}
-        return replace(
-            self.row,
-            enumerated=self.enumerated,
-            in_flight=self.in_flight,
-            life_done=self.life_done,
-            recent="".join(self.recent),
-            output_bytes=self.output_bytes,
-            turn=self.turn,
-            **counts,
-        )
+        with self.lock:  # Whoever hardens, and whoever tells how far it is, both ask.
+            counts: dict[str, Any] = self.counts
+            if self.pages:
+                unfinished = self.settled.missing_from(self.pages[0][0])
+                while len(self.pages) > 1 and self.pages[1][0] <= unfinished:
+                    self.pages.popleft()
+                at, cursor = self.pages[0]
+                counts = {**counts, "cursor": [cursor, at]}
+            return replace(
+                self.row,
+                enumerated=self.enumerated,
+                in_flight=self.in_flight,
+                life_done=self.life_done,
+                recent="".join(self.recent),
+                output_bytes=self.output_bytes,
+                turn=self.turn,
+                **counts,
+            )
+
+    def came_to(self, ordinal: int, cursor: Json) -> None:
+        """The first item of a cursor has this address."""
+        with self.lock:
+            self.pages.append((ordinal, cursor))
+
+    def forget_cursors(self) -> None:
+        """No cursor says any more before which everything is settled."""
+        with self.lock:
+            self.pages.clear()
 
     def guard(self) -> Guard:
         """Turn what a store refuses into leaving the run: the script cannot go on past that."""

@@ -256,9 +256,9 @@ class _Pages:
     def meet(self, cursor: Json, ordinal: int) -> None:
         """An item of this cursor has this address."""
         if ordinal < self._highest:
-            self._book.pages.clear()
+            self._book.forget_cursors()
         elif cursor is not None and cursor != self._last:
-            self._book.pages.append((ordinal, cursor))
+            self._book.came_to(ordinal, cursor)
             self._last = cursor
         self._highest = max(self._highest, ordinal)
 
