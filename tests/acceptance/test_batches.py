@@ -16,7 +16,7 @@ SCRIPT = """
 import os, signal, threading, time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
-from holdfast import JsonLines, each, workflow
+from holdfast import JsonLines, StepFailed, each, workflow
 
 HERE = Path(__file__).parent
 
@@ -69,6 +69,9 @@ def work(how: str):
     if how == "processes": each(range(20, 22), linger, executor=ProcessPoolExecutor(2))
     if how == "pool of threads": each(range(20, 22), linger, executor=ThreadPoolExecutor(2))
     if how == "out": each(range(40), same, out=JsonLines("o.jsonl"), stop_after=20)
+    if how == "caught":
+        try: each(range(8), fetch)
+        except StepFailed: pass
     if how == "late": each(late(), same)
     if how == "late, by position": each(late(), same, key="position")
     if how == "some": each(range(40), fetch, budget=9, stop_after=10)
@@ -279,6 +282,15 @@ def test_a_life_that_leaves_says_how_far_it_is(shell: Shell) -> None:
     assert "9 of 40 done, 1 failed, 30 left" in left.err
     assert "the rest takes about 4 more like it" in left.err
     assert "holdfast resume r" in left.err
+
+
+@pytest.mark.slow
+def test_what_no_budget_let_pass_is_not_said_to(shell: Shell) -> None:
+    """A script may go on after a batch that failed: its items failed, and that is all."""
+    ended, shown = start(shell, "caught"), shell("show", "r")
+
+    assert 0 == ended.code and "1 item failed: " in ended.err
+    assert "1 item failed: which, and why" in shown.out and "within the budget" not in shown.out
 
 
 @pytest.mark.slow

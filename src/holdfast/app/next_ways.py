@@ -113,9 +113,19 @@ def target_ways(run: str, targets: Iterable[TargetRun]) -> Iterator[Next]:
         yield Next(("fleet", "status", run), f"all {len(waiting)} that wait, and the others")
 
 
-def left_behind(run: str, batches: Iterable[BatchView]) -> Iterator[Next]:
-    """Yield where to read of dead letters that a budget let pass."""
-    dead = sum(batch.row.failed + batch.row.quarantined for batch in batches)
-    if dead:
-        words = "1 item failed" if dead == 1 else f"{dead:,} items failed"
-        yield Next(("failures", run), f"{words} within the budget: which, and why")
+def dead_letters(state: RunState, batches: Iterable[BatchView]) -> str:
+    """Return how many items of a run that is over have failed, in words; nothing when none did."""
+    left = [batch.row for batch in batches if batch.row.failed + batch.row.quarantined]
+    if not left:
+        return ""
+    dead = sum(row.failed + row.quarantined for row in left)
+    words = "1 item failed" if dead == 1 else f"{dead:,} items failed"
+    # A script may go on after a batch that failed: that was no budget's doing.
+    let = all(state.steps[row.key].status == "succeeded" for row in left)
+    return f"{words} within the budget" if let else words
+
+
+def left_behind(run: str, state: RunState, batches: Iterable[BatchView]) -> Iterator[Next]:
+    """Yield where to read of the dead letters of a run that is over."""
+    if words := dead_letters(state, batches):
+        yield Next(("failures", run), f"{words}: which, and why")

@@ -253,7 +253,7 @@ def _ways(view: RunView) -> Iterator[Next]:
     """Yield the commands that go on, the usual one first."""
     run = view.id
     if view.state.is_finished:
-        yield from next_ways.left_behind(run, view.batches.values())
+        yield from next_ways.left_behind(run, view.state, view.batches.values())
         yield Next(("log", run), "what happened")
         yield Next(("export", run, "--md"), "the whole record, to read")
         return

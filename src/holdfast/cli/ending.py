@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from holdfast.app.backward import left_lines, owed_labels
 from holdfast.app.fleet_targets import owed_by_targets
 from holdfast.app.judging import process_named
-from holdfast.app.next_ways import Next
+from holdfast.app.next_ways import Next, dead_letters
 from holdfast.app.reasons import Reason, why_of
 from holdfast.app.rollout_views import rollouts_of
 from holdfast.app.views import RunView
-from holdfast.cli.batch_lines import counts_text, forecast_text, items
+from holdfast.cli.batch_lines import counts_text, forecast_text
 from holdfast.cli.lines import count
 from holdfast.cli.options import Common
 from holdfast.cli.text import field_lines, safe, took, width_of
@@ -93,14 +93,8 @@ def ending(
 
 def _dead_letters(view: RunView, common: Common) -> str:
     """Return what a run that succeeded says of the items that did not; nothing when all did."""
-    left = [batch for batch in view.batches.values() if batch.row.failed + batch.row.quarantined]
-    if not left:
-        return ""
-    dead = sum(batch.row.failed + batch.row.quarantined for batch in left)
-    # A script may go on after a batch that failed: that was no budget's doing.
-    let = all(view.state.steps[batch.row.key].status == "succeeded" for batch in left)
-    words = "failed within the budget" if let else "failed"
-    return f"; {items(dead)} {words}: {next_command(common, 'failures', safe(view.id))}"
+    words = dead_letters(view.state, view.batches.values())
+    return f"; {words}: {next_command(common, 'failures', safe(view.id))}" if words else ""
 
 
 def _advised(reason: str, common: Common) -> Iterator[list[str]]:
