@@ -1,17 +1,15 @@
-"""Results, failures, attempts and timeouts of single steps."""
+"""Results, failures and attempts of single steps."""
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 import pytest
 from tests.unit.runs import CALLS, Runs, fail_until, touch
 
-from holdfast import Retry, StepFailed, do, save, saved, sh, step, workflow
-from holdfast.model.facts import AttemptFailed, StepStarted, StepSucceeded
-from holdfast.runtime.clock import SystemClock
+from holdfast import Retry, StepFailed, do, save, saved, step, workflow
+from holdfast.model.facts import AttemptFailed, StepStarted
 from holdfast.testing.crash import Crash
 
 
@@ -280,58 +278,6 @@ def test_every_life_makes_an_attempt(runs: Runs) -> None:
     runs.die_in(flow, dying.append)
 
     assert 3 == runs.start(flow).result
-
-
-# --- timeouts ---
-
-
-def test_a_step_that_takes_too_long_is_ended(runs: Runs) -> None:
-    """Its programs are killed, and it fails with the limit it had."""
-
-    @workflow
-    def flow() -> None:
-        do("slow", lambda: sh("sleep", "60"), timeout="50ms")
-
-    runs.setting = replace(runs.setting, clock=SystemClock())
-    outcome = runs.start(flow)
-
-    assert ("failed", 1) == (outcome.status, outcome.exit_code)
-    assert "timed out after 0.05 s" == runs.step("slow").error
-    assert "TimeoutError" == runs.step("slow").error_type
-
-
-def test_a_step_that_does_not_end_is_given_up_on(runs: Runs) -> None:
-    """Five seconds after the limit it is recorded as perhaps still running; nothing is tried
-    again beside it."""
-    release, entered = threading.Event(), threading.Event()
-
-    def body() -> None:
-        touch("stuck")
-        entered.set()
-        runs.clock.jump(100)
-        release.wait()
-
-    @workflow
-    def flow() -> None:
-        do("stuck", body, timeout="1m", retry=3)
-
-    outcome = runs.start(flow)
-    release.set()
-
-    assert ("failed", 1) == (outcome.status, outcome.exit_code)
-    assert "timed out after 60 s; it may still be running" == runs.step("stuck").error
-    assert 1 == CALLS["stuck"]
-
-
-def test_a_step_within_its_limit_is_as_any_other(runs: Runs) -> None:
-    """A timeout alone changes neither the result nor what is recorded."""
-
-    @workflow
-    def flow() -> str:
-        return do("quick", touch, "quick", timeout="1h")
-
-    assert "quick" == runs.start(flow).result
-    assert ["quick"] == [fact.key for fact in runs.facts(StepSucceeded)]
 
 
 # --- taken anew ---

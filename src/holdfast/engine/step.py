@@ -259,8 +259,10 @@ def _run_for(limit: float, call: Call, attempt: int) -> Program[Outcome]:
     if outcome is not None:
         return outcome
     yield Submit(f"{ticket}!", partial(call.abort, call.key))
-    grace = timedelta(seconds=limit + ABORT_GRACE_S)
-    if (yield from landing(ticket, at + grace)) is None:
+    # Asked anew: the wall clock may have been set while the body ran. How long a wait for it is
+    # does not change by that, once it has begun.
+    at = yield from now()
+    if (yield from landing(ticket, at + timedelta(seconds=ABORT_GRACE_S))) is None:
         return Raised(StillRunning(f"timed out after {limit:g} s; it may still be running"))
     return Raised(TimeoutError(f"timed out after {limit:g} s"))
 
