@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -181,3 +182,52 @@ def test_every_question_can_be_asked_while_other_threads_fold() -> None:
         sys.setswitchinterval(before)
 
     assert 1_000 == len(state.steps) == len(state.open_holds) == len(state.ledger.dues()) / 2
+
+
+# --- set aside --------------------------------------------------------------------------------
+
+
+class CountedDict(dict[str, Any]):
+    """Counts how many of its entries are gone through."""
+
+    seen = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for key in super().__iter__():
+            CountedDict.seen += 1
+            yield key
+
+
+def with_scopes(count: int) -> RunState:
+    """Return a run with so many scopes of two steps each, and as many steps beside them."""
+    state = RunState()
+    for fact in (run_created(), life_started(1)):
+        state.apply(fact)
+    for number in range(count):
+        scope = f"s{number}"
+        for key in (f"{scope}/a", f"{scope}/b", f"t{number}"):
+            state.apply(f.ScopeEntered(AT, scope, "stage"))
+            state.apply(f.StepStarted(AT, key, 1))
+            state.apply(f.StepSucceeded(AT, key))
+        state.apply(f.ScopeClosed(AT, scope, "stage"))
+    state.steps, state.scopes = CountedDict(state.steps), CountedDict(state.scopes)
+    CountedDict.seen = 0
+    return state
+
+
+@pytest.mark.parametrize("kept", ["scopes", "steps"])
+def test_going_back_costs_as_much_as_there_is_to_set_aside(kept: str) -> None:
+    """All scopes are looked for at once, and steps alone are not looked for."""
+    costs = []
+    for count in (50, 100):
+        state = with_scopes(count)
+        keys = tuple(f"{'t' if kept == 'scopes' else 's'}{number}" for number in range(count))
+        state.apply(f.Rewound(AT, 2, WHO, keys[0], 3, keys, "again"))
+        left = {f"{'s' if kept == 'scopes' else 't'}{number}" for number in range(count)}
+
+        assert left == state.scopes[""].members.keys()
+        assert (1 if kept == "scopes" else 2) * count == len(state.superseded)
+        assert left == {key.partition("/")[0] for key in state.steps}
+        costs.append(CountedDict.seen)
+
+    assert costs[1] <= 2.1 * costs[0]

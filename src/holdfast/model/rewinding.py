@@ -41,6 +41,8 @@ class Folded(Protocol):
 
     def set_aside(self, key: str, status: StepStatus = "superseded") -> None: ...
 
+    def set_all_aside(self, keys: Collection[str]) -> None: ...
+
     def note_member(self, key: str) -> None: ...
 
 
@@ -100,7 +102,7 @@ def _rewound(state: Folded, fact: f.Rewound) -> None:
     take_up_failures(state, is_going_back=False)
     for key in fact.keys:
         reopen(state, key)
-        state.set_aside(key)
+    state.set_all_aside(fact.keys)
     for hold in state.holds.void_since(fact.since):
         if hold.answer is not None and hold.answer.value == AUTO_REST:
             state.auto_rest = False

@@ -10,7 +10,7 @@ A program looks while other threads fold. What it goes through is therefore a co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -22,7 +22,7 @@ from holdfast.model.batching import BatchState
 from holdfast.model.gating import FOLD as _GATE_FOLD
 from holdfast.model.holds import Holds, HoldState
 from holdfast.model.json import Json
-from holdfast.model.keys import scope_of
+from holdfast.model.keys import scope_of, scopes_around
 from holdfast.model.making import replace
 from holdfast.model.rewinding import FOLD as _REWIND_FOLD
 from holdfast.model.rewinding import note_world
@@ -160,18 +160,26 @@ class RunState:
 
     def set_aside(self, key: str, status: StepStatus = "superseded") -> None:
         """Set a step, or all that a scope holds, aside: kept for `log --all`, run again."""
-        prefix = key + "/"
-        is_step = key in self.steps and key not in self.scopes
-        names = [key] if is_step else [k for k in self.steps if k == key or k.startswith(prefix)]
-        for name in names:
-            step = self.steps.pop(name)
-            if step.is_finished:
-                self.ledger.former[name] = replace(step)
-            step.status = status
-            self.superseded.append(step)
-        for name in [k for k in self.scopes if not is_step and (k == key or k.startswith(prefix))]:
-            del self.scopes[name]
-        self.forget_member(key)
+        self.set_all_aside((key,), status)
+
+    def set_all_aside(self, keys: Collection[str], status: StepStatus = "superseded") -> None:
+        """Set many steps and scopes aside, in this order. What is known is gone through once,
+        however many scopes they are, and not at all for steps alone."""
+        scopes = {key for key in keys if key in self.scopes or key not in self.steps}
+        steps_of = _grouped(self.steps, scopes) if scopes else {}
+        scopes_of = _grouped(self.scopes, scopes) if scopes else {}
+        for key in keys:
+            for name in steps_of.get(key, ()) if key in scopes else (key,):
+                step = self.steps.pop(name, None)
+                if step is None:
+                    continue  # It was set aside with a scope around it.
+                if step.is_finished:
+                    self.ledger.former[name] = replace(step)
+                step.status = status
+                self.superseded.append(step)
+            for name in scopes_of.get(key, ()):
+                self.scopes.pop(name, None)
+            self.forget_member(key)
 
     def forget_member(self, key: str) -> None:
         """Take a key out of its scope, and out of theirs the open scopes that are empty then."""
@@ -223,11 +231,11 @@ class RunState:
         self.note_member(fact.key)
 
     def _drift_accepted(self, fact: f.DriftAccepted) -> None:
-        for key in fact.gone:
-            if fact.new:
+        if fact.new:
+            for key in fact.gone:
                 self.scope(scope_of(key)).passed[key] = fact.by
-            else:
-                self.set_aside(key)
+        else:
+            self.set_all_aside(fact.gone)
         for key, inputs in fact.changed:
             step = self.steps.get(key)
             if step is not None:
@@ -237,6 +245,16 @@ class RunState:
 
     def _lock_stolen(self, fact: f.LockStolen) -> None:
         self.stolen = fact
+
+
+def _grouped(names: Iterable[str], scopes: Collection[str]) -> dict[str, list[str]]:
+    """Return which of these names each of the scopes is or holds, in their order."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        for key in (name, *scopes_around(name)):
+            if key in scopes:
+                found.setdefault(key, []).append(name)
+    return found
 
 
 def _terms_of(mode: str) -> Terms:
