@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from holdfast.errors import CommandFailed, UsageError
-from holdfast.runtime import processes
+from holdfast.runtime import groups, processes
 from holdfast.runtime.processes import Done, Groups, run_program
 
 DEADLINE_S = 20
@@ -211,6 +211,25 @@ def test_kill_all_ends_what_does_not_listen():
 
     assert -signal.SIGTERM == end[0].code
     assert time.monotonic() - begun < DEADLINE_S
+
+
+def test_processes_that_are_not_shown_to_us_take_nobody_s_grace(monkeypatch):
+    """Where /proc is mounted with `hidepid=1`, those of others are there and cannot be read."""
+    real, shown = open, []
+
+    def guarded(path, *rest):
+        if path == f"/proc/{os.getpid()}/stat":
+            shown.append(path)
+            raise PermissionError(1, "Operation not permitted", path)
+        return real(path, *rest)
+
+    monkeypatch.setattr(groups, "open", guarded, raising=False)
+    group = Groups()
+    script = "trap 'echo bye; exit 9' TERM; (echo ready; exec sleep 60) & wait"
+    with started(script, group) as end:
+        group.kill_all(DEADLINE_S)
+
+    assert shown and (9, "ready\nbye") == (end[0].code, end[0].out)
 
 
 def test_kill_all_ends_one_step_or_the_whole_run():

@@ -108,8 +108,8 @@ def _groups_alive() -> set[int]:
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
                     state, _, group = file.read().rpartition(b")")[2].split()[:3]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
+            except OSError:
+                continue  # It has ended, or is not shown to us (hidepid): then it is not ours.
             if state not in b"ZX":
                 alive.add(int(group))
     return alive
