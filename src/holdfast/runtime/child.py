@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from holdfast.errors import HoldfastError
@@ -15,10 +15,14 @@ from holdfast.runtime.watchdog import watchdog
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CODE = (
-    "import sys; at = sys.argv.index('--'); sys.path += sys.argv[2:at]; "
+    "import os, sys; os.read(0, 1) or os._exit(0); "
+    "os.dup2(os.open(os.devnull, os.O_RDONLY), 0); "
+    "at = sys.argv.index('--'); sys.path += sys.argv[2:at]; "
     "sys.argv[:at + 1] = sys.argv[1:2]; from holdfast.cli import main; sys.exit(main())"
 )
-"""It finds what this Python finds, and nothing of a folder goes before the standard library."""
+"""It waits at its gate, its standard input, until the watchdog knows it; our death before that
+closes the gate, and ends it. It finds what this Python finds, and nothing of a folder goes before
+the standard library."""
 
 
 class Children:
@@ -40,15 +44,19 @@ class Children:
         paths = (os.path.abspath(path) for path in sys.path)
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", _CODE, sys.argv[0], *paths, "--", *words],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=sys.stderr.fileno(),
             start_new_session=True,
         )
-        watchdog.guard(process.pid)
-        self._process = process
+        assert process.stdin is not None
         try:
-            if self.signalled:
-                process.send_signal(self.signalled)
+            with process.stdin as gate:
+                watchdog.guard(process.pid)
+                self._process = process
+                if self.signalled:
+                    os.kill(process.pid, self.signalled)
+                with suppress(BrokenPipeError):
+                    os.write(gate.fileno(), b"\n")
             # It stays a zombie until nobody would kill its number any more.
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         finally:
@@ -60,7 +68,8 @@ class Children:
         """Signal the command that runs, and remember to begin no other."""
         self.signalled = number
         if self._process is not None:
-            self._process.send_signal(number)
+            # Not by `send_signal`, which reaps one that has ended: `run` waits for it still.
+            os.kill(self._process.pid, number)
 
     @contextmanager
     def attended(self) -> Iterator[None]:
