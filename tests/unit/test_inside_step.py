@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.unit.runs import Runs, fail_until
+from tests.unit.runs import CALLS, Runs, fail_until, touch
 
 from holdfast import (
     Here,
@@ -24,6 +26,7 @@ from holdfast import (
     workflow,
 )
 from holdfast.model import types
+from holdfast.model.facts import CursorSaved, RunStopped, StepLeft, StepStarted
 
 
 @dataclass(frozen=True)
@@ -291,3 +294,36 @@ def test_between_steps_there_is_no_step(runs: Runs, verb) -> None:
 
     assert 2 == outcome.exit_code
     assert "inside a step" in outcome.reason
+
+
+class SignalsTwice:
+    """Types Ctrl-C twice while the journal tells of a cursor that it has just taken in."""
+
+    def fact(self, fact: object, state: object) -> None:
+        if isinstance(fact, CursorSaved):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            touch("told to its end")
+
+    def progress(self, key: str, done: float, total: float | None, note: str) -> None: ...
+    def output(self, output: object) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+def test_a_second_signal_does_not_interrupt_what_a_body_records(runs: Runs) -> None:
+    """The cursor is taken in and told of to its end, and the step is left in order."""
+
+    def copy() -> None:
+        save(1)
+        touch("went on")
+
+    @workflow
+    def flow() -> None:
+        do("copy", copy)
+
+    outcome = runs.start(flow, listeners=(SignalsTwice(),))
+
+    assert (130, {"told to its end": 1}) == (outcome.exit_code, dict(CALLS))
+    kinds = [type(fact) for fact in runs.facts()]
+    assert [StepStarted, CursorSaved, StepLeft, RunStopped] == kinds[-4:]
+    assert ("waiting", 1) == (runs.step("copy").status, runs.step("copy").saved)

@@ -66,9 +66,9 @@ def save(value: object) -> None:
     refuse_secrets(life, f"what step {step.key!r} saves", value)
     if frame("save").is_aside:
         raise UsageError(f"save was called in the check of step {step.key!r}; only the step saves")
-    drive(_save_program(step, value), life.performer())
+    life.uninterrupted(lambda: drive(_save_program(step, value), life.performer()))
     if life.is_due():
-        drive(_leave_program(step.key), life.performer())
+        life.uninterrupted(lambda: drive(_leave_program(step.key), life.performer()))
         life.raise_if_leaving()
 
 
@@ -77,7 +77,7 @@ def leave_step(value: object) -> None:
     What calls this leaves the step's body next."""
     save(value)
     life, step = in_step("leave_step")
-    drive(_leave_program(step.key), life.performer())
+    life.uninterrupted(lambda: drive(_leave_program(step.key), life.performer()))
 
 
 def _save_program(step: Call, value: object) -> Program[None]:

@@ -278,6 +278,18 @@ class Life:
         finally:
             self.in_body = False
 
+    def uninterrupted(self, call: Callable[[], object]) -> None:
+        """Make a call of our own inside a body: a second signal is for the user's code alone. Who
+        calls this looks afterwards whether the run is to leave."""
+        is_interruptible = self.in_body and threading.get_ident() == self._main
+        if is_interruptible:
+            self.in_body = False
+        try:
+            call()
+        finally:
+            if is_interruptible:
+                self.in_body = True
+
     def wait_until(self, moment: datetime, most_s: float = inf) -> None:
         """Return at `moment` by the wall clock, which may jump, but after `most_s` at the latest,
         or when another process decided something; leave when asked to meanwhile, or when nothing

@@ -56,7 +56,8 @@ class Signals:
         # Not from the handler itself: ending programs takes their grace, and the step waits.
         threading.Thread(target=life.groups.kill_all, daemon=True).start()
         if life.in_body:
-            # Only the user's code is interrupted; the journal's own code never is.
+            # Only the user's code is interrupted; the journal's own code never is, not even where
+            # a body calls it (`Life.uninterrupted`).
             raise leaving
 
 
