@@ -12,6 +12,9 @@ from tests.unit.runs import Runs, touch
 from holdfast.app import commands
 from holdfast.app.judging import named
 from holdfast.app.reasons import why
+from holdfast.app.views import view_run
+from holdfast.cli.paper import Paper
+from holdfast.cli.showing import run_lines
 from holdfast.errors import TargetLocked, UsageError
 from holdfast.flow.questions import confirm
 from holdfast.flow.running import Outcome
@@ -167,3 +170,18 @@ def test_a_robbed_run_is_offered_nothing_that_needs_its_target(runs: Runs) -> No
     assert "holdfast resume r" in free and "holdfast settle r" in free
     runs.settle(owing)
     assert [] == list(runs.store.debts())
+
+
+def test_a_robbed_run_that_asks_about_its_debts_is_not_told_to_settle(runs: Runs) -> None:
+    """Neither below the question nor below the whole."""
+
+    @workflow
+    def owing() -> None:
+        cordon("n1")
+
+    runs.start(owing, target="db")
+    start(runs, "s", holds=True, steal="first")
+    sheet = Paper(None, has_colour=False, can_redraw=False, is_plain=True)
+    drawn = "\n".join(run_lines(view_run(runs.store, "r"), sheet, runs.clock.now()))
+
+    assert "holdfast approve r -m REASON" in drawn and "holdfast settle" not in drawn

@@ -44,7 +44,12 @@ def displaced_ways(run: str, by: str, ways: Iterable[Next]) -> Iterator[Next]:
     yield Next(("why", by), f"{by} has its target: once that has ended, `resume` goes on here")
     back = ("resume", run, "--steal", "-m", "REASON")
     yield Next(back, f"take the target back, where nobody works on {by}, and go on")
-    yield from (way for way in ways if way.argv[0] not in _ACTING)
+    yield from without_target(ways)
+
+
+def without_target(ways: Iterable[Next]) -> Iterator[Next]:
+    """Yield the commands that are not refused while another run has the target."""
+    return (way for way in ways if way.argv[0] not in _ACTING)
 
 
 def is_about_item(opened: HoldOpened) -> bool:

@@ -12,7 +12,7 @@ from holdfast.app.evidence import evidence_of
 from holdfast.app.hold_standing import agreement
 from holdfast.app.hold_ways import hold_ways
 from holdfast.app.judging import named, process_named, status_of
-from holdfast.app.next_ways import Next, shown_holds
+from holdfast.app.next_ways import Next, shown_holds, without_target
 from holdfast.app.reasons import Why, why_of
 from holdfast.app.shell_runs import again
 from holdfast.app.tree import Branch, tree_of
@@ -311,7 +311,8 @@ def _hold_lines(
 def _ways(view: RunView, hold: HoldState) -> list[Next]:
     if hold.is_over(view.at):
         return []
-    return list(hold_ways(view.id, hold, is_only=len(view.state.open_holds) == 1))
+    ways = hold_ways(view.id, hold, is_only=len(view.state.open_holds) == 1)
+    return list(without_target(ways) if view.displaced_by else ways)
 
 
 def why_lines(
