@@ -243,6 +243,31 @@ def test_the_scripts_logging_stays_its_own(heard):
         assert [("a", 1, "log", "INFO root: inside")] == heard
 
 
+def test_a_secret_that_a_step_logs_is_covered_for_the_scripts_handlers():
+    """In the message and in the traceback; a record without one is theirs as it is."""
+    cover, seen = Redactor(), list[logging.LogRecord]()
+    cover.add("s3cr3t", "TOKEN")
+    handler = logging.StreamHandler(stream := io.StringIO())
+    handler.addFilter(lambda record: seen.append(record) is None)
+    with Capture(lambda *line: None, cover), bare_root() as root:
+        root.addHandler(handler)
+        logging.warning("%s between", "s3cr3t")
+        with step("a"):
+            logging.warning("plain %s", "text")
+            logging.warning("token %s", "s3cr3t")
+            try:
+                raise ValueError("bad s3cr3t")
+            except ValueError:
+                logging.exception("oops")
+
+    assert (
+        "s3cr3t between\nplain text\ntoken [secret TOKEN]\noops\nTraceback"
+        == (stream.getvalue().partition(" (most")[0])
+    )
+    assert stream.getvalue().endswith("ValueError: bad [secret TOKEN]\n")
+    assert ("text",) == seen[1].args
+
+
 def test_logging_is_as_before_afterwards():
     """A life leaves no trace in logging."""
     before = logging.Logger.callHandlers

@@ -102,7 +102,7 @@ def _attended(life: Life, clock: Clock, lease_s: float) -> Iterator[None]:
         stack.callback(LIVES.discard, life)
         stack.callback(life.close)
         stack.enter_context(Signals(life, life.tell))
-        life.capture = stack.enter_context(Capture(life.write_output))
+        life.capture = stack.enter_context(Capture(life.write_output, life.redactor))
         heartbeat.start()
         stack.callback(heartbeat.stop)
         yield

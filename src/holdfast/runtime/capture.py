@@ -9,7 +9,8 @@ writes goes to the original stream.
 `logging.basicConfig()` does nothing once the root has a handler, and warnings lose their way to
 stderr. So `Logger.callHandlers` is wrapped instead: a record that a step emits is given to the
 sink first and then to the handlers of the script, which write to the original streams as if we
-were not there. Levels and filters are the script's: by default that means warnings and worse.
+were not there, but for secrets, which are covered. Levels and filters are the script's: by default
+that means warnings and worse.
 If the script configured no handler, the step's log is enough, and nothing is written twice.
 `logging` is never imported here, for it costs every script more than our whole budget allows:
 it is wrapped if the script has imported it when the life or a step begins.
@@ -54,11 +55,12 @@ class Capture:
     May be nested; the innermost gets what its steps write. The end puts back the streams that
     were there at the beginning, also if the script has replaced them meanwhile, and passes
     on lines that are not finished. Whoever keeps one of our streams may go on using it: it then
-    writes to the original.
+    writes to the original. `cover` covers secrets in the records that go on to the script's own
+    handlers; the sink covers what it is given by itself.
     """
 
-    def __init__(self, sink: StepSink) -> None:
-        self._sink = sink
+    def __init__(self, sink: StepSink, cover: Redactor | None = None) -> None:
+        self._sink, self._cover = sink, cover
         self._lock = forkable(Lock())
         # By thread as well: print() writes a line and its newline in two calls.
         self.unfinished: dict[tuple[str, int, str, int], str] = {}
@@ -123,6 +125,11 @@ class Capture:
             self._sink(*step, stream, line)
         finally:
             _bypassed.reset(token)
+
+    def covered(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Return a step's record for the script's handlers: they write to its streams and files,
+        where no sink covers a secret any more."""
+        return _covered(record, self._cover) if self._cover else record
 
     def _pass_on(self, places: list[tuple[str, int, str, int]]) -> None:
         for place in places:
@@ -211,7 +218,7 @@ def _call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
     if logger.hasHandlers():
         token = _bypassed.set(True)
         try:
-            _original(logger, record)
+            _original(logger, innermost[0].covered(record))
         finally:
             _bypassed.reset(token)
 
@@ -226,6 +233,25 @@ def _formatted(record: logging.LogRecord) -> str:
         return formatter.format(copy)
     except Exception as error:
         return f"{record.levelname} {record.name}: {record.msg!r} {record.args!r} ({error})"
+
+
+def _covered(record: logging.LogRecord, cover: Redactor) -> logging.LogRecord:
+    """Return the record itself when its texts hold no secret, else a copy that is only text."""
+    try:
+        message = record.getMessage()
+    except Exception:  # A wrong format: the handler reports it, with what it was given.
+        message = f"{record.msg!r} {record.args!r}"
+    module = sys.modules["logging"]
+    trace = record.exc_text or ""
+    if record.exc_info and not trace:
+        trace = module.Formatter().formatException(record.exc_info)
+    texts = message, trace, record.stack_info or ""
+    if all(cover.found_in(text) is None for text in texts):
+        return record
+    copy: logging.LogRecord = module.makeLogRecord(record.__dict__)
+    copy.msg, copy.args, copy.exc_info = cover(message), (), None
+    copy.exc_text, copy.stack_info = cover(trace) or None, cover(texts[2]) or None
+    return copy
 
 
 class Redactor:
