@@ -127,6 +127,19 @@ def test_a_file_of_results_stays_of_one_kind(
     assert 0 == resumed.exit_code and 4 == path.read_text().count("x")
 
 
+def test_a_batch_that_began_without_an_output_gets_none(runs: Runs, tmp_path: Path) -> None:
+    """A part of the results would be missing in it; and the file, with what it holds, is not of
+    this batch."""
+    path = tmp_path / "mine.jsonl"
+    path.write_text("mine\n")
+    runs.start(over(range(4), name="item", stop_after=2))
+    refused = runs.resume(over(range(4), name="item", out=JsonLines(path)))
+    resumed = runs.resume(over(range(4), name="item"))
+
+    assert (2, 0, "mine\n") == (refused.exit_code, resumed.exit_code, path.read_text())
+    assert "holdfast rewind r --to item" in refused.reason
+
+
 # --- what is passed over ---
 
 

@@ -38,7 +38,7 @@ def open_book(life: Life, key: str, rules: BatchRules, slots: int) -> Book:
 
     On return what earlier lives did survives power loss. Raises Leaving when the store or the
     output refuses; StoreCorrupt, as Leaving, for what does not decode; UsageError for another
-    ledger than the batch began with.
+    ledger than the batch began with, or an output where it had none.
     """
     state = life.journal.state.batches[key]
     epoch = life.journal.epoch
@@ -46,6 +46,11 @@ def open_book(life: Life, key: str, rules: BatchRules, slots: int) -> Book:
     book, is_anew, is_stored = known_book(life, key, rules, epoch)
     if book.row.ledger != rules.ledger:
         raise _other_ledger(book)
+    if rules.out is not None and _began_without_output(book, state):
+        raise UsageError(
+            f"the batch {book.key} began without out=, and what its items returned is in no file. "
+            f"Leave it out again, or begin the batch anew with it: `{begin_anew(book)}`"
+        )
     with book.guard():
         _open_output(book, is_first=is_anew)
         _load_turns(book)
@@ -65,6 +70,14 @@ def _other_ledger(book: Book) -> UsageError:
         f"know what is done already. Give it {began} again, or begin it anew with the other: "
         f"`{begin_anew(book)}`"
     )
+
+
+def _began_without_output(book: Book, state: BatchState) -> bool:
+    """Whether items returned something and nothing of it was ever written: whatever the file of
+    an output holds is somebody else's then."""
+    has_returned = book.counts["done"] > book.counts["already"]
+    is_told = any(isinstance(fact, ItemDecided) for _, fact in state.decisions)
+    return has_returned and not (book.output_bytes or book.is_ordered or is_told)
 
 
 def begin_anew(book: Book) -> str:
