@@ -13,7 +13,6 @@ from typing import Final
 
 from holdfast.model.batch_facts import ItemDecided
 from holdfast.model.batches import BatchRow, ItemRow
-from holdfast.model.batching import item_key
 from holdfast.model.bits import intervals, segments_of
 from holdfast.model.forecast import left_of, lives_left, per_second
 from holdfast.model.holds import HoldState
@@ -228,14 +227,3 @@ def holds_of(state: RunState, key: str) -> list[HoldState]:
         if (hold.opened.kind == "budget" and hold.opened.key == key)
         or (hold.opened.kind == "in_doubt" and scope_of(hold.opened.key) == key)
     ]
-
-
-def item_of(state: RunState, hold: HoldState) -> tuple[str, str] | None:
-    """Return the batch and the item that a hold asks about; None when it is about no item."""
-    opened = hold.opened
-    batch = scope_of(opened.key)
-    item = opened.evidence.get("item")
-    is_item = opened.kind == "in_doubt" and batch in state.batches and opened.key not in state.steps
-    if not is_item or not isinstance(item, str) or item_key(batch, item) != opened.key:
-        return None
-    return batch, item

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from holdfast.model.items import ItemStatus
 from holdfast.model.json import Json
-from holdfast.model.making import dataclass, field, replace
+from holdfast.model.making import dataclass, field
 
 Identity: TypeAlias = Literal["keys", "position"]
 """How items are told apart: by key, through a manifest, or by their place alone."""
@@ -121,8 +121,3 @@ class Checkpoint:
     values: Sequence[tuple[int, str, Json]] = ()
     taken: Sequence[int] = ()
     seen: Sequence[Seen] = ()
-
-
-def counted(batch: BatchRow, status: ItemStatus | Literal["done"], by: int) -> BatchRow:
-    """Return the row with so many more (or fewer) items in that status."""
-    return replace(batch, **{status: getattr(batch, status) + by})

@@ -7,7 +7,7 @@ its *fingerprint* whether it changed. Keys of different types differ: "1", 1 and
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias
 
 from holdfast.errors import UsageError
 from holdfast.model.codec import Unrecordable, dumps, encode
@@ -29,7 +29,6 @@ ItemStatus: TypeAlias = Literal[
 kills the process it runs in. `suspect`: it was in flight when its process died. `uncertain`: a
 `once` item that was begun and whose outcome nobody knows. `skipped`: a person said so.
 """
-ITEM_STATUSES: Final = frozenset(get_args(ItemStatus))
 
 
 def key_of(item: object, given: Callable[..., object] | None) -> ItemKey | bytes:

@@ -299,12 +299,12 @@ class Book:
         with self.lock:
             self.pages.clear()
 
-    def guard(self) -> Guard:
+    def guard(self) -> LeaveOnRefusal:
         """Turn what a store refuses into leaving the run: the script cannot go on past that."""
-        return Guard(self.life)
+        return LeaveOnRefusal(self.life)
 
 
-class Guard:
+class LeaveOnRefusal:
     """While it is entered, an error of a store makes the life leave."""
 
     def __init__(self, life: Life) -> None:
