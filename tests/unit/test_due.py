@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -101,6 +102,20 @@ def test_a_stop_beside_a_signal_is_a_persons_still(runs: Runs) -> None:
     runs.start(sleeper, listeners=[on_timer(runs, leave)])
 
     assert ("stopped", None) == (runs.row.status, runs.row.due_at)
+
+
+def test_a_store_that_is_lost_in_a_wait_ends_the_life(runs: Runs) -> None:
+    """The script cannot catch that and go on: nothing of what it did could be recorded."""
+
+    @workflow
+    def flow() -> None:
+        with suppress(Exception):
+            sleep("2h")
+        touch("after")
+
+    outcome = runs.start(flow, listeners=[on_timer(runs, runs.store.close)])
+
+    assert (74, 0) == (outcome.exit_code, CALLS["after"])
 
 
 def test_a_retrys_wait_is_left_too(runs: Runs) -> None:

@@ -330,17 +330,15 @@ class Life:
 
     def look_for_requests(self) -> None:
         """Fold in what others appended since the last look, and leave when it says so."""
-        changes = self.store.changes()
-        if changes != self._changes:
-            self._changes = changes
-            self._refresh()
-            self.raise_if_asked_to_stop()
-
-    def _refresh(self) -> None:
         try:
+            changes = self.store.changes()
+            if changes == self._changes:
+                return
             self.journal.refresh()
         except StoreError as error:
             raise self.leave(str(error), error.exit_code, "storage") from error
+        self._changes = changes
+        self.raise_if_asked_to_stop()
 
     def wait_for_person(self) -> None:
         """Return when the journal may hold an answer. Raises Leaving to park the run."""
