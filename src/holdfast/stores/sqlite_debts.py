@@ -17,8 +17,9 @@ _BEGIN: Final = (
 )
 _SELECT: Final = (
     "SELECT run.id, debt.key, debt.label, debt.since FROM debt JOIN run ON run.number = debt.run "
-    "ORDER BY debt.since, run.id, debt.key LIMIT ?"
+    "ORDER BY rtrim(debt.since, 'Z'), run.id, debt.key LIMIT ?"
 )
+"""Without its last letter the text of a time sorts as the time does, with a fraction or not."""
 
 _HAS_LIST: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'debt'"
 

@@ -32,9 +32,10 @@ _TRIED: Final = (
     "SELECT workflow, step FROM trial UNION SELECT workflow, step FROM trial_begun ORDER BY 1, 2"
 )
 _FORGOTTEN: Final = (
-    "SELECT workflow, step FROM trial GROUP BY workflow, step HAVING max(at) < ? "
+    "SELECT workflow, step FROM trial GROUP BY workflow, step HAVING max(rtrim(at, 'Z')) < ? "
     "EXCEPT SELECT workflow, step FROM trial_begun"
 )
+"""Without its last letter the text of a time sorts as the time does, with a fraction or not."""
 
 
 def keep(connection: sqlite3.Connection, trials: Sequence[Trial]) -> None:
@@ -70,7 +71,7 @@ def tried(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 
 def forget(connection: sqlite3.Connection, before: datetime) -> int:
     """Delete what is known of steps that nothing was heard of since, and count these."""
-    steps = connection.execute(_FORGOTTEN, (dump_time(before),)).fetchall()
+    steps = connection.execute(_FORGOTTEN, (dump_time(before).rstrip("Z"),)).fetchall()
     connection.executemany("DELETE FROM trial WHERE workflow = ? AND step = ?", steps)
     return len(steps)
 

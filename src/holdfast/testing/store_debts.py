@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from pathlib import Path
 
@@ -87,6 +88,19 @@ class Debts(Opens):
         store.remove("r")
 
         assert ["middle"] == [row.key for row in store.debts()]
+        store.close()
+
+    def test_debts_of_one_second_are_listed_oldest_first(self, tmp_path: Path) -> None:
+        """A whole second comes before any part of the next one."""
+        store, whole = owned(self.open(tmp_path)), AT.replace(microsecond=0)
+        parts = [timedelta(milliseconds=n) for n in (500, 0, 1, 999, 50)]
+        begun = [
+            dataclasses.replace(borrowed(f"{part.microseconds}"), at=whole + part) for part in parts
+        ]
+        self.owing(store, *begun)
+
+        expected = ["0", "1000", "50000", "500000", "999000"]
+        assert expected == [row.key for row in store.debts()]
         store.close()
 
     def test_debts_survive_the_store_that_listed_them(self, tmp_path: Path) -> None:

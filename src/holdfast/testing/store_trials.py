@@ -126,6 +126,19 @@ class Trials(Opens):
         assert [trial(at=later), trial("failed")] == store.trials(*STEP)
         store.close()
 
+    def test_a_part_of_a_second_is_later_than_the_second(self, tmp_path: Path) -> None:
+        """A step is forgotten when its newest trial was before the moment, to the microsecond."""
+        store, whole = self.open(tmp_path), AT.replace(microsecond=0)
+        half = whole + timedelta(milliseconds=500)
+        store.keep_trials([trial(step="half", at=half), trial(step="whole", at=whole)])
+
+        assert 0 == store.forget_trials(whole)
+        assert 1 == store.forget_trials(half)
+        assert ["half"] == [step for _, step in store.tried()]
+        store.keep_trials([trial(step="half", at=whole)])
+        assert 0 == store.forget_trials(half)
+        store.close()
+
     def test_trials_outlive_their_run(self, tmp_path: Path) -> None:
         """One that had only begun in a removed run was interrupted: nobody will ever say more."""
         store = owned(owned(self.open(tmp_path), "r"), "s")
