@@ -174,14 +174,14 @@ def sqlite_path(url: str) -> Path:
     """Return the file that a `sqlite:///path` URL, or a plain path, names."""
     if url.startswith("sqlite:"):
         rest = url.removeprefix("sqlite:").removeprefix("//")
-        if rest.startswith("//"):
-            rest = rest[1:]
     elif "://" in url:
         raise ConfigError(
             f"no store for {url.partition('://')[0]}:// here; use sqlite:///path/to/holdfast.db"
         )
     else:
         rest = url
+    if rest.startswith("//"):
+        rest = "/" + rest.lstrip("/")  # To SQLite two would name a host.
     if not Path(rest).name or rest == ":memory:":
         raise ConfigError(f"store {url!r} names no file; use sqlite:///path/to/holdfast.db")
     return Path(rest).expanduser()

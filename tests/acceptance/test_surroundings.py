@@ -3,6 +3,7 @@ left, on stores of any name."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -159,6 +160,16 @@ def test_a_store_that_is_no_file(name: str, shell: Shell) -> None:
         said = shell(*words, "--store", name)
         assert 78 == said.code and "names no file; use sqlite:///path" in said.err
     assert {"script.py"} == set(os.listdir(shell.folder)) - {"__pycache__"}
+
+
+@pytest.mark.parametrize("start", ["/", "//", "sqlite:///", "sqlite:////", "sqlite://"])
+def test_a_store_whose_path_begins_with_more_than_one_slash(start: str, shell: Shell) -> None:
+    """As everywhere in the system, they are as good as one."""
+    said = shell("--store", f"{start}{shell.store}", "run", "script.py:hello", "--id", "r")
+    listed = shell("list", "--json")
+
+    assert (0, 0) == (said.code, listed.code), said.err
+    assert ["r"] == [run["id"] for run in json.loads(listed.out)["runs"]]
 
 
 READ_ONLY = """
