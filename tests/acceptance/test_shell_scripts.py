@@ -221,6 +221,23 @@ def test_a_script_may_be_called_anything(tmp_path: Path) -> None:
     assert b" running " in ran.stderr and b"Traceback" not in ran.stderr, ran
 
 
+def test_names_may_be_any_bytes(tmp_path: Path) -> None:
+    """Of a run, its target and its steps; what is looked for so and is not there is refused as
+    anything else is."""
+    script = Script(
+        tmp_path,
+        "x=$(printf 'na\\377')\n"
+        'eval "$(holdfast begin "$x" --target "$x")"\n'
+        'holdfast step "$x" -- echo "$x"; holdfast list --target "$x" | wc -l\n',
+    )
+    ran = script.run("dash")
+    unknown = [script.type(word, "na\udcff") for word in ("show", "log", "why", "resume", "stop")]
+
+    assert (0, b"na\xff\n2\n") == (ran.code, ran.out), ran
+    assert [2] * 5 == [said.code for said in unknown], unknown
+    assert not any("bug in holdfast" in said.err for said in unknown)
+
+
 def test_a_step_inside_a_step_is_refused(tmp_path: Path) -> None:
     """It would be missing when the outer one is replayed; a script with a run of its own is not
     inside, and each attempt finds the same token."""

@@ -98,7 +98,8 @@ def load_from(run: str, seq: int, kinds: Sequence[str], bodies: Sequence[str]) -
 
 def first_link(run: str) -> bytes:
     """Return what the first fact of a run's journal is chained to, so that runs never mix."""
-    return blake2b(run.encode(), digest_size=16, person=b"holdfast-run").digest()
+    name = run.encode(errors="backslashreplace")
+    return blake2b(name, digest_size=16, person=b"holdfast-run").digest()
 
 
 def chain(previous: bytes, kind: str, body: str) -> bytes:

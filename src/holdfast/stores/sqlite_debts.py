@@ -10,6 +10,7 @@ from holdfast.errors import StoreCorrupt
 from holdfast.model.owing import DebtBegun, DebtChange, DebtMoved
 from holdfast.ports.store import DebtRow
 from holdfast.stores.row_tables import dump_time, load_time
+from holdfast.stores.sqlite_schema import column_text
 
 _BEGIN: Final = (
     "INSERT INTO debt (run, key, label, since) VALUES (?, ?, ?, ?) "
@@ -27,16 +28,21 @@ _HAS_LIST: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 
 def note_debt(connection: sqlite3.Connection, number: int, change: DebtChange) -> None:
     """Apply what a fact changes in the list, within the transaction that appends the fact."""
     if isinstance(change, DebtBegun):
-        values = (number, _text(change.key), _text(change.label), dump_time(change.since))
+        values = (
+            number,
+            column_text(change.key),
+            column_text(change.label),
+            dump_time(change.since),
+        )
         connection.execute(_BEGIN, values)
     elif isinstance(change, DebtMoved):
         connection.execute(
             "UPDATE debt SET key = ? WHERE run = ? AND key = ?",
-            (_text(change.key), number, _text(change.was)),
+            (column_text(change.key), number, column_text(change.was)),
         )
     elif change.key:
         connection.execute(
-            "DELETE FROM debt WHERE run = ? AND key = ?", (number, _text(change.key))
+            "DELETE FROM debt WHERE run = ? AND key = ?", (number, column_text(change.key))
         )
     else:
         connection.execute("DELETE FROM debt WHERE run = ?", (number,))
@@ -59,7 +65,3 @@ def _row(values: Sequence[Any]) -> DebtRow:
         return DebtRow(run, key, label, load_time(since))
     except (TypeError, ValueError) as problem:
         raise StoreCorrupt(f"a debt of run {run} does not decode: {problem}") from problem
-
-
-def _text(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 
 from holdfast.errors import TargetLocked
+from holdfast.stores.sqlite_schema import column_text
 
 
 def take(connection: sqlite3.Connection, number: int, target: str | None) -> None:
@@ -18,10 +19,12 @@ def take(connection: sqlite3.Connection, number: int, target: str | None) -> Non
     found = connection.execute(
         "SELECT run.number, run.id FROM lock JOIN run ON run.number = lock.run "
         "WHERE lock.target = ?",
-        (target,),
+        (column_text(target),),
     ).fetchone()
     if found is None:
-        connection.execute("INSERT INTO lock (target, run) VALUES (?, ?)", (target, number))
+        connection.execute(
+            "INSERT INTO lock (target, run) VALUES (?, ?)", (column_text(target), number)
+        )
     elif found[0] != number:
         raise TargetLocked(target, found[1])
 
@@ -43,6 +46,7 @@ def free_if_cancelled(connection: sqlite3.Connection, run: str) -> None:
 def holder(connection: sqlite3.Connection, target: str) -> str | None:
     """Return the run that has the target's lock, or None."""
     found = connection.execute(
-        "SELECT run.id FROM lock JOIN run ON run.number = lock.run WHERE lock.target = ?", (target,)
+        "SELECT run.id FROM lock JOIN run ON run.number = lock.run WHERE lock.target = ?",
+        (column_text(target),),
     ).fetchone()
     return None if found is None else str(found[0])

@@ -19,7 +19,7 @@ from holdfast.stores.notes import Note
 from holdfast.stores.row_tables import dump_time, load_time
 from holdfast.stores.sqlite_connection import NEVER
 from holdfast.stores.sqlite_debts import note_debt
-from holdfast.stores.sqlite_schema import SEQ_BITS, SEQ_MASK
+from holdfast.stores.sqlite_schema import SEQ_BITS, SEQ_MASK, column_text
 
 PAGE_ROWS: Final = 1000
 """How many facts are read at once: a reader never holds the others up for long."""
@@ -127,7 +127,9 @@ def link_of(connection: sqlite3.Connection, number: int, seq: int) -> bytes | No
 
 def find_head(connection: sqlite3.Connection, run: str) -> Head | None:
     """Return the end of a run's journal, or None for an unknown run."""
-    found = connection.execute("SELECT number, epoch FROM run WHERE id = ?", (run,)).fetchone()
+    found = connection.execute(
+        "SELECT number, epoch FROM run WHERE id = ?", (column_text(run),)
+    ).fetchone()
     if found is None:
         return None
     number, epoch = found
@@ -140,7 +142,9 @@ def find_head(connection: sqlite3.Connection, run: str) -> Head | None:
 
 def number_of(connection: sqlite3.Connection, run: str) -> int | None:
     """Return a run's number, or None."""
-    found = connection.execute("SELECT number FROM run WHERE id = ?", (run,)).fetchone()
+    found = connection.execute(
+        "SELECT number FROM run WHERE id = ?", (column_text(run),)
+    ).fetchone()
     return None if found is None else int(found[0])
 
 
@@ -306,10 +310,10 @@ def select_runs(
     # Not by workflow or target, when by status: the unfinished are few among all of a name.
     sign = "+" if unfinished else ""
     terms = [f"{sign}{column} = ?" for column, value in wanted.items() if value is not None]
-    values: list[Any] = [value for value in wanted.values() if value is not None]
+    values: list[Any] = [column_text(value) for value in wanted.values() if value is not None]
     if prefix:
         terms.append("id >= ? AND id < ?")
-        values += [prefix, prefix + "\U0010ffff"]
+        values += [column_text(prefix), f"{column_text(prefix)}\U0010ffff"]
     if due_by is not None:
         # Without its last letter the text of a time sorts as the time does, with a fraction or not.
         terms.append("rtrim(due_at, 'Z') <= ?")
@@ -326,7 +330,8 @@ def select_runs(
 
 def select_run(connection: sqlite3.Connection, run: str) -> RunRow | None:
     """Return a run's row, or None."""
-    found = connection.execute(f"SELECT {_RUN_COLUMNS} FROM run WHERE id = ?", (run,)).fetchone()
+    statement = f"SELECT {_RUN_COLUMNS} FROM run WHERE id = ?"
+    found = connection.execute(statement, (column_text(run),)).fetchone()
     return None if found is None else run_row(found)
 
 
@@ -364,12 +369,6 @@ def _owner(text: str) -> Owner:
         _owners.clear()
         known = _owners[text] = rows.load_owner(text)
     return known
-
-
-def column_text(text: str | None) -> str | None:
-    """Return text as a column holds it. A file's name may be no text at all: the row shows it
-    escaped, the journal has it exactly."""
-    return None if text is None else text.encode(errors="backslashreplace").decode()
 
 
 def _column(value: Any) -> Any:

@@ -263,3 +263,9 @@ def configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA cell_size_check=OFF")
     connection.execute("PRAGMA trusted_schema=OFF")
+
+
+def column_text(text: str | None) -> str | None:
+    """Return text as a column holds it, and as it is looked for there. A file's name, or an
+    argument, may be no text at all: the row shows it escaped, the journal has it exactly."""
+    return None if text is None else text.encode(errors="backslashreplace").decode()

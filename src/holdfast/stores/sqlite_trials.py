@@ -10,7 +10,7 @@ from typing import Any, Final
 from holdfast.errors import StoreCorrupt
 from holdfast.model.trials import KEPT_MAX, OUTCOMES, Trial
 from holdfast.stores.row_tables import dump_time, load_time
-from holdfast.stores.sqlite_rows import column_text
+from holdfast.stores.sqlite_schema import column_text
 
 _COLUMNS: Final = "workflow, step, code, run, key, target, at"
 _BEGIN: Final = f"INSERT INTO trial_begun ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import StoreCorrupt, StoreError
+from holdfast.errors import StoreCorrupt, StoreError, TargetLocked, UsageError
 from holdfast.model.facts import (
     CursorSaved,
     RunFailed,
@@ -155,6 +155,20 @@ class Rows(Opens):
         assert row is not None and ("waiting", half) == (row.status, row.due_at)
         store.claim("b", life_started(2), after=3, expected_epoch=1)
         assert ["a"] == [row.id for row in store.rows(due_by=half)]
+        store.close()
+
+    def test_what_is_no_text_is_looked_for_as_it_was_written(self, tmp_path: Path) -> None:
+        """An argument may hold any bytes: it is found where it was recorded, and else nowhere."""
+        store, odd = self.open(tmp_path), "na\udcff"
+        assert store.create("r", run_created(odd, target=odd))
+        raised(TargetLocked, lambda: store.create("s", run_created(target=odd)))
+
+        for found in (store.rows(target=odd), store.rows(workflow=odd)):
+            assert ["r"] == [row.id for row in found]
+        assert "r" == store.holder(odd)
+        assert store.row(odd) is None and not store.rows(prefix=odd) and not store.rows(status=odd)
+        assert not list(store.read(odd)) and not list(store.read_output(odd))
+        raised(UsageError, lambda: store.append(odd, [started(1)], after=1, epoch=None))
         store.close()
 
     def test_a_removed_run_is_forgotten(self, tmp_path: Path) -> None:
