@@ -238,6 +238,15 @@ def test_names_may_be_any_bytes(tmp_path: Path) -> None:
     assert not any("bug in holdfast" in said.err for said in unknown)
 
 
+@pytest.mark.parametrize("first", ["#!/bin/sh  # it's mine", "#!/usr/bin/env -S sh -e # a 'quote"])
+def test_a_first_line_may_say_anything(first: str, tmp_path: Path) -> None:
+    """What stands after the shell and its options is for people."""
+    script = Script(tmp_path, first + "\nholdfast step a -- echo one\n")
+    ran = script.type("run", script.name, PATH=script.env()["PATH"])
+
+    assert (0, b"one\n") == (ran.code, ran.out), ran
+
+
 def test_a_step_inside_a_step_is_refused(tmp_path: Path) -> None:
     """It would be missing when the outer one is replayed; a script with a run of its own is not
     inside, and each attempt finds the same token."""

@@ -79,12 +79,21 @@ def shell_of(file: str) -> list[str] | None:
         return None
     with path.open("rb") as opened:
         first = opened.readline(LINE_BYTES_MAX).decode(errors="replace")
-    words = split(first[2:]) if first.startswith("#!") else []
+    words = _words(first[2:]) if first.startswith("#!") else []
     if words and os.path.basename(words[0]) == "env":
         words = [word for word in words[1:] if word != "-S"]
     if words and os.path.basename(words[0]) in SHELLS:
         return words
     return ["sh"] if not words and path.suffix in SUFFIXES else None
+
+
+def _words(line: str) -> list[str]:
+    """Return the words of a script's first line, without what is said about it. A quote that has
+    no end is a letter, as every quote there is to the system."""
+    try:
+        return split(line, comments=True)
+    except ValueError:
+        return line.split()
 
 
 def run_script(
