@@ -6,7 +6,8 @@ the journal ends where the note says, and it is stale, torn or of another journa
 does not follow. So it is never cleared, only written over, and no boot has to be compared.
 
 Whoever appends to the journal first makes a row of it. Notes are written, and files closed, inside
-the store's lock and by one thread at a time; they are read without it.
+the store's lock, and so by one thread at a time; the last are closed when the database refuses to
+be written. They are read without it.
 """
 
 from __future__ import annotations
