@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from tests.crash.lives import Life, Site, script
 
+from holdfast.boot import boot_id
 from holdfast.errors import RunLocked
 from holdfast.model.facts import Owner, StepSucceeded
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import (
-    boot_id,
     end_stopped_holder,
     host_name,
     judge,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+from holdfast.boot import boot_id
 from holdfast.model.batch_facts import ItemDecided
 from holdfast.model.batches import BatchRow, ItemRow
 from holdfast.model.bits import intervals, segments_of
@@ -26,7 +27,6 @@ from holdfast.model.status import StepStatus
 from holdfast.model.tail import DoneRecord, records
 from holdfast.ports.batches import Left
 from holdfast.ports.store import Store
-from holdfast.runtime.ownership import boot_id
 
 PAGE: Final = 1_000
 NAMES_MAX: Final = 8

@@ -52,7 +52,7 @@ def go_back(
         count = workflow.perform(life, settle(ways))
         reason = f"settled {count} of what it owed, for {errand.by.name}"
         stopped = RunStopped(life.clock.now(), "verb", reason, 0)
-        life.end_in_order(stopped)
+        life.end(stopped)
     else:
         left = workflow.perform(life, roll_back(ways, errand.by, errand.to, errand.since))
         reason = "rolled back" if not left else f"rolled back; {len(left)} left as they are"

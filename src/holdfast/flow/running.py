@@ -142,7 +142,7 @@ def _ended(life: Life, error: BaseException) -> Outcome:
         is_undone = life.leaving.kind == UNDONE and not life.journal.state.ledger.dues()
         error, life.leaving = life.failure, None
     if life.leaving is None:
-        life.end_failed(replace(_failure(life, error), is_undone=is_undone))
+        life.end(replace(_failure(life, error), is_undone=is_undone))
         if life.leaving is None:
             code = error.exit_code if isinstance(error, HoldfastError) else 1
             if isinstance(error, StepFailed):

@@ -148,13 +148,13 @@ def end_shell(call: ShellCall, status: int, wait: Callable[[float], object]) -> 
     )
     at, name = life.clock.now(), SIGNALLED.get(status)
     if name is not None and not failures:
-        life.end_in_order(RunStopped(at, "signal", f"{name} ended the script", status))
+        life.end(RunStopped(at, "signal", f"{name} ended the script", status))
         return status
     message = f"the script ended with exit status {status}"
     is_undone = undo_what_failed(call, message)
     after = restored_after(state, failures)
     failed = RunFailed(at, "ExitStatus", message, failures, after, is_undone=is_undone)
-    life.end_failed(replace(failed, at=life.clock.now()))
+    life.end(replace(failed, at=life.clock.now()))
     return status
 
 

@@ -17,7 +17,7 @@ from math import inf
 from holdfast.engine.effects import Call, Effect, Outcome, Record
 from holdfast.engine.spec import Ahead, nothing_ahead
 from holdfast.errors import Leaving, LostOwnership, StoreError, UsageError
-from holdfast.model.facts import Fact, RunFailed, RunStopped, StopRequested
+from holdfast.model.facts import RunFailed, RunStopped, StopRequested
 from holdfast.model.inventory import NO_INVENTORY, Target, expanded
 from holdfast.model.trials import Trial
 from holdfast.model.undoing import is_giving_back
@@ -370,16 +370,10 @@ class Life:
         rest = rest_of(leaving, self.journal.state, at, self._lull)
         if rest is not None:
             kind, due_at = rest
-            self._append_last(RunStopped(at, kind, leaving.reason, leaving.exit_code, due_at))
+            self.end(RunStopped(at, kind, leaving.reason, leaving.exit_code, due_at))
 
-    def end_failed(self, fact: RunFailed) -> None:
-        self._append_last(fact)
-
-    def end_in_order(self, fact: RunStopped) -> None:
-        """Record that what this life was for is done."""
-        self._append_last(fact)
-
-    def _append_last(self, fact: Fact) -> None:
+    def end(self, fact: RunFailed | RunStopped) -> None:
+        """Record how the life ended, where that can still be recorded."""
         try:
             self.journal.append((fact,))
         except LostOwnership as lost:
@@ -400,8 +394,6 @@ class Life:
             return
         epoch = self.journal.epoch
         assert epoch is not None
-        try:
+        with suppress(StoreError, LostOwnership):
+            # Else the next life finds this process gone, or the store's own error explains it.
             self.store.release(self.run, epoch)
-        except (StoreError, LostOwnership):
-            # The next life finds this process gone, or the store's own error explains it.
-            pass

@@ -13,10 +13,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from holdfast.boot import boot_id
 from holdfast.model.facts import Owner, Who
 from holdfast.model.making import dataclass
 from holdfast.ports.store import RunRow
@@ -25,15 +25,6 @@ LEASE_S = 30.0
 """How long a stopped or silent owner keeps its run."""
 
 Liveness: TypeAlias = Literal["alive", "stopped", "dead", "elsewhere"]
-
-
-@lru_cache(maxsize=1)
-def boot_id() -> str:
-    """Return what tells this boot from every other, or an empty text."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
 
 
 def pid_namespace() -> str:

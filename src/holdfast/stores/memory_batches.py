@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from holdfast.boot import boot_id
 from holdfast.model.batches import BatchRow, Checkpoint, ItemRow, Seen
 from holdfast.model.items import ItemStatus
 from holdfast.ports.batches import Kept, Left, Slot, Tail
 from holdfast.stores import batch_rows
 from holdfast.stores.batch_rows import ENTRY_BYTES, ValueRow
-from holdfast.stores.boot import boot_id
 
 
 class Counted(Protocol):

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from holdfast.boot import boot_id
 from holdfast.errors import ConfigError, StoreCorrupt, StoreError
 from holdfast.locks import Lock
 from holdfast.model.hashing import blake2b
 from holdfast.ports.batches import Left, Slot
 from holdfast.ports.slots import LAYOUT, VACANT, packed, unpacked
-from holdfast.stores.boot import boot_id
 from holdfast.stores.lockfile import open_regular, refuse_link
 from holdfast.stores.row_tables import NEWER
 

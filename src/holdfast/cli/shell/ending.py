@@ -126,6 +126,6 @@ def _failed(life: Life, error: HoldfastError) -> int:
     at = life.clock.now()
     fact = RunFailed(at, type(error).__name__, str(error), failures, (), location_of(error))
     with suppress(Leaving):
-        life.end_failed(fact)
+        life.end(fact)
     tell_ending(life, "failed", error.exit_code, str(error))
     return error.exit_code

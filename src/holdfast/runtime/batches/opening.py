@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from shlex import quote
 from typing import Final
 
+from holdfast.boot import boot_id
 from holdfast.errors import StoreCorrupt, UsageError
 from holdfast.model.batches import BatchRow, ItemRow
 from holdfast.model.batching import BatchState
@@ -25,7 +26,6 @@ from holdfast.runtime.batches.book import SETTLED, Book
 from holdfast.runtime.batches.rules import BatchRules
 from holdfast.runtime.batches.settling import take_turns
 from holdfast.runtime.life import Life
-from holdfast.runtime.ownership import boot_id
 
 PAGE: Final = 1_000
 DEAD: Final[frozenset[ItemStatus]] = frozenset({"failed", "quarantined"})
