@@ -131,9 +131,9 @@ class Database:
                 if self.lock is not None:
                     self.lock.release()
 
-    def while_at(self, known: Known, work: Callable[[], bool]) -> bool:
+    def while_at(self, known: Known, work: Callable[[], bool]) -> tuple[int, bool]:
         """Do `work` inside the lock when no other connection has committed since the database was
-        at `known.version`, and return what it returned. Else `known` is at today's version.
+        at `known.version`. Return the version that it is at, and what `work` returned.
 
         The version is asked for inside the lock: a thread that commits through this connection
         says there what is known no more. False, with nothing done, also where SQLite does not
@@ -143,21 +143,15 @@ class Database:
             if self._refusal is not None:
                 raise StoreError(self._refusal)
             if self.lock is None:
-                return False
+                return NEVER, False
             try:
                 self.lock.acquire()
                 if self._connection.in_transaction:
-                    return False
+                    return NEVER, False
                 (found,) = self._cursor.execute("PRAGMA data_version").fetchone()
-                if found == known.version:
-                    return work()
-                if known.version != NEVER:
-                    # Mostly of another run. Whoever writes a row instead finds out whether what is
-                    # known is still so; then it is, at this version.
-                    known.version = found
-                return False
+                return found, found == known.version and work()
             except sqlite3.Error:
-                return False
+                return NEVER, False
             finally:
                 if self.lock is not None:
                     self.lock.release()

@@ -73,19 +73,18 @@ class Journals:
         note = sqlite_rows.next_note(head, fact)
         if note is None:
             return False
-        noted = None
-        if not (durable or head.noted) and self._note(head, note):
-            noted = note
-        elif not self._insert(head, note, durable):
+        version, is_noted = head.version, False
+        if not (durable or head.noted):
+            # Not noted when anybody else has committed since the head was known to be the end.
+            write = partial(self._notes.write, head.number, note)
+            version, is_noted = self._database.while_at(head, write)
+        if not is_noted and not self._insert(head, note, durable):
             return False
-        # An interrupt before this line leaves an old head: the next row finds its place taken.
-        head.seq, head.link, head.noted = note.seq, note.link, noted
+        # An interrupt before this line leaves an old head: the next row finds its place taken. A
+        # row that found its place shows that the head was the end at that version, too.
+        head.seq, head.link, head.version = note.seq, note.link, version
+        head.noted = note if is_noted else None
         return True
-
-    def _note(self, head: Head, note: Note) -> bool:
-        """Return whether the fact was noted: not when anybody else has committed since the head
-        was known to be the end."""
-        return self._database.while_at(head, partial(self._notes.write, head.number, note))
 
     def _insert(self, head: Head, note: Note, durable: bool) -> bool:
         statement, values = sqlite_rows.INSERT_AS_OWNER, sqlite_rows.as_owner(head.number, note)
