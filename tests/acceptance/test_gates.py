@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ def test_at_a_terminal_series_are_a_small_table(
     assert [] == [x for x in lines if len(x) > columns and not x.lstrip().startswith(COPIED)]
 
 
-COPIED = ("query", "link", "python", "next", "20", "‖")
+COPIED = ("query", "link", sys.executable, "next", "20", "‖")
 """What is there to be copied, or is a log's line, is never wrapped."""
 
 

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from holdfast.app.creating import check_same, created
 from holdfast.app.finding import find_run
 from holdfast.app.judging import status_of
-from holdfast.app.starting import Setting, check_same, created
+from holdfast.app.starting import Setting
 from holdfast.app.targets import on_target
 from holdfast.app.terms import check_guard, target_params, terms_for
 from holdfast.app.wording import stands
@@ -96,7 +97,7 @@ def choose(setting: Setting, wanted: Wanted) -> Begun:
     if unfinished is not None:
         run, is_new = unfinished, False
     else:
-        run, is_new, _ = created(setting, fact, wanted.id, wanted.steal)
+        run, is_new, _ = created(setting.store, setting.clock, fact, wanted.id, wanted.steal)
     journal = Journal(setting.store, run)
     state = journal.refresh()
     if not is_new and wanted.id is not None:

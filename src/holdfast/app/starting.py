@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from os import urandom
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast.app.creating import check_same, created
 from holdfast.app.due import judged
 from holdfast.app.finding import find_run
 from holdfast.app.fleet_children import is_fleet
@@ -19,7 +19,7 @@ from holdfast.app.reporting import not_to_be_resumed, reported
 from holdfast.app.targets import on_target
 from holdfast.app.terms import check_guard, target_params, terms_for
 from holdfast.engine.spec import Ahead, nothing_ahead
-from holdfast.errors import RunLocked, StoreError, UsageError
+from holdfast.errors import StoreError, UsageError
 from holdfast.flow.errands import Errand
 from holdfast.flow.running import Outcome, live
 from holdfast.flow.workflows import Workflow
@@ -27,7 +27,6 @@ from holdfast.model.codec import decode, digest, encode
 from holdfast.model.facts import HoldAnswered, RunCreated, Who
 from holdfast.model.inventory import NO_INVENTORY, Inventory
 from holdfast.model.json import Json
-from holdfast.model.keys import check_run_id
 from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 from holdfast.model.terms import ASKS, MODES, Terms
@@ -45,10 +44,6 @@ from holdfast.version import VERSION
 
 if TYPE_CHECKING:
     from holdfast.app.notifying import Telling
-
-ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-"""Without the letters and digits that are mistaken for one another."""
-ID_TRIES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +109,7 @@ def start(
         ask or "",
     )
     workflow.refuse_here()
-    run, is_new, stole = created(setting, fact, id, steal)
+    run, is_new, stole = created(setting.store, setting.clock, fact, id, steal)
     journal = Journal(setting.store, run)
     journal.refresh()
     if not is_new:
@@ -342,54 +337,6 @@ def _take_up(
     if given:
         setting.tell(set_parameters(journal, given, setting.clock, setting.by))
     setting.begins(journal.run, journal.state)
-
-
-def created(
-    setting: Setting, fact: RunCreated, id: str | None, steal: str | None
-) -> tuple[str, bool, str]:
-    """Return the run that `fact` makes, or the one that has its `id` already, whether it is new,
-    and from whom its target was taken."""
-    store = setting.store
-    run = None if id is None else check_run_id(id)
-
-    def attempt() -> tuple[str, bool]:
-        return _named(store, fact) if run is None else (run, store.create(run, fact))
-
-    (made, is_new), stole = on_target(store, setting.clock, setting.by, steal, attempt)
-    return made, is_new, stole
-
-
-def _named(store: Store, fact: RunCreated) -> tuple[str, bool]:
-    """Return the id of a new run: the workflow's name and a few letters."""
-    stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in fact.workflow)[:40]
-    for tries in range(ID_TRIES_MAX):
-        letters = 4 if tries < ID_TRIES_MAX // 2 else 8
-        run = f"{stem}-{''.join(ID_LETTERS[byte % len(ID_LETTERS)] for byte in urandom(letters))}"
-        if store.create(run, fact):
-            return run, True
-    raise RunLocked("no free run id was found; give one with --id")
-
-
-def check_same(state: RunState, fact: RunCreated, id: str) -> None:
-    created = state.created
-    assert created is not None
-    if created.workflow != fact.workflow:
-        raise UsageError(
-            f"run {id} is of workflow {created.workflow!r}, not {fact.workflow!r}: "
-            "choose another --id"
-        )
-    if state.params_digest != fact.params_digest:
-        names = sorted(
-            name
-            for name in {*state.params, *fact.params}
-            if state.params.get(name) != fact.params.get(name)
-        )
-        raise UsageError(
-            f"run {id} has other parameters ({', '.join(names)}): choose another --id, or go on "
-            f"with the recorded ones: holdfast resume {id}"
-        )
-    if created.target != fact.target:
-        raise UsageError(f"run {id} is for target {created.target!r}, not {fact.target!r}")
 
 
 def _accept_drift(setting: Setting, journal: Journal) -> None:

@@ -131,16 +131,15 @@ def _command(common: Common) -> str:
 
 
 def _as_called(line: str) -> str:
-    """Return the line for whoever has no `holdfast` on the path but called the module."""
+    """Return the line for whoever has no `holdfast` on the path but called the module: with the
+    Python that was typed, which is found in the same way again."""
     if os.path.basename(sys.argv[0]) != "__main__.py" or not line.startswith("holdfast"):
         return line
     from shutil import which  # Here alone: whoever calls the program needs none.
 
-    folder, short = os.path.split(sys.executable)
-    if which("holdfast") == os.path.join(folder, "holdfast"):
+    if which("holdfast") == os.path.join(os.path.dirname(sys.executable), "holdfast"):
         return line
-    python = short if which(short) == sys.executable else shlex.quote(sys.executable)
-    return f"{python} -m {line}"
+    return f"{shlex.quote(sys.orig_argv[0])} -m {line}"
 
 
 def _headline(outcome: Outcome) -> str:

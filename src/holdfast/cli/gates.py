@@ -8,8 +8,8 @@ from holdfast.app.gate_sentences import values_text
 from holdfast.app.gates import sparkline
 from holdfast.cli.text import fit, safe
 from holdfast.model import facts as f
+from holdfast.model.gate_facts import Verdict
 from holdfast.model.json import Json
-from holdfast.model.reading import Verdict
 from holdfast.model.sampling import GateState, series_of
 from holdfast.model.state import RunState
 

@@ -23,7 +23,6 @@ from functools import partial
 
 from holdfast.engine import debts, drift
 from holdfast.engine.checking import ask_check, landing
-from holdfast.engine.doubt import decided_again
 from holdfast.engine.earning import can_earn, name_of
 from holdfast.engine.effects import (
     LOOK,
@@ -183,6 +182,8 @@ def _settled_without_running(call: Call, state: RunState, seen: StepState | None
     # A doubt of this very life was looked at when it arose: what was absent then may come late.
     if says is Check.ABSENT and not (seen.status == "in_doubt" and seen.epoch == state.epoch):
         return False
+    from holdfast.engine.doubt import decided_again  # Few steps are ever in doubt.
+
     yield from decided_again(seen)
     return seen.is_finished
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 from holdfast.model.json import Json
 from holdfast.model.making import dataclass, field
 from holdfast.model.parties import Who
-from holdfast.model.reading import Verdict
+
+Verdict: TypeAlias = Literal["pass", "fail", "inconclusive", "error"]
 
 
 @dataclass(frozen=True, slots=True)

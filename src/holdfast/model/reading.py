@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from math import isinf, isnan
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.model.called import NeverRan, has_run, name_of
 from holdfast.model.durations import show
+from holdfast.model.gate_facts import Verdict
 from holdfast.model.making import dataclass, field
-
-Verdict: TypeAlias = Literal["pass", "fail", "inconclusive", "error"]
 
 FUTURE_S_MAX: Final = 2.0
 """How far the clock of what is read may be ahead of ours: more of it, and what seems to come

@@ -12,10 +12,9 @@ from math import ceil, floor
 from typing import Final, Literal, TypeAlias
 
 from holdfast.model.codec import decode
-from holdfast.model.gate_facts import GateOpened, GateOverridden, SampleTaken
+from holdfast.model.gate_facts import GateOpened, GateOverridden, SampleTaken, Verdict
 from holdfast.model.json import Json
 from holdfast.model.making import dataclass, field
-from holdfast.model.reading import Verdict
 
 Standing: TypeAlias = Literal["", "pass", "fail", "inconclusive"]
 """What the samples come to; empty while more are wanted."""

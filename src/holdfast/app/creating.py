@@ -1,0 +1,65 @@
+"""Create a run: under the id that was asked for, or one made for it."""
+
+from __future__ import annotations
+
+from os import urandom
+
+from holdfast.app.targets import on_target
+from holdfast.errors import RunLocked, UsageError
+from holdfast.model.facts import RunCreated
+from holdfast.model.keys import check_run_id
+from holdfast.model.state import RunState
+from holdfast.ports.clock import Clock
+from holdfast.ports.store import Store
+
+ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Without the letters and digits that are mistaken for one another."""
+ID_TRIES_MAX = 100
+
+
+def created(
+    store: Store, clock: Clock, fact: RunCreated, id: str | None, steal: str | None
+) -> tuple[str, bool, str]:
+    """Return the run that `fact` makes, or the one that has its `id` already, whether it is new,
+    and from whom its target was taken. Durable on return."""
+    run = None if id is None else check_run_id(id)
+
+    def attempt() -> tuple[str, bool]:
+        return _named(store, fact) if run is None else (run, store.create(run, fact))
+
+    (made, is_new), stole = on_target(store, clock, fact.by, steal, attempt)
+    return made, is_new, stole
+
+
+def _named(store: Store, fact: RunCreated) -> tuple[str, bool]:
+    """Return the id of a new run: the workflow's name and a few letters."""
+    stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in fact.workflow)[:40]
+    for tries in range(ID_TRIES_MAX):
+        letters = 4 if tries < ID_TRIES_MAX // 2 else 8
+        run = f"{stem}-{''.join(ID_LETTERS[byte % len(ID_LETTERS)] for byte in urandom(letters))}"
+        if store.create(run, fact):
+            return run, True
+    raise RunLocked("no free run id was found; give one with --id")
+
+
+def check_same(state: RunState, fact: RunCreated, id: str) -> None:
+    """Raise UsageError when the run of that id is not the one that `fact` would make."""
+    created = state.created
+    assert created is not None
+    if created.workflow != fact.workflow:
+        raise UsageError(
+            f"run {id} is of workflow {created.workflow!r}, not {fact.workflow!r}: "
+            "choose another --id"
+        )
+    if state.params_digest != fact.params_digest:
+        names = sorted(
+            name
+            for name in {*state.params, *fact.params}
+            if state.params.get(name) != fact.params.get(name)
+        )
+        raise UsageError(
+            f"run {id} has other parameters ({', '.join(names)}): choose another --id, or go on "
+            f"with the recorded ones: holdfast resume {id}"
+        )
+    if created.target != fact.target:
+        raise UsageError(f"run {id} is for target {created.target!r}, not {fact.target!r}")
