@@ -25,11 +25,15 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 @dataclass(frozen=True)
 class Said:
-    """What a command printed, and its exit status."""
+    """What a command printed, and its exit status, which may be right for another reason: whatever
+    is typed, holdfast knows what it is about."""
 
     code: int
     out: str
     err: str
+
+    def __post_init__(self) -> None:
+        assert "bug in holdfast" not in self.err, self.err
 
 
 class Shell:

@@ -89,9 +89,11 @@ class Script:
 
 
 class Ran:
-    """What a script wrote, and its exit status."""
+    """What a script wrote, and its exit status. Whatever a script does, holdfast knows what it is
+    about: its exit status alone would not tell."""
 
     def __init__(self, code: int, out: bytes, err: str) -> None:
+        assert "bug in holdfast" not in err, err
         self.code, self.out, self.err = code, out, err
 
     @property

@@ -166,6 +166,7 @@ def test_the_deployment(is_good: bool, tmp_path: Path) -> None:
 
     assert (0 if is_good else 1) == ran.code, ran
     assert ("new" if is_good else "old") == (site / "app" / "version").read_text()
+    assert is_good or "what its stage did is undone" in ran.err, ran
     assert (site / "running").exists() and not (site / "before").exists()
 
 

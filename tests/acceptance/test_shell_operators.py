@@ -107,6 +107,7 @@ def test_a_stage_that_undoes_itself(tmp_path: Path) -> None:
     second = script.run("dash")
 
     assert 1 == first.code and gone, first
+    assert "what its stage did is undone" in first.err and "left   pre/b: it failed" in first.err
     assert 0 == second.code and "x\n" == (tmp_path / "undone").read_text(), second
 
 

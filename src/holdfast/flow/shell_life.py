@@ -160,10 +160,12 @@ def end_shell(call: ShellCall, status: int, wait: Callable[[float], object]) -> 
 
 def restored_after(state: RunState, failures: tuple[str, ...]) -> tuple[str, ...]:
     """Return the steps that gave back what was borrowed, after the last failure: when the run
-    goes on it borrows again, so they run again, too."""
-    if not failures:
+    goes on it borrows again, so they run again, too. What an undone stage set aside, failures
+    included, runs again by itself."""
+    ended = [state.steps[key].ended_seq for key in failures if key in state.steps]
+    if not ended:
         return ()
-    last = max(state.steps[key].ended_seq for key in failures)
+    last = max(ended)
     return tuple(
         step.key for step in state.steps.values() if step.settles and step.started_seq > last
     )
