@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
+from tests.unit.asking import asks, says
 from tests.unit.runs import Runs
 
-from holdfast.app import holds
 from holdfast.app.reasons import why_of
 from holdfast.app.views import view_run
 from holdfast.cli.paper import Paper
 from holdfast.cli.showing import run_lines
 from holdfast.errors import UsageError
-from holdfast.flow.questions import confirm
-from holdfast.flow.workflows import Workflow, workflow
 from holdfast.model import facts as f
 
 ANA = f.Who("ana", "host")
-
-
-def asks(**options: Any) -> Workflow[..., Any]:
-    @workflow
-    def asking() -> str:
-        return confirm("go on?", **options).by
-
-    return asking
-
-
-def says(runs: Runs, by: f.Who, given: Any = "approve", comment: str = "because") -> str:
-    return holds.answer(runs.store, "r", runs.clock, by, given, comment=comment, hold="h1").text
 
 
 def test_a_late_answer_is_refused(runs: Runs) -> None:

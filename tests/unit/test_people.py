@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.asking import asks, says
 from tests.unit.runs import Runs, Says, touch
 
 from holdfast.app import holds
@@ -17,7 +18,7 @@ from holdfast.app.holds import TooLate
 from holdfast.app.planning import plan
 from holdfast.app.reasons import why
 from holdfast.errors import UsageError
-from holdfast.flow.questions import ask, confirm
+from holdfast.flow.questions import ask
 from holdfast.flow.verbs import do
 from holdfast.flow.workflows import Workflow, workflow
 from holdfast.model import facts as f
@@ -27,18 +28,6 @@ from holdfast.model.terms import Electorate
 from holdfast.testing.samples import AT
 
 ANA, BEN, CLEO = (f.Who(name, "host") for name in ("ana", "ben", "cleo"))
-
-
-def asks(**options: Any) -> Workflow[..., Any]:
-    @workflow
-    def asking() -> str:
-        return confirm("go on?", **options).by
-
-    return asking
-
-
-def says(runs: Runs, by: f.Who, given: Any = "approve", comment: str = "because") -> str:
-    return holds.answer(runs.store, "r", runs.clock, by, given, comment=comment, hold="h1").text
 
 
 def gives(runs: Runs, by: f.Who, value: int) -> str:
