@@ -132,6 +132,7 @@ def test_a_fleet_tells_what_its_targets_wait_for_and_owe(tmp_path: Path) -> None
 
     assert 3 == said.code, said.err
     assert "uncordon a (run f.a)" in said.err
+    assert "resume f  # go on, once one of them can" in said.err and "--due" not in said.err
     texts = [reason["text"] for reason in why["reasons"]]
     assert [f"{name}: it waits for a person: go on?" for name in "ab"] == texts
     assert [0, 0] == dues

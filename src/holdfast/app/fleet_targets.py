@@ -26,6 +26,7 @@ class TargetRun:
     run: str
     waits: str = ""
     is_stopped: bool = False
+    has_failed: bool = False
     owed: tuple[str, ...] = ()
 
 
@@ -39,10 +40,11 @@ def target_runs(store: Store, row: RunRow, state: RunState, at: datetime) -> tup
         child = store.row(child_id(row.id, unit.label))
         if unit.status in ("done", "not reached") or child is None:
             continue
-        waits = in_its_way(store, child, at) if unit.status != "failed" else ""
+        has_failed = unit.status == "failed"
+        waits = "" if has_failed else in_its_way(store, child, at)
         is_stopped = bool(waits) and Journal(store, child.id).refresh().stop is not None
         labels = tuple(owed.get(child.id, ()))
-        found.append(TargetRun(unit.label, child.id, waits, is_stopped, labels))
+        found.append(TargetRun(unit.label, child.id, waits, is_stopped, has_failed, labels))
     return tuple(found)
 
 
@@ -52,6 +54,12 @@ def _owed(store: Store, fleet: str) -> dict[str, list[str]]:
         if is_of((fleet,), debt.run):
             owed[debt.run].append(debt.label)
     return owed
+
+
+def are_waited_for(targets: Iterable[TargetRun]) -> bool:
+    """Whether a fleet can go on with none of these: each that has not failed waits."""
+    waits = [bool(each.waits) for each in targets if not each.has_failed]
+    return bool(waits) and all(waits)
 
 
 def owed_by_targets(targets: Iterable[TargetRun]) -> list[str]:

@@ -9,6 +9,7 @@ from holdfast.app import next_ways
 from holdfast.app.backward import owed_labels, undo_count, way_back
 from holdfast.app.evidence import Field, evidence_of, world_of
 from holdfast.app.fleet_children import is_fleet
+from holdfast.app.fleet_targets import are_waited_for
 from holdfast.app.hold_standing import RESUMING_BARS, agreement
 from holdfast.app.hold_ways import doubt_ways, hold_ways
 from holdfast.app.judging import named, process_named
@@ -316,7 +317,7 @@ def _what_resume_does(view: RunView) -> str:
         return "ask again, and go on"
     if holds:
         return "ask again"
-    if view.targets and all(each.waits for each in view.targets):
+    if are_waited_for(view.targets):
         return "go on, once one of them can"
     return {
         "failed": "retry what failed, and go on",
@@ -345,6 +346,7 @@ def goes_on_by_itself(view: RunView) -> bool:
     if view.state.stop is not None:
         return False
     is_answered = view.status == "on_hold" and not view.state.open_holds
+    is_answered = is_answered and not are_waited_for(view.targets)
     return view.status == "waiting" or is_answered
 
 
