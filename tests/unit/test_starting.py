@@ -12,6 +12,7 @@ from holdfast import Outcome, RunLocked, UsageError, do, workflow
 from holdfast.app.starting import start
 from holdfast.model.codec import Undecodable
 from holdfast.model.facts import LifeStarted, Who
+from holdfast.model.keys import check_run_id
 from holdfast.runtime.ownership import this_process
 from holdfast.testing.samples import run_created
 
@@ -96,6 +97,22 @@ def test_a_run_without_an_id_gets_a_short_one(runs: Runs) -> None:
 
     assert first != second
     assert first.startswith("flow-") and len(first) <= 10
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [("nightly backup", "nightly-backup"), ("--yes", "yes"), ("升级", "run"), ("..", "run")],
+)
+def test_a_made_id_can_be_typed_behind_any_command(runs: Runs, name: str, stem: str) -> None:
+    """Whatever the workflow is called, no id looks like an option, and `--id` would take it."""
+
+    @workflow(name=name)
+    def named() -> None: ...
+
+    run = runs.start(named, id=None).run_id
+
+    assert (stem, 4) == (run[:-5], len(run.rpartition("-")[2]))
+    assert run == check_run_id(run)
 
 
 def test_a_required_target_is_required(runs: Runs) -> None:

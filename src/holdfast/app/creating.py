@@ -7,7 +7,7 @@ from os import urandom
 from holdfast.app.targets import on_target
 from holdfast.errors import RunLocked, UsageError
 from holdfast.model.facts import RunCreated
-from holdfast.model.keys import check_run_id
+from holdfast.model.keys import as_id, check_run_id
 from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
@@ -15,6 +15,8 @@ from holdfast.ports.store import Store
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without the letters and digits that are mistaken for one another."""
 ID_TRIES_MAX = 100
+STEM_CHARS_MAX = 40
+_NO_NAME = "._:-"
 
 
 def created(
@@ -32,8 +34,8 @@ def created(
 
 
 def _named(store: Store, fact: RunCreated) -> tuple[str, bool]:
-    """Return the id of a new run: the workflow's name and a few letters."""
-    stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in fact.workflow)[:40]
+    """Return the id of a new run: the workflow's name, as far as it is plain, and letters."""
+    stem = as_id(fact.workflow).strip(_NO_NAME)[:STEM_CHARS_MAX] or "run"
     for tries in range(ID_TRIES_MAX):
         letters = 4 if tries < ID_TRIES_MAX // 2 else 8
         run = f"{stem}-{''.join(ID_LETTERS[byte % len(ID_LETTERS)] for byte in urandom(letters))}"

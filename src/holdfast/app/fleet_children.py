@@ -8,7 +8,7 @@ from typing import Final
 
 from holdfast.errors import UsageError
 from holdfast.model.hashing import blake2b
-from holdfast.model.keys import RUN_ID_CHARS_MAX, check_run_id
+from holdfast.model.keys import RUN_ID_CHARS_MAX, as_id, check_run_id
 from holdfast.model.status import FINISHED
 from holdfast.ports.store import RunRow
 
@@ -42,7 +42,7 @@ def child_id(fleet: str, target: str) -> str:
     A name that may not stand in an id, or is too long for one, is told apart by its digest.
     """
     room = RUN_ID_CHARS_MAX - len(fleet) - 1
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "._:-") else "-" for c in target)
+    safe = as_id(target)
     if safe != target or len(safe) > room:
         digest = blake2b(target.encode(errors="surrogatepass"), digest_size=DIGEST_BYTES)
         safe = f"{safe[: room - 2 * DIGEST_BYTES - 1]}-{digest.hexdigest()}"

@@ -27,7 +27,7 @@ CANDIDATES_SHOWN_MAX: Final = 5
 
 _ESCAPED: Final = "[/#%\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 _ESCAPES: Final = "(?:%[0-9A-F]{2})+"
-_RUN_ID: Final = f"[A-Za-z0-9._:-]{{1,{RUN_ID_CHARS_MAX}}}"
+_NOT_IN_ID: Final = "[^A-Za-z0-9._:-]"
 _SECRET: Final = "pass(?:wor[dt]|wd|phrase|code)|secret|token|credential|api_?key|private_?key"
 
 
@@ -116,13 +116,21 @@ def _with_scopes(keys: Sequence[str]) -> list[str]:
 
 
 def check_run_id(text: str) -> str:
-    """Return `text` when it may be a run's id, else raise UsageError."""
-    if not re.fullmatch(_RUN_ID, text):
+    """Return `text` when it may be a run's id, else raise UsageError.
+
+    One that begins with a hyphen would be an option of every command that it is typed behind.
+    """
+    if text.startswith("-") or not 0 < len(text) <= RUN_ID_CHARS_MAX or as_id(text) != text:
         raise UsageError(
             f"{text!r} is no run id: give 1 to {RUN_ID_CHARS_MAX} letters, digits, dots, "
-            "underscores, colons or hyphens"
+            "underscores, colons or hyphens, and no hyphen first"
         )
     return text
+
+
+def as_id(text: str) -> str:
+    """Return `text` with a hyphen for each character that no run's id may hold."""
+    return re.sub(_NOT_IN_ID, "-", text)
 
 
 # --- labels ---------------------------------------------------------------------------------
