@@ -82,6 +82,20 @@ def test_a_run_from_python_leaves_stdout_alone(shell: Shell):
     assert "between the steps\n" == _python(shell, "in python").stdout
 
 
+def test_what_a_program_in_no_file_began_goes_on_from_a_script(shell: Shell):
+    """`resume` says that the script is missing, and what it offers goes on once FILE is given."""
+    program = SCRIPT.partition("if __name__")[0] + 'run(work, {"how": "fail"}, id="typed")'
+    subprocess.run([sys.executable, "-c", program], cwd=shell.folder, env=shell.env(), check=True)
+
+    refused = shell("resume", "typed")
+    offered = json.loads(shell("why", "typed", "--json").out)["next"][0]["command"]
+    went_on = shell(*shlex.split(offered.replace("FILE", "script.py"))[1:])
+
+    assert (2, True) == (refused.code, "holdfast resume typed FILE:work" in refused.err)
+    assert (1, True) == (went_on.code, "1 step done, going on with second" in went_on.err)
+    assert "script.py" in shell("show", "typed").out
+
+
 # --- what may be typed ---
 
 

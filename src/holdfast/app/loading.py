@@ -44,6 +44,12 @@ def workflow_of(
         from holdfast.app.shell_runs import shell_workflow  # Most runs are of no shell script.
 
         return shell_workflow(state)
+    if not (file or row.file):
+        raise UsageError(
+            f"run {row.id} was begun by a program that is in no file, and that alone can go on "
+            f"with it: run it again with id={row.id!r}; or name a script that has its workflow: "
+            f"holdfast resume {row.id} FILE:{row.workflow}"
+        )
     workflow = (
         file if isinstance(file, Workflow) else load_workflow(file or f"{row.file}:{row.workflow}")
     )

@@ -15,7 +15,7 @@ from holdfast.app.hold_ways import doubt_ways, hold_ways
 from holdfast.app.judging import named, process_named
 from holdfast.app.meant import is_question
 from holdfast.app.next_ways import Next
-from holdfast.app.shell_ways import with_script
+from holdfast.app.script_ways import with_script
 from holdfast.app.views import VERSION, RunView, StepView, time_json, view_run
 from holdfast.model.facts import Owner
 from holdfast.model.json import Json

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.app.creating import check_same, created
@@ -99,7 +98,7 @@ def start(
     fact = RunCreated(
         setting.clock.now(),
         workflow.name,
-        str(Path(workflow.file).resolve()),
+        workflow.script,
         recorded,
         digest(recorded),
         setting.by,
@@ -238,7 +237,7 @@ def _live(
     rolling = journal.state.ledger.rolling
     if errand is None and rolling is not None:
         errand = Errand("rollback", rolling.by, rolling.to, rolling.since)
-    file = str(Path(workflow.file).resolve())
+    file = workflow.script
     state = journal.state
     check_guard(setting.inventory, journal.run, state)
     terms = terms_for(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, update_wrapper
+from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from holdfast.engine import debts, doubt, drift
@@ -68,6 +69,12 @@ class Workflow(Generic[P, R]):
     def file(self) -> str:
         """The file that defines it."""
         return self.function.__code__.co_filename
+
+    @property
+    def script(self) -> str:
+        """Its file as any later life finds it; empty where no file has it, as of `python -c`."""
+        path = Path(self.file).resolve()
+        return str(path) if path.is_file() else ""
 
     @cached_property
     def parameters(self) -> Parameters:

@@ -1,9 +1,10 @@
-"""What to type next about a run of a shell script: it goes on when the script is run again."""
+"""What to type next about a run whose script is not ours to find: one of a shell goes on when it is
+run again, and what a program in no file began goes on when somebody names a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from shlex import quote
+from shlex import join, quote
 from typing import Any, Protocol, TypeVar
 
 from holdfast.app.shell_runs import again
@@ -24,8 +25,12 @@ W = TypeVar("W", bound=Typed)
 def with_script(state: RunState, ways: Iterable[W]) -> Iterator[W]:
     """Yield the commands that go on, with the script in the place of `resume`, where it is the
     script that goes on: what a person stopped, or what is being undone, needs `resume` first."""
-    if state.created is None or not state.created.shell or state.is_finished:
+    if state.created is None or state.is_finished:
         yield from ways
+        return
+    if not state.created.shell:
+        has_file = bool(state.created.file or any(life.file for life in state.lives))
+        yield from ways if has_file else map(_with_file, ways)
         return
     is_theirs = state.stop is not None or state.ledger.is_going_back
     line = again(state) or f'eval "$(holdfast begin {quote(state.created.workflow)})"'
@@ -34,6 +39,12 @@ def with_script(state: RunState, ways: Iterable[W]) -> Iterator[W]:
             continue  # Nobody but its author runs a shell script.
         is_resume = way.argv[0] == "resume" and len(way.argv) == 2
         yield typed_as(way, line) if is_resume and not is_theirs else way
+
+
+def _with_file(way: W) -> W:
+    """Return the command with a place for the script: what began the run is in no file."""
+    is_acting = way.argv[0] in ("resume", "rollback", "settle") and len(way.argv) == 2
+    return typed_as(way, f"{join(('holdfast', *way.argv))} FILE") if is_acting else way
 
 
 def typed_as(way: W, line: str) -> W:
