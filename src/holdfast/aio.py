@@ -37,9 +37,10 @@ from holdfast.flow.inside import sh as blocking_sh
 from holdfast.flow.noting import note_failure
 from holdfast.flow.point import point_program
 from holdfast.flow.questions import Answered, Asking
+from holdfast.flow.recorded import read_back
 from holdfast.flow.rollouts_awaited import rollout
 from holdfast.flow.scopes import OnFailure, branches_of, joined, limit_of
-from holdfast.flow.steps import Duration, Options, value_of
+from holdfast.flow.steps import Duration, Options
 from holdfast.model.budget import Budget
 from holdfast.model.hold_facts import OnExpiry
 from holdfast.model.rate import Rate
@@ -135,7 +136,7 @@ async def wait_for(
     call = prepare_async(frame, verbs.named(step, label), verbs.positional(step, args))
     every_s, timeout_s = verbs.interval(every, timeout)
     found = await drive(waiting.wait_for(call, every_s, timeout_s), AsyncPerformer(frame.life))
-    return value_of(frame.life.journal.load(found), step.types)
+    return read_back(frame.life, found, step.types)
 
 
 async def sleep(duration: Duration) -> None:
@@ -193,7 +194,7 @@ async def ask(
 
 async def _asked(frame: Frame, program: Program[Any], types: Types) -> Any:
     found = await drive(program, AsyncPerformer(frame.life))
-    return value_of(frame.life.journal.load(found), types)
+    return read_back(frame.life, found, types)
 
 
 async def sh(

@@ -18,6 +18,7 @@ from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import Leaving, StepFailed, UsageError
 from holdfast.flow.noting import note_failure, note_left
+from holdfast.flow.recorded import read_back
 from holdfast.flow.returning import given_value
 from holdfast.flow.scopes import (
     Stage,
@@ -36,7 +37,6 @@ from holdfast.flow.steps import (
     chosen,
     plain,
     prepare,
-    value_of,
 )
 from holdfast.flow.workflows import Workflow, succeed
 from holdfast.model.called import has_run, is_async, is_awaitable, name_of
@@ -108,7 +108,7 @@ async def recorded(frame: Frame, step: StepFunction[Any, Any], arguments: dict[s
     seen = frame.life.journal.state.steps.get(call.key)
     if seen is not None and seen.is_by_hand:
         return given_value(frame, step, seen)
-    return value_of(frame.life.journal.load(result), step.types)
+    return read_back(frame.life, result, step.types)
 
 
 def _in_lane(frame: Frame) -> Frame:
@@ -190,7 +190,7 @@ async def in_scope(
     life = frame.life
     closed, value = await drive(recorded_value(key), AsyncPerformer(life))
     if closed and not is_entered_again(frame):
-        return value_of(life.journal.load(value), types)
+        return read_back(life, value, types)
     trace = Trace(life.journal.state, key, frame.trace, frame.lane, is_replay=closed)
     inner = Frame(life, trace)
     await drive(enter(inner.trace, kind), AsyncPerformer(life))
@@ -209,7 +209,7 @@ async def in_scope(
             raise BranchWalked from end
     except Exception as error:
         if closed:
-            return value_of(life.journal.load(value), types)
+            return read_back(life, value, types)
         if kind == "workflow":
             note_left(inner, frame)
             note_failure(frame, error)
@@ -218,7 +218,7 @@ async def in_scope(
         FRAME.reset(token)
         REPLAYING.reset(replaying)
     if closed:
-        return value_of(life.journal.load(value), types)
+        return read_back(life, value, types)
     return decode(encode(result), types)
 
 

@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Literal, cast
 
 from holdfast.engine.batch import Ended, batch
 from holdfast.engine.spec import Call
-from holdfast.errors import StepFailed, UsageError
+from holdfast.errors import HoldfastError, StepFailed, UsageError
 from holdfast.flow.decorator import refuse_generator
 from holdfast.flow.noting import note_failure
-from holdfast.flow.steps import plain, prepare, value_of
+from holdfast.flow.recorded import read_back, unreadable
+from holdfast.flow.steps import plain, prepare
 from holdfast.flow.verbs import adhoc, named
 from holdfast.model.batching import item_key
 from holdfast.model.budget import Budget
@@ -28,7 +29,6 @@ from holdfast.model.retry import Retry
 from holdfast.model.types import Types
 from holdfast.model.unknown import Unknown
 from holdfast.ports.outputs import OutputFile
-from holdfast.ports.store import Store
 from holdfast.runtime.batches.rules import BatchRules, Order
 from holdfast.runtime.batches.running import run_items
 from holdfast.runtime.batches.surveying import survey
@@ -37,6 +37,7 @@ from holdfast.runtime.capture import current_step
 from holdfast.runtime.context import FRAME, Frame, in_workflow
 from holdfast.runtime.driving import drive
 from holdfast.runtime.dry import DryLife
+from holdfast.runtime.life import Life
 
 Duration = str | float | timedelta
 AT_ONCE_MAX = 10_000
@@ -278,12 +279,12 @@ def _placed(frame: Frame, call: Call, function: Callable[..., Any]) -> Body:
 def batch_of(frame: Frame, call: Call, recorded: Json | Spilled, types: Types) -> Batch:
     """Return the result of a batch from what is recorded."""
     life = frame.life
-    counts = value_of(life.journal.load(recorded), types)
+    counts = read_back(life, recorded, types)
     if not isinstance(counts, dict):
         if isinstance(counts, Unknown):
             return cast(Batch, counts)  # A plan: what becomes of the items is not known yet.
         counts = dict.fromkeys(_COUNTS, 0)  # A person skipped the batch, or said that it is done.
-    kept = partial(_kept, life.store, life.run, call.key, types)
+    kept = partial(_kept, life, call.key, types)
     numbers = {name: int(counts.get(name) or 0) for name in _COUNTS}
     return Batch(call.key, **numbers, _kept=kept)
 
@@ -293,12 +294,15 @@ _COUNTS = (
 )  # fmt: skip
 
 
-def _kept(store: Store, run: str, key: str, types: Types) -> Iterator[tuple[str, Any]]:
+def _kept(life: Life, key: str, types: Types) -> Iterator[tuple[str, Any]]:
     after = -1
     while True:
-        page = store.batches.values(run, key, after=after, limit=PAGE)
-        for kept in page:
-            yield kept.key, decode(kept.value, types)
+        try:
+            page = life.store.batches.values(life.run, key, after=after, limit=PAGE)
+            values = [(kept.key, decode(kept.value, types)) for kept in page]
+        except HoldfastError as error:
+            raise unreadable(life, error) from error
+        yield from values
         if len(page) < PAGE:
             return
         after = page[-1].ordinal

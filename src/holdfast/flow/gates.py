@@ -13,7 +13,8 @@ from holdfast.engine.gate import watch as watch_program
 from holdfast.engine.spec import Call
 from holdfast.errors import UsageError
 from holdfast.flow.decorator import refuse_async
-from holdfast.flow.steps import Duration, StepFunction, plain, prepare, value_of
+from holdfast.flow.recorded import read_back
+from holdfast.flow.steps import Duration, StepFunction, plain, prepare
 from holdfast.flow.verbs import adhoc, named
 from holdfast.model.called import is_async
 from holdfast.model.durations import seconds, show
@@ -201,7 +202,7 @@ def watched(
 
 def seen(frame: Frame, found: Json | Spilled) -> Stats:
     """Return what a gate recorded."""
-    return cast(Stats, value_of(frame.life.journal.load(found), STATS))
+    return cast(Stats, read_back(frame.life, found, STATS))
 
 
 def _looking(probe: Callable[[], Any]) -> StepFunction[..., Any]:

@@ -17,12 +17,12 @@ from holdfast.engine.giving_back import Way
 from holdfast.engine.spec import Call, Check, FoundDone, Rules
 from holdfast.engine.trace import Trace
 from holdfast.flow.owing import RESULT, owed_by
+from holdfast.flow.recorded import value_of
 from holdfast.flow.steps import (
     Met,
     StepFunction,
     chosen,
     plain,
-    value_of,
 )
 from holdfast.model.called import has_run, is_async, is_awaitable, name_of
 from holdfast.model.codec import digest
@@ -156,5 +156,5 @@ def _arguments(met: Met) -> dict[str, object]:
     life = met.frame.life
     origin = origin_of(life.journal.state, met.call.key)
     recorded = None if origin is None else origin.result
-    result = value_of(life.journal.load(recorded), met.step.types)
+    result = value_of(life, recorded, met.step.types)
     return {**met.arguments, RESULT: result}

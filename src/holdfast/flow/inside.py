@@ -11,8 +11,8 @@ from holdfast.engine.effects import NOW, Program, record
 from holdfast.engine.spec import Call
 from holdfast.errors import UsageError
 from holdfast.flow.parameters import Secret, find_secret
+from holdfast.flow.recorded import value_of
 from holdfast.flow.secret import refuse_secrets
-from holdfast.flow.steps import value_of
 from holdfast.model.codec import encode
 from holdfast.model.facts import CursorSaved, StepLeft
 from holdfast.model.hashing import blake2b
@@ -101,7 +101,7 @@ def saved(default: Any = None) -> Any:
         state = origin_of(life.journal.state, step.gives_back)
     if state is None or not state.has_saved:
         return default
-    return value_of(life.journal.load(state.saved), step.types)
+    return value_of(life, state.saved, step.types)
 
 
 def attempt() -> int:

@@ -10,7 +10,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args, get_origi
 from holdfast.engine.effects import Program
 from holdfast.engine.question import Question, check_default, question
 from holdfast.errors import UsageError
-from holdfast.flow.steps import Duration, value_of
+from holdfast.flow.recorded import read_back
+from holdfast.flow.steps import Duration
 from holdfast.flow.verbs import plain_call
 from holdfast.model.durations import seconds
 from holdfast.model.hold_facts import OnExpiry
@@ -106,7 +107,7 @@ def confirm(
     frame = in_workflow("confirm")
     asking = Asking.of(approvers, quorum, expires, on_expiry)
     found = drive(confirm_program(frame, text, asking), frame.life.performer())
-    return answered(value_of(frame.life.journal.load(found), NO_TYPES))
+    return answered(read_back(frame.life, found, NO_TYPES))
 
 
 def confirm_program(frame: Frame, text: str, asking: Asking) -> Program[Any]:
@@ -140,7 +141,7 @@ def ask(
     frame = in_workflow("ask")
     program = ask_program(frame, text, type, choices, default)
     found = drive(program, frame.life.performer())
-    return value_of(frame.life.journal.load(found), Types.of(type))  # type: ignore[return-value]
+    return read_back(frame.life, found, Types.of(type))  # type: ignore[return-value]
 
 
 def ask_program(

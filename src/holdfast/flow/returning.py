@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.coercion import Mismatch, coerce
 from holdfast.flow.hints import resolve, type_text
-from holdfast.flow.noting import note_failure
+from holdfast.flow.recorded import unreadable
 from holdfast.flow.signatures import signature_of
 from holdfast.model.codec import decode
 from holdfast.model.json import Json
@@ -58,7 +58,7 @@ def fitted(step: Stepped, tree: Json) -> object:
 def given_value(frame: Frame, step: Stepped, seen: StepState) -> object:
     """Return what a person gave as a step's result, typed by the step's annotation.
 
-    Raises UsageError, naming the verb that corrects it, when it is not what the step returns.
+    Raises Leaving, naming the verb that corrects it, when it is not what the step returns.
     """
     life = frame.life
     try:
@@ -68,8 +68,7 @@ def given_value(frame: Frame, step: Stepped, seen: StepState) -> object:
             f"step {seen.key} {why_not(step, refusal)}; that is what `done` gave: give it again: "
             f"holdfast done {life.run} {shlex.quote(seen.key)} --output JSON -m REASON"
         )
-        note_failure(frame, error)
-        raise error from None
+        raise unreadable(life, error) from None
 
 
 def why_not(step: Stepped, refusal: Mismatch) -> str:

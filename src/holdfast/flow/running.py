@@ -20,6 +20,7 @@ from holdfast.errors import (
 from holdfast.flow.errands import Errand, go_back, undo_what_failed, walked
 from holdfast.flow.outcome import Outcome as Outcome
 from holdfast.flow.rechecking import hold_on_the_world, look_again
+from holdfast.flow.recorded import UNREADABLE
 from holdfast.flow.workflows import Workflow
 from holdfast.model.facts import Fact, RunFailed
 from holdfast.model.inventory import NO_INVENTORY, Inventory
@@ -136,8 +137,11 @@ def _ended(life: Life, error: BaseException) -> Outcome:
     if life.leaving is None and isinstance(error, Leaving):
         life.leaving = error
     is_undone = False
-    if life.leaving is not None and life.leaving.kind in (UNDONE, UNDO_FAILED):
+    if life.leaving is not None and life.leaving.kind in (UNDONE, UNDO_FAILED, UNREADABLE):
         assert life.failure is not None
+        if life.leaving.kind == UNREADABLE:
+            # The script is where the run left it, not where the value was read.
+            life.failure.__traceback__ = error.__traceback__
         # What a branch beside the stage finished meanwhile still stands: then it keeps its target.
         is_undone = life.leaving.kind == UNDONE and not life.journal.state.ledger.dues()
         error, life.leaving = life.failure, None

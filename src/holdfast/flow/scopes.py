@@ -15,8 +15,8 @@ from holdfast.engine.trace import Contract, Trace
 from holdfast.errors import DuplicateLabel, HoldfastError, Leaving, ParallelFailed, UsageError
 from holdfast.flow.giving_back import ways_of
 from holdfast.flow.noting import note_failure, note_left, note_reached
+from holdfast.flow.recorded import read_back
 from holdfast.flow.secret import refuse_secrets
-from holdfast.flow.steps import value_of
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
 from holdfast.model.keys import join
@@ -248,7 +248,7 @@ def in_scope(frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], t
     life = frame.life
     closed, value = drive(recorded_value(key), life.performer())
     if closed and not is_entered_again(frame):
-        return value_of(life.journal.load(value), types)
+        return read_back(life, value, types)
     inner = Frame(life, Trace(life.journal.state, key, frame.trace, is_replay=closed))
     drive(enter(inner.trace, kind), life.performer())
     token, replaying = FRAME.set(inner), REPLAYING.set(closed or REPLAYING.get())
@@ -263,7 +263,7 @@ def in_scope(frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], t
             raise BranchWalked from end
     except Exception as error:
         if closed:
-            return value_of(life.journal.load(value), types)
+            return read_back(life, value, types)
         if kind == "workflow":
             note_left(inner, frame)
             note_failure(frame, error)
@@ -272,7 +272,7 @@ def in_scope(frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], t
         FRAME.reset(token)
         REPLAYING.reset(replaying)
     if closed:
-        return value_of(life.journal.load(value), types)
+        return read_back(life, value, types)
     return decode(encode(result), types)
 
 

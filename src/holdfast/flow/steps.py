@@ -15,13 +15,13 @@ from holdfast.engine.trace import Trace
 from holdfast.errors import StepFailed, UsageError
 from holdfast.flow.noting import note_failure
 from holdfast.flow.owing import RESULT, declared, function_name, label_for, owed_by, settled_by
+from holdfast.flow.recorded import PLAIN_JSON, read_back
 from holdfast.flow.returning import given_value
 from holdfast.flow.secret import refuse_secrets
 from holdfast.flow.signatures import VAR_KEYWORD, Signature
 from holdfast.flow.windowed import within_window
 from holdfast.model.called import has_run, name_of
-from holdfast.model.codec import decode, digest, recordable, shown_arguments
-from holdfast.model.facts import Spilled
+from holdfast.model.codec import digest, recordable, shown_arguments
 from holdfast.model.json import Json
 from holdfast.model.keys import default_label, format_label, join
 from holdfast.model.making import dataclass, replace
@@ -34,7 +34,6 @@ from holdfast.runtime.driving import drive
 P = ParamSpec("P")
 R = TypeVar("R")
 Duration = str | float | timedelta
-PLAIN_JSON = (str, int, float, bool, type(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,15 +202,7 @@ def recorded(frame: Frame, step: StepFunction[Any, R], arguments: dict[str, obje
         return given_value(frame, step, seen)  # type: ignore[return-value]
     if type(result) in PLAIN_JSON:
         return result  # type: ignore[return-value]
-    return value_of(life.journal.load(result), step.types)  # type: ignore[return-value]
-
-
-def value_of(result: Json | Spilled, types: Types) -> object:
-    """Return the value that a recorded result stands for."""
-    if type(result) in PLAIN_JSON:
-        return result
-    assert not isinstance(result, Spilled)
-    return decode(result, types)
+    return read_back(life, result, step.types)  # type: ignore[return-value]
 
 
 def prepare(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]) -> Call:

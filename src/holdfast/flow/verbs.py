@@ -16,12 +16,12 @@ from holdfast.engine.effects import Program
 from holdfast.engine.spec import Call
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.decorator import check_label, make_rules, refuse_async_ways
+from holdfast.flow.recorded import read_back
 from holdfast.flow.steps import (
     Duration,
     StepFunction,
     prepare,
     recorded,
-    value_of,
 )
 from holdfast.flow.windowed import zone_of
 from holdfast.model import windows
@@ -130,7 +130,7 @@ def wait_for(
     call = prepare(frame, named(step, label), positional(step, args))
     every_s, timeout_s = interval(every, timeout)
     found = drive(waiting.wait_for(call, every_s, timeout_s), frame.life.performer())
-    return value_of(frame.life.journal.load(found), step.types)  # type: ignore[return-value]
+    return read_back(frame.life, found, step.types)  # type: ignore[return-value]
 
 
 def interval(every: Duration, timeout: Duration | None) -> tuple[float, float | None]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from holdfast.errors import UsageError
 from holdfast.flow.inside import saved
-from holdfast.flow.steps import value_of
+from holdfast.flow.recorded import value_of
 from holdfast.integrations.kubernetes import patches
 from holdfast.integrations.kubernetes.pods import Object
 from holdfast.model.json import Json
@@ -56,8 +56,7 @@ def former(kind: type[T]) -> T | None:
         return None
     kept = saved()
     if kept is None:
-        journal = found.life.journal
-        origin = origin_of(journal.state, found.step.key)
+        origin = origin_of(found.life.journal.state, found.step.key)
         if origin is not None and origin.result is not None:
-            kept = value_of(journal.load(origin.result), found.step.types)
+            kept = value_of(found.life, origin.result, found.step.types)
     return kept if isinstance(kept, kind) else None
