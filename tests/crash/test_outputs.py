@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.crash.lives import Site, script
 from tests.crash.soaking import blows, dice_for, struck
 from tests.crash.writer import BULK, MARK
 
@@ -106,3 +107,29 @@ def test_a_full_disk_tears_no_line(kind: str, tmp_path: Path) -> None:
 
         assert 74 == full.value.exit_code
         assert list(range(written + 1)) == numbers(disk / "out", kind)
+
+
+@pytest.mark.slow
+@pytest.mark.kills
+def test_a_killed_batch_destroys_nothing_of_a_later_one(tmp_path: Path) -> None:
+    """Two runs append to one file, and the first is killed before the second begins: of neither a
+    line is lost, and whose lines had to be cut off is told."""
+    site = Site(tmp_path)
+    words = ("run", script("batches:appended"), "-p", "count=300", "--plain")
+    with site.life(*words, "--id", "r", "-p", "first=0") as life:
+        assert life.has_effects(100), life.text
+        life.kill()
+    later = site.holdfast(*words, "--id", "later", "-p", "first=1000")
+    code, text = site.holdfast("resume", "r", "--plain")
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    kept = (tmp_path / "out.jsonl.cut").read_text().split("\n")
+    own, others = [], []
+    for line in lines:
+        item = json.loads(line)["item"]
+        (own if item < 1000 else others).append(item)
+    others += [json.loads(line)["item"] for line in kept if line and json.loads(line)["item"] > 999]
+
+    assert (0, 0) == (later[0], code), text
+    assert f"are in {tmp_path}/out.jsonl.cut now" in text
+    assert list(range(300)) == sorted(own)
+    assert list(range(1000, 1300)) == sorted(others)

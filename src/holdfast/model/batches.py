@@ -33,7 +33,8 @@ class BatchRow:
     what a rate limit asked for. `begun_seq` is the fact with which the step began whose items
     these are: another one begins anew. `decided_seq` is the last fact about items that was
     applied, `granted` how many failures a person let pass, and `output_bytes` the length of the
-    output that is part of this checkpoint. With output in the order of the input, `turn` is the
+    output that is part of this checkpoint; with `output_closed` a life left it at exactly that,
+    and what follows there is somebody else's. With output in the order of the input, `turn` is the
     first ordinal that is not in it yet. `cursor` is where a source that can be resumed has its
     oldest unfinished item, `tat` what a rate remembers (`model.rate`).
     """
@@ -68,6 +69,7 @@ class BatchRow:
     cursor: Json = None
     tat: float = 0.0
     ledger: str = ""
+    output_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,14 @@ import errno
 import fcntl
 import os
 import stat
+from shlex import quote
 from typing import BinaryIO, Final
 from weakref import WeakSet
 
 from holdfast.errors import RunLocked, StoreCorrupt, StoreError, UsageError
-from holdfast.ports.outputs import BEGIN_ANEW
+from holdfast.ports.outputs import BEGIN_ANEW, KEPT_END
 
 COPY_BYTES: Final = 1 << 20
-KEPT_END: Final = ".cut"
 
 _SYNC = getattr(os, "fdatasync", os.fsync)
 _CANNOT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM,
@@ -94,7 +94,7 @@ class Appending:
 
     def keep_tail(self, start: int) -> None:
         """Append what follows `start` to a file beside this one, durably: it is about to be cut
-        off, and may be the last line of somebody who ends his files without a newline."""
+        off, and may be somebody else's, such as a last line that he ended without a newline."""
         kept = self.path + KEPT_END
         try:
             with open(kept, "ab") as file:
@@ -107,7 +107,7 @@ class Appending:
                 os.fsync(file.fileno())
         except OSError as problem:
             raise StoreError(
-                f"{self.path}: its last line is not whole, and cannot be kept in {kept}: "
+                f"{self.path}: what is to be cut off its end cannot be kept in {kept}: "
                 f"{_meaning(problem)}; nothing was changed"
             ) from problem
 
@@ -188,6 +188,15 @@ def too_short(path: str, found: int, recorded: int) -> StoreCorrupt:
         f"cut, removed or replaced. Nothing was changed. Put it back, at least {recorded} bytes of "
         "it, and `holdfast resume` again; or move it away and write all of it anew with "
         f"`{BEGIN_ANEW}`"
+    )
+
+
+def too_long(path: str, found: int, recorded: int) -> StoreCorrupt:
+    """Return the error for a file to which somebody has added since it was closed."""
+    return StoreCorrupt(
+        f"{path} is {found} bytes long, and the batch wrote {recorded} of them: somebody has added "
+        "to it since. Nothing was changed. Keep elsewhere what follows, take it out with "
+        f"`truncate -s {recorded} {quote(path)}`, and `holdfast resume` again"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Self
 
 from holdfast.errors import UsageError
 from holdfast.locks import Lock, forkable
-from holdfast.outputs.appending import Appending, too_short
+from holdfast.outputs.appending import Appending, too_long, too_short
 from holdfast.outputs.tails import Find
 from holdfast.ports.outputs import BEGIN_ANEW
 
@@ -24,20 +24,22 @@ class Lined(ABC):
         self._file: Appending | None = None
         self._lock = forkable(Lock())
         self.cut_bytes = 0
-        """Of a torn line, as it was found and cut off when the file was opened."""
+        """How much was cut off when the file was opened, and is kept beside it: a torn line, or
+        what a killed batch wrote and did not record."""
 
     @property
     def path(self) -> str:
         return self._given if self._file is None else self._file.path
 
-    def open(self, length_bytes: int | None) -> int:
+    def open(self, length_bytes: int | None, *, is_closed: bool = False) -> int:
         file = self._start(length_bytes or 0)
+        self.cut_bytes = 0
         try:
             if length_bytes is not None:
                 file.check_ends_record(length_bytes)
                 if length_bytes and not self._append:
                     self._check_kind(file)
-                file.cut(length_bytes)
+                self._end_at(file, length_bytes, is_closed=is_closed)
             elif self._append:
                 self._cut_torn(file)
             elif file.length:
@@ -118,9 +120,24 @@ class Lined(ABC):
             )
 
     def _cut_torn(self, file: Appending) -> None:
-        """Cut off what follows the last whole record; it is kept beside the file."""
+        """Cut off what follows the last whole record."""
         with file.reader() as reader:
             end = self._find_end()(reader)
+        self._cut(file, end)
+
+    def _end_at(self, file: Appending, length: int, *, is_closed: bool) -> None:
+        """Let a batch go on after what it wrote; others may write to a file to append to, too."""
+        if self._append and is_closed:
+            self._cut_torn(file)
+        elif self._append:
+            self._cut(file, length)
+        elif is_closed and file.length > length:
+            raise too_long(file.path, file.length, length)
+        else:
+            file.cut(length)
+
+    def _cut(self, file: Appending, end: int) -> None:
+        """Cut off what follows, which may be somebody else's: it is kept beside the file."""
         self.cut_bytes = file.length - end
         if self.cut_bytes:
             file.keep_tail(end)

@@ -8,7 +8,8 @@ is done, and the length of the file that holds its line. The caller's order, alw
 2. `write` for each item, remembering the length it returns.
 3. `sync`, and only then the checkpoint with that length and those bits, durable.
 
-After a crash `open` cuts off what no checkpoint knows of, and those items are written again.
+After a crash `open` cuts off what no checkpoint knows of, and those items are written again. With
+`append=True` others may have written there meanwhile: it is kept beside the file.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from typing import Final, Protocol
 BEGIN_ANEW: Final = "holdfast rewind RUN --to STEP"
 """How an error of `open` tells to write all of it anew; whoever knows them puts the names in."""
 
+KEPT_END: Final = ".cut"
+"""What is cut off and may be somebody else's is kept in a file beside, whose name ends in this."""
+
 
 class OutputFile(Protocol):
     """A file of one line (or row) for each value. For one process and, in it, any thread."""
@@ -26,14 +30,22 @@ class OutputFile(Protocol):
     def path(self) -> str:
         """The file's absolute path, as it was when `open` was called; before, as given."""
 
-    def open(self, length_bytes: int | None) -> int:
+    @property
+    def cut_bytes(self) -> int:
+        """How much `open` cut off that may be somebody else's, and keeps beside the file."""
+
+    def open(self, length_bytes: int | None, *, is_closed: bool = False) -> int:
         """Make the file exactly so long, lock it, and return its length.
 
         None is the first life of a batch: the file must be new or empty, unless it was made with
-        `append=True`; then a torn tail is cut off, and what is there stays. Raises UsageError when
-        it holds something else, or is no file that can be written; StoreCorrupt when it is shorter
-        than `length_bytes`, or ends there within a line, changing nothing; RunLocked while somebody
-        else writes to it; StoreError when the disk refuses.
+        `append=True`; then a torn tail is cut off, and what is there stays. With `is_closed` the
+        batch was left when the file was exactly so long, and what follows now is somebody else's:
+        with `append=True` it stays in the same way, and without it is refused.
+
+        Raises UsageError when it holds something else, or is no file that can be written;
+        StoreCorrupt when it is shorter than `length_bytes`, ends there within a line, or is longer
+        though it was closed, changing nothing; RunLocked while somebody else writes to it;
+        StoreError when the disk refuses.
         """
 
     def write(self, value: object) -> int:

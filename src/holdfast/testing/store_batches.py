@@ -23,7 +23,7 @@ ENTRY_BYTES: Final = KEY_BYTES + PRINT_BYTES
 ODD: Final = "é日\ud800/\\ud800"
 FULL: Final = BatchRow(
     "k", "position", 9, 8, 7, 6, 5, 4, 3, 2, 1, 11, 12, 13, 14, 15, 16, AT, 17, 1.25, ".x.",
-    AT + timedelta(seconds=1), 18, 19, 22, 20, 21, {"page": [1]}, 2.5, ODD,
+    AT + timedelta(seconds=1), 18, 19, 22, 20, 21, {"page": [1]}, 2.5, ODD, True,
 )  # fmt: skip
 
 

@@ -62,6 +62,12 @@ MODES: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
 
 
 @workflow
+def appended(first: int, count: int) -> int:
+    out = JsonLines(FOLDER / "out.jsonl", append=True)
+    return each(range(first, first + count), do, at_once=4, out=out).done
+
+
+@workflow
 def items(mode: str, count: int) -> list[int]:
     function, options = MODES[mode]
     found = each(range(count), function, out=JsonLines(FOLDER / "out.jsonl"), **options)

@@ -152,11 +152,12 @@ class InOrder:
     """Our own outputs as the place where what items wrote goes, each in its turn."""
 
     path = "standard output"
+    cut_bytes = 0
 
     def __init__(self, printer: Printer) -> None:
         self._printer, self._length = printer, 0
 
-    def open(self, length_bytes: int | None) -> int:
+    def open(self, length_bytes: int | None, *, is_closed: bool = False) -> int:
         self._length = length_bytes or 0
         return self._length
 

@@ -268,6 +268,13 @@ class Book:
             if self.tail is not None:
                 self.tail.empty()
 
+    def close(self) -> None:
+        """Make the last checkpoint of a life: nothing is on its way to the output any more, so what
+        somebody adds to it from now on can be told from what is ours. Raises Leaving."""
+        with self.lock:
+            self.row = replace(self.row, output_closed=self.rules.out is not None)
+            self.checkpoint()
+
     def as_row(self) -> BatchRow:
         """Return the batch at a glance, as it is now."""
         with self.lock:  # Whoever hardens, and whoever tells how far it is, both ask.

@@ -21,7 +21,7 @@ from holdfast.model.making import replace
 from holdfast.model.signature import matches
 from holdfast.model.tail import DoneRecord, records
 from holdfast.ports.batches import Left
-from holdfast.ports.outputs import BEGIN_ANEW
+from holdfast.ports.outputs import BEGIN_ANEW, KEPT_END
 from holdfast.runtime.batches.book import SETTLED, Book
 from holdfast.runtime.batches.rules import BatchRules
 from holdfast.runtime.batches.settling import take_turns
@@ -110,7 +110,12 @@ def _begin_life(book: Book, state: BatchState, epoch: int) -> None:
     if granted_anew:
         book.recent.clear()
     book.row = replace(
-        book.row, life_epoch=epoch, life_at=now, decided_seq=decided, granted=state.granted
+        book.row,
+        life_epoch=epoch,
+        life_at=now,
+        decided_seq=decided,
+        granted=state.granted,
+        output_closed=False,
     )
 
 
@@ -269,9 +274,16 @@ def _load_turns(book: Book) -> None:
 
 def _open_output(book: Book, *, is_first: bool) -> None:
     out = book.rules.out
-    if out is not None:
-        try:
-            book.output_bytes = out.open(None if is_first else book.output_bytes)
-        except (UsageError, StoreCorrupt) as error:
-            text = str(error).replace(BEGIN_ANEW, begin_anew(book))
-            raise type(error)(text) from error
+    if out is None:
+        return
+    length = None if is_first else book.output_bytes
+    try:
+        book.output_bytes = out.open(length, is_closed=book.row.output_closed)
+    except (UsageError, StoreCorrupt) as error:
+        text = str(error).replace(BEGIN_ANEW, begin_anew(book))
+        raise type(error)(text) from error
+    if out.cut_bytes:
+        book.life.tell(
+            f"{book.key}: {out.cut_bytes:,} bytes at the end of {out.path} were no part of what is "
+            f"recorded, and are in {out.path}{KEPT_END} now"
+        )

@@ -68,9 +68,7 @@ def run_items(
         _note_left(life, key)
         raise
     finally:
-        book.tail.close()
-        if rules.out is not None:
-            rules.out.close()
+        _close(book)
 
 
 def _drive(life: Life, book: Book, site: Site, items: Iterable[object], crew: Crew) -> Ended:
@@ -88,8 +86,20 @@ def _drive(life: Life, book: Book, site: Site, items: Iterable[object], crew: Cr
         gone=reading.gone,
     )
     take_rest(book)
-    book.checkpoint()
+    book.close()
     return ended(book)
+
+
+def _close(book: Book) -> None:
+    """Let go of the files of a batch, whose output ends here also when it was left."""
+    out = book.rules.out
+    if out is not None and not book.row.output_closed:
+        with suppress(Leaving):  # Where nothing can be noted, the next life cuts it back.
+            book.close()
+    assert book.tail is not None
+    book.tail.close()
+    if out is not None:
+        out.close()
 
 
 def _size(rules: BatchRules) -> int:
