@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,35 @@ def test_what_a_ledger_knows_is_noted_while_it_is_read(runs: Runs) -> None:
     assert (143, 5_000) == (outcome.exit_code, len(read))
     assert [0, 1_000, 2_000, 3_000, 4_000] == sorted(set(read))
     assert 5_000 == batch_of(runs, "again").done
+
+
+def test_a_source_that_only_repeats_itself_can_be_stopped(runs: Runs) -> None:
+    """Also one that never ends: a signal is heeded among items whose keys have come before."""
+
+    def source() -> Iterator[int]:
+        for number in count():
+            if number == 5_000:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield number % 2
+
+    outcome = runs.start(over(source(), name="item"))
+
+    assert (143, 2) == (outcome.exit_code, batch_of(runs).done)
+
+
+def test_a_slow_source_that_is_passed_over_can_be_stopped(runs: Runs) -> None:
+    """It is not waited for until it has given a thousand items."""
+
+    def source() -> Iterator[int]:
+        for number in count():
+            runs.clock.jump(1)
+            if number == 100:
+                os.kill(os.getpid(), signal.SIGTERM)
+            if number == 200:
+                raise AssertionError("nobody looked")
+            yield 7
+
+    assert 143 == runs.start(over(source(), name="item")).exit_code
 
 
 # --- the order of the input ---

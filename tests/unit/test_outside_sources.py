@@ -97,6 +97,21 @@ def test_an_answer_of_another_form_is_refused(answer: Any, why: str) -> None:
         list(paged(lambda at: answer, start=0))
 
 
+@pytest.mark.parametrize(("before", "length"), [(0, 2), (1, 3), (50, 7), (3, 1_000)])
+def test_pages_that_go_round_are_refused(before: int, length: int) -> None:
+    """After some turns, wherever the round begins and however long it is; every item has come."""
+    taken: list[int] = []
+
+    def page(at: Any) -> tuple[list[int], int]:
+        return [at], at + 1 if at + 1 < before + length else before
+
+    with pytest.raises(UsageError, match="has come before: the pages go round"):
+        taken.extend(paged(page, start=0))
+
+    assert set(range(before + length)) == set(taken)
+    assert len(taken) <= 3 * (before + length)
+
+
 def test_a_source_of_pages_wants_a_function() -> None:
     """And a cursor and a rate that can be."""
     for wrong in ({"fn": 7}, {"start": {1}}, {"rate": "often"}):

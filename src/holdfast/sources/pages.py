@@ -82,6 +82,7 @@ class _Reading(Iterator[tuple[Json, T]]):
         self._pages, self._cursor, self._following = pages, cursor, cursor
         self._items: deque[T] = deque()
         self._is_over = False
+        self._round = _Round()
 
     def __next__(self) -> tuple[Json, T]:
         while not self._items:
@@ -94,9 +95,33 @@ class _Reading(Iterator[tuple[Json, T]]):
                     f"paged: the page at {cursor!r} names itself as the next one; it would never "
                     f"end: {_FORM}"
                 )
+            if self._round.is_closed_by(cursor):
+                raise UsageError(
+                    f"paged: the page at {cursor!r} has come before: the pages go round, and would "
+                    f"never end: {_FORM}"
+                )
             self._items.extend(items)
             self._cursor, self._following, self._is_over = cursor, following, following is None
         return _to(self._cursor), self._items.popleft()
+
+
+class _Round:
+    """Whether cursors go round. One of them is kept, a later one each time twice as many have come:
+    sooner or later it is in the round, and meets itself."""
+
+    def __init__(self) -> None:
+        self._kept: list[Json] = []
+        self._left = self._turn = 1
+
+    def is_closed_by(self, cursor: Json) -> bool:
+        """Say which cursor comes next."""
+        if [cursor] == self._kept:
+            return True
+        self._left -= 1
+        if not self._left:
+            self._turn *= 2
+            self._kept, self._left = [cursor], self._turn
+        return False
 
 
 def paged(
@@ -111,8 +136,8 @@ def paged(
     the end. Cursors are plain JSON. A page is asked for when its first item is wanted, and not
     oftener than `rate` ("20/s", "5000/h"). A batch that goes on begins with the page of the oldest
     unfinished item. What `fn` raises comes out of the reading, and the next `next` asks for the
-    same page again. Raises UsageError for an answer of another form, and for a page that names
-    itself as the next one.
+    same page again. Raises UsageError for an answer of another form, for a page that names itself
+    as the next one, and for pages that go round.
     """
     if not callable(fn):
         raise UsageError(f"paged: {fn!r} cannot be called; give a function of a cursor")

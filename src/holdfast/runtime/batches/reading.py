@@ -26,6 +26,8 @@ from holdfast.runtime.life import Life
 PAGE_ENTRIES: Final = 4_096
 SKIPPED_MAX: Final = 1_000
 """So many items are passed over, as nothing is to be done of them, before others have a turn."""
+SKIPPING_S: Final = 0.25
+"""And so long, where a source takes its time: whoever asked the run to stop waits."""
 T = TypeVar("T")
 _NOTHING: Final[Any] = None
 """Stands among the items where there is none to be had now; nobody sees it but `take`."""
@@ -186,7 +188,7 @@ def _by_key(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[W
 def _compared(
     reading: Reading, book: Book, stream: Iterable[tuple[Json, object]], known: _Known
 ) -> Iterator[Work]:
-    rules, pages, skipped = book.rules, _Pages(book), 0
+    rules, pages, skipped = book.rules, _Pages(book), _Skipped(book.life)
     for cursor, item in stream:
         if item is NOT_YET:
             reading.is_waiting = True
@@ -198,27 +200,41 @@ def _compared(
         ordinal, former = known.find(digest)
         if ordinal < 0:
             reading.duplicates += 1
-            continue
-        reading.distinct += 1
-        if former is None:
-            ordinal = book.enumerate(digest, fingerprint)
-            known.add(digest, ordinal)
-        pages.meet(cursor, ordinal)
-        if former is None:
-            if _is_in_ledger(book, digest, fingerprint):
-                with book.lock:
-                    book.settle(ordinal)
-                    book.counts["already"] += 1
-        elif former != fingerprint and ordinal in book.done:
-            reading.changed += 1
-        if ordinal not in book.settled:
+        else:
+            reading.distinct += 1
+            if former is None:
+                ordinal = book.enumerate(digest, fingerprint)
+                known.add(digest, ordinal)
+            pages.meet(cursor, ordinal)
+            if former is None:
+                _learn_of(book, ordinal, digest, fingerprint)
+            elif former != fingerprint and ordinal in book.done:
+                reading.changed += 1
+        if 0 <= ordinal not in book.settled:
             work = Work(ordinal, item, key, digest, fingerprint)
             yield _noted(book, work) if ordinal in book.noted else work
-            continue
-        skipped += 1
-        if skipped % SKIPPED_MAX == 0:
+        elif skipped.are_many():
             reading.is_skipping = True
             yield _NOTHING
+
+
+class _Skipped:
+    """How much of a source was passed over since others had a turn."""
+
+    def __init__(self, life: Life) -> None:
+        self._monotonic = life.clock.monotonic
+        self._begin()
+
+    def _begin(self) -> None:
+        self._count, self._until = 0, self._monotonic() + SKIPPING_S
+
+    def are_many(self) -> bool:
+        """Count one more; say whether it is time for others, because of so many or so long."""
+        self._count += 1
+        is_time = self._count >= SKIPPED_MAX or self._monotonic() >= self._until
+        if is_time:
+            self._begin()
+        return is_time
 
 
 def _start_of(book: Book, items: Iterable[object]) -> tuple[Json, int]:
@@ -263,12 +279,16 @@ class _Pages:
         self._highest = max(self._highest, ordinal)
 
 
-def _is_in_ledger(book: Book, digest: bytes, fingerprint: bytes) -> bool:
-    """Whether the ledger knows an item exactly as it is now."""
+def _learn_of(book: Book, ordinal: int, digest: bytes, fingerprint: bytes) -> None:
+    """Count a new item as done that the ledger knows exactly as it is now."""
     if not book.rules.ledger:
-        return False
+        return
     with book.guard():
-        return book.store.seen(book.rules.ledger, [digest]).get(digest) == fingerprint
+        known = book.store.seen(book.rules.ledger, [digest]).get(digest)
+    if known == fingerprint:
+        with book.lock:
+            book.settle(ordinal)
+            book.counts["already"] += 1
 
 
 class _Known:
