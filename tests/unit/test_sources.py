@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gzip
+import lzma
 import os
 from pathlib import Path
 from typing import Any
@@ -149,6 +151,26 @@ def test_what_outputs_write_sources_read(tmp_path: Path, texts: list[str]) -> No
             assert pairs[place:] == list(source.resume(cursor))
 
 
+@pytest.mark.parametrize(
+    ("begins", "how"),
+    [
+        (gzip.compress(b"line\n", mtime=0), "let its name end in .gz"),
+        (bz2.compress(b"line\n"), "`bzip2 -dk {path}`"),
+        (lzma.compress(b"line\n"), "`xz -dk {path}`"),
+        (b"\x28\xb5\x2f\xfd\x04", "`zstd -d {path}`"),
+        (b"PK\x03\x04\x14", "`unzip {path}`"),
+    ],
+)
+def test_what_is_packed_is_not_taken_for_text(tmp_path: Path, begins: bytes, how: str) -> None:
+    """Some encodings would find letters in it; what unpacks it is told."""
+    path = holding(tmp_path, begins)
+    for source in (lines(path, encoding="latin-1"), csv_rows(path), jsonl(path)):
+        with pytest.raises(UsageError, match="is no text but packed") as refused:
+            list(source)
+
+        assert how.format(path=path) in str(refused.value)
+
+
 # --- directories ------------------------------------------------------------------------------
 
 
@@ -187,6 +209,15 @@ def test_a_reading_goes_on_where_a_file_was(tree: Path) -> None:
         (tree / name).write_text("")
 
     assert ["a/new", "a/y.csv", "a/z.txt", "b.txt"] == [p for _, p in source.resume(cursor)]
+
+
+def test_links_that_lead_to_no_file_are_no_items(tree: Path) -> None:
+    """To what is gone, to themselves and to each other."""
+    for name, target in {"gone": "nothing", "self": "self", "a/to": "fro", "a/fro": "to"}.items():
+        (tree / f"{name}.txt").symlink_to(f"{target}.txt")
+
+    assert ["a.txt", "b.txt", "link.txt"] == list(directory(tree, "*.txt"))
+    assert ["a/z.txt"] == [p for p in directory(tree, "*.txt", recursive=True) if p > "a/"][:1]
 
 
 def test_a_directory_that_vanishes_is_empty(tree: Path) -> None:

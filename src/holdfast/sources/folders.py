@@ -7,6 +7,7 @@ reading goes on at that path, also when the file has gone meanwhile.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -66,7 +67,7 @@ class Directory:
                     if entry.is_dir(follow_symlinks=False):
                         if self._recursive and not entry.name.startswith("."):
                             names.append(entry.name + "/")
-                    elif self._fits(entry.name) and entry.is_file():
+                    elif self._fits(entry.name) and _is_file(entry):
                         names.append(entry.name)
         except FileNotFoundError as error:
             if below:
@@ -74,7 +75,7 @@ class Directory:
             raise UsageError(f"{where}: there is no such directory") from error
         except OSError as error:
             why = (error.strerror or str(error)).lower()
-            raise UsageError(f"{where} cannot be listed: {why}") from error
+            raise UsageError(f"{error.filename or where} cannot be listed: {why}") from error
         return sorted(names)
 
     def _fits(self, name: str) -> bool:
@@ -94,6 +95,16 @@ def directory(
     listed.
     """
     return Directory(path, pattern, recursive)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file, or leads to one."""
+    try:
+        return entry.is_file()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False  # It leads to itself: to no file, like a link to what is gone.
+        raise
 
 
 def _path(cursor: Json) -> str:

@@ -11,7 +11,8 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from shlex import quote
 from typing import BinaryIO, Final
 
 from holdfast.errors import StoreError, UsageError
@@ -20,6 +21,14 @@ from holdfast.model.json import Json
 LINE_BYTES_MAX: Final = 1 << 28
 """Something without newlines is no list of items, and must not fill the memory."""
 
+_PACKED: Final = {
+    b"\x1f\x8b\x08": "let its name end in .gz, or unpack it first",
+    b"BZh91AY&SY": "unpack it first: `bzip2 -dk {}`",
+    b"\xfd7zXZ\0": "unpack it first: `xz -dk {}`",
+    b"\x28\xb5\x2f\xfd": "unpack it first: `zstd -d {}`",
+    b"PK\x03\x04": "unpack it first: `unzip {}`",
+}
+"""How files begin that some encodings would take for text, and what to do with them."""
 _BOM: Final = b"\xef\xbb\xbf"
 _CANNOT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM,
                             errno.ELOOP, errno.ENAMETOOLONG})  # fmt: skip
@@ -90,7 +99,16 @@ class Reader:
 
 
 def _opened(path: str) -> BinaryIO | gzip.GzipFile:
-    return gzip.GzipFile(path, "rb") if path.endswith(".gz") else open(path, "rb")
+    if path.endswith(".gz"):
+        return gzip.GzipFile(path, "rb")
+    with ExitStack() as opened:
+        file = opened.enter_context(open(path, "rb"))
+        head = file.peek(1)
+        for magic, unpacked_by in _PACKED.items():
+            if head.startswith(magic):
+                raise UsageError(f"{path} is no text but packed; {unpacked_by.format(quote(path))}")
+        opened.pop_all()
+    return file
 
 
 def path_of(given: str | os.PathLike[str]) -> str:
