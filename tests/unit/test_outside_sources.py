@@ -189,6 +189,33 @@ def test_a_key_that_comes_twice_is_refused(table: Any, page: int) -> None:
         list(query(table, "SELECT * FROM t", key="id", page=page))
 
 
+def test_keys_that_are_the_same_to_the_database_are_refused(tmp_path: Path) -> None:
+    """Where a page ends between them one would be left out in silence, as they look different."""
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(tmp_path / "t.db")
+
+    with connect() as db:
+        db.execute("CREATE TABLE t (name TEXT COLLATE NOCASE)")
+        db.executemany("INSERT INTO t VALUES (?)", [("a",), ("b",), ("B",), ("c",)])
+    db.close()
+
+    with pytest.raises(UsageError, match=r"takes the key '[bB]' for the key '[bB]'; key= must be"):
+        list(query(connect, "SELECT * FROM t", key="name", page=2))
+
+
+def test_a_key_that_the_driver_rounds_is_refused(table: Any) -> None:
+    """Its row would come again, with each page."""
+
+    def connect() -> sqlite3.Connection:
+        db: sqlite3.Connection = table()
+        db.row_factory = lambda cursor, row: {"half": int(row[0])}
+        return db
+
+    with pytest.raises(UsageError, match="the key 1 comes after itself"):
+        list(query(connect, "SELECT id + 0.5 AS half FROM t", key="half", page=1))
+
+
 def test_a_key_that_is_null_is_refused(table: Any) -> None:
     """Before the first item is given: no comparison would ever find that row."""
     changed(table, "INSERT INTO t VALUES (NULL, 'none')")

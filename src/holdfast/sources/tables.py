@@ -51,15 +51,22 @@ class Query:
         with closing(_Session(self._connect)) as session:
             if last is None:
                 self._refuse_nulls(session)
-            sign, has_more = ">=", True
-            while has_more:
-                rows = self._rows(session, sign, last)
-                keys = [[row[name] for name in self._key] for row in rows]
+            rows = self._rows(session, ">=", last)
+            keys = self._keys(rows)
+            while True:
                 self._refuse_twins(keys)
-                has_more = len(rows) > self._page
                 for values, row in zip(keys[: self._page], rows, strict=False):
                     yield self._cursor(values), row
-                sign, last = ">", keys[self._page - 1] if has_more else None
+                if len(rows) <= self._page:
+                    return
+                last, following = keys[self._page - 1 :]
+                rows = self._rows(session, ">", last)
+                keys = self._keys(rows)
+                if keys[:1] != [following]:
+                    self._refuse_likes(session, last, following, keys)
+
+    def _keys(self, rows: Sequence[Row]) -> list[list[object]]:
+        return [[row[name] for name in self._key] for row in rows]
 
     def _rows(self, session: _Session, sign: str, last: Sequence[object] | None) -> list[Row]:
         columns = ", ".join(f"q.{_quoted(name)}" for name in self._key)
@@ -90,6 +97,26 @@ class Query:
         for one, other in pairwise(keys):
             if one == other:
                 raise UsageError(f"query: two rows have the {self._shown(one)}; {_UNIQUE}")
+
+    def _refuse_likes(
+        self,
+        session: _Session,
+        last: list[object],
+        following: list[object],
+        keys: list[list[object]],
+    ) -> None:
+        """Another row comes than the one that was seen to be next. That one was removed, or the
+        database compares keys in another way than they look: one is left out, or comes again."""
+        if keys[:1] == [last]:
+            raise UsageError(
+                f"query: the row with the {self._shown(last)} comes after itself, because the "
+                f"database keeps it otherwise than its driver tells it; {_UNIQUE}"
+            )
+        if last in self._keys(self._rows(session, ">=", following)):
+            raise UsageError(
+                f"query: the database takes the {self._shown(last)} for the "
+                f"{self._shown(following)}; {_UNIQUE}"
+            )
 
     @property
     def _inner(self) -> str:
