@@ -80,7 +80,8 @@ def _running(path: Path) -> Sequence[RunRow]:
 def inspect_store(url: str | None = None) -> Health:
     """Return how the store of `url` is, after reading all of it; nothing is changed.
 
-    Raises StoreAbsent when there is none, StoreError when it cannot be read.
+    Raises StoreAbsent when there is none, ConfigError when it is not ours or too new for us,
+    StoreError when it cannot be read.
     """
     from holdfast.stores import sqlite_health
 
@@ -95,13 +96,6 @@ def clear_suspect(url: str | None = None) -> None:
     from holdfast.stores import sqlite_health
 
     sqlite_health.clear_suspect(sqlite_path(store_url(url)))
-
-
-def newest_schema() -> int:
-    """Return the newest version of the schema that this holdfast knows."""
-    from holdfast.stores.sqlite_schema import VERSION
-
-    return VERSION
 
 
 def open_notifier(

@@ -100,6 +100,8 @@ def test_a_newer_schema_is_not_touched(tmp_path: Path) -> None:
         both = rf"newer holdfast \(schema 99, this one knows {VERSION}\)"
         with pytest.raises(ConfigError, match=both):
             SqliteStore(path, read_only=read_only)
+    with pytest.raises(ConfigError, match=both):
+        SqliteStore.inspect(path)
 
     assert before == path.read_bytes()
 
@@ -110,8 +112,9 @@ def test_a_database_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE theirs (x)")
     before = path.read_bytes()
-    with pytest.raises(ConfigError, match="not one of holdfast's"):
-        SqliteStore(path)
+    for look in (SqliteStore, SqliteStore.inspect):
+        with pytest.raises(ConfigError, match="not one of holdfast's"):
+            look(path)
 
     assert before == path.read_bytes()
 
@@ -160,6 +163,26 @@ def test_a_fact_changed_behind_our_back_is_found(tmp_path: Path) -> None:
     assert [("r", True)] == [
         (run, "fact 3" in why) for run, why in SqliteStore.inspect(path).broken_chains
     ]
+    with pytest.raises(StoreError, match="is damaged"):
+        SqliteStore.clear_suspect(path)
+
+
+@pytest.mark.parametrize("content", [None, b"", b'"other"'])
+def test_a_large_value_that_is_not_there_is_found(tmp_path: Path, content: bytes | None) -> None:
+    """As in a copy of the database alone: its run could not go on, and is named."""
+    path = made(tmp_path / "s.db")
+    with closing(SqliteStore(path)) as store:
+        store.append("r", [StepSucceeded(AT, "k", "x" * 100_000)], after=2, epoch=1)
+    sound = SqliteStore.inspect(path)
+    (file,) = (found for found in (tmp_path / "s.db.spill").rglob("*") if found.is_file())
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    ((run, why),) = SqliteStore.inspect(path).broken_values
+
+    assert ((), 1) == (sound.broken_values, sound.values)
+    assert "r" == run and file.name in why
     with pytest.raises(StoreError, match="is damaged"):
         SqliteStore.clear_suspect(path)
 

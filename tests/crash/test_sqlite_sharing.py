@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 from typing import SupportsIndex
 
@@ -247,3 +248,21 @@ def test_of_two_threads_the_later_one_knows_the_end(tmp_path: Path) -> None:
 
         assert looked == Appended(False, seq + 2, (STOP,))
         assert [STOP, STOP] == facts(store, after=seq)
+
+
+def test_runs_that_are_removed_meanwhile_are_not_found_damaged(tmp_path: Path) -> None:
+    """`doctor` beside `gc`: a run that goes while it is looked at is whole, or not there."""
+    path, large = tmp_path / "s.db", "x" * 70_000
+    runs = [f"r{number}" for number in range(40)]
+    with closing(SqliteStore(path)) as store:
+        for run in runs:
+            store.create(run, run_created())
+            store.append(run, [StepSucceeded(AT, "k", run + large)], after=1, epoch=None)
+        remover = Thread(target=lambda: [store.remove(run) for run in runs])
+        remover.start()
+        found = []
+        while remover.is_alive():
+            found.append(sqlite_health.inspect(path))
+        remover.join()
+
+    assert [] == [health.broken for health in found if not health.is_clean]

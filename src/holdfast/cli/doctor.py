@@ -16,7 +16,6 @@ from holdfast.ports.store import StoreAbsent
 from holdfast.wiring import (
     clear_suspect,
     inspect_store,
-    newest_schema,
     sqlite_path,
     store_url,
     undelivered,
@@ -72,14 +71,8 @@ def diagnose(url: str | None) -> Diagnosis:
 def _wrong(health: Health) -> Iterator[str]:
     for line in health.integrity:
         yield f"the database is damaged: {line}"
-    for run, why in (*health.broken_chains, *health.broken_batches):
+    for run, why in health.broken:
         yield f"run {run}: {why}" if run else why
-    newest = newest_schema()
-    if health.schema_version > newest:
-        yield (
-            f"its schema is version {health.schema_version}, and this holdfast knows "
-            f"{newest}: use the newer holdfast that made it"
-        )
 
 
 def _mind(health: Health) -> Iterator[str]:
@@ -139,11 +132,12 @@ def doctor_lines(found: Diagnosis) -> Iterator[str]:
     yield f"sqlite       {health.sqlite_version}{_about_bug(health)}"
     yield f"schema       version {health.schema_version}"
     yield f"integrity    {'ok' if not health.integrity else 'damaged'}"
-    chains = "ok" if not health.broken_chains else f"{len(health.broken_chains)} broken"
+    chains = _how_many(health.broken_chains)
     yield f"chains       {chains} ({health.facts:,} facts in {health.runs:,} runs)"
     if health.batches or health.broken_batches:
-        batches = f"{len(health.broken_batches)} broken" if health.broken_batches else "ok"
-        yield f"batches      {batches} ({health.batches:,} in all)"
+        yield f"batches      {_how_many(health.broken_batches)} ({health.batches:,} in all)"
+    if health.values or health.broken_values:
+        yield f"values       {_how_many(health.broken_values)} ({health.values:,} large ones)"
     network = ", on a network" if health.is_on_network else ""
     yield f"disk         {health.free_bytes / 2**30:,.1f} GiB free on {health.filesystem}{network}"
     holder = "nobody" if health.lock_holder is None else f"pid {health.lock_holder}"
@@ -157,6 +151,10 @@ def doctor_lines(found: Diagnosis) -> Iterator[str]:
         yield "damaged: stop using it, keep a copy, and restore it from a backup"
     else:
         yield "healthy"
+
+
+def _how_many(broken: tuple[tuple[str, str], ...]) -> str:
+    return f"{len(broken)} broken" if broken else "ok"
 
 
 def _about_bug(health: Health) -> str:

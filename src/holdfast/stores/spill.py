@@ -30,9 +30,13 @@ def digest_of(data: bytes) -> str:
 def checked(spilled: Spilled, data: bytes) -> Json:
     """Return the value in `data`. Raises StoreCorrupt unless it has the digest that names it."""
     if len(data) != spilled.size_bytes or digest_of(data) != spilled.digest:
-        raise StoreCorrupt(f"the content of spilled value {spilled.digest} is not what was written")
+        raise _not_written(spilled.digest)
     value: Json = load_json(data.decode(), f"spilled value {spilled.digest}")
     return value
+
+
+def _not_written(digest: str) -> StoreCorrupt:
+    return StoreCorrupt(f"the content of spilled value {digest} is not what was written")
 
 
 class SpillFiles:
@@ -58,11 +62,12 @@ class SpillFiles:
 
     def load(self, spilled: Spilled) -> Json:
         """Return a spilled value. Raises StoreCorrupt when it is gone or not what was written."""
-        path = self._path(spilled.digest)
-        if not path.exists() and not path.is_symlink():
-            raise StoreCorrupt(f"spilled value {spilled.digest} is gone: {path} does not exist")
-        with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
-            return checked(spilled, file.read())
+        return checked(spilled, self._read(spilled.digest))
+
+    def check(self, digest: str) -> None:
+        """Read a spilled value. Raises StoreCorrupt as `load` does."""
+        if digest_of(self._read(digest)) != digest:
+            raise _not_written(digest)
 
     def drop(self, digests: Iterable[str]) -> None:
         """Remove values that no row refers to. What is gone already is fine."""
@@ -74,6 +79,13 @@ class SpillFiles:
         if len(digest) != 2 * DIGEST_BYTES or set(digest) - set("0123456789abcdef"):
             raise StoreCorrupt(f"{digest!r} is not the digest of a spilled value")
         return self.root / digest[:2] / digest
+
+    def _read(self, digest: str) -> bytes:
+        path = self._path(digest)
+        if not path.exists() and not path.is_symlink():
+            raise StoreCorrupt(f"spilled value {digest} is gone: {path} does not exist")
+        with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+            return file.read()
 
     def _make_folder(self, folder: Path) -> None:
         try:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import stat
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,11 +17,12 @@ from holdfast.model.making import dataclass
 from holdfast.ports.store import StoreAbsent
 from holdfast.stores.filesystems import is_network, mount_of
 from holdfast.stores.lockfile import beside, holder_of
+from holdfast.stores.spill import SpillFiles
 from holdfast.stores.sqlite_batch_health import broken_batches
 from holdfast.stores.sqlite_connection import suspect_marker
 from holdfast.stores.sqlite_errors import reading
 from holdfast.stores.sqlite_rows import PAGE_ROWS, page
-from holdfast.stores.sqlite_schema import connect_read_only
+from holdfast.stores.sqlite_schema import connect_read_only, version_of
 
 PROBLEMS_MAX: Final = 100
 """How many lines of SQLite's integrity check, and how many broken runs, are reported."""
@@ -30,8 +32,8 @@ PROBLEMS_MAX: Final = 100
 class Health:
     """One database as it was found.
 
-    `integrity`, `broken_chains` and `broken_batches` (run id and what is wrong) are empty when
-    all is well.
+    `integrity`, `broken_chains`, `broken_batches` and `broken_values`, of those beside the database
+    (run id and what is wrong), are empty when all is well.
     `modes` are the permissions of the directory and of each file, `names` how many the database
     has. `lock_holder` is a pid.
     `suspect` is what the marker of a failed sync says, or None.
@@ -44,9 +46,11 @@ class Health:
     integrity: tuple[str, ...]
     broken_chains: tuple[tuple[str, str], ...]
     broken_batches: tuple[tuple[str, str], ...]
+    broken_values: tuple[tuple[str, str], ...]
     runs: int
     facts: int
     batches: int
+    values: int
     free_bytes: int
     filesystem: str
     is_on_network: bool
@@ -58,14 +62,19 @@ class Health:
     @property
     def is_clean(self) -> bool:
         """Whether every byte that was looked at is what was written."""
-        return not (self.integrity or self.broken_chains or self.broken_batches)
+        return not (self.integrity or self.broken)
+
+    @property
+    def broken(self) -> tuple[tuple[str, str], ...]:
+        """Each run of which something is not what was written, and what."""
+        return (*self.broken_chains, *self.broken_batches, *self.broken_values)
 
 
 def inspect(path: str | os.PathLike[str]) -> Health:
     """Return the health of the database at `path`, suspect or not.
 
-    Reads all of it. Raises StoreAbsent when there is none; what is damaged is reported, not
-    raised.
+    Reads all of it. Raises StoreAbsent when there is none, ConfigError for a database that is not
+    ours or is newer than we are; what is damaged is reported, not raised.
     """
     place = Path(os.path.abspath(path))
     if not place.is_file():
@@ -75,18 +84,12 @@ def inspect(path: str | os.PathLike[str]) -> Health:
     except sqlite3.Error as problem:
         return _health(place, Found(0, (str(problem),)))
     with contextlib.closing(connection):
-        version = _asked(connection, "PRAGMA user_version")
-        found = Found(
-            version,
-            _integrity(connection),
-            # Version 0: it failed while it was made, and holds nothing yet.
-            _broken_chains(connection) if version else (),
-            tuple(islice(broken_batches(connection), PROBLEMS_MAX)) if version else (),
-            _asked(connection, "SELECT count(*) FROM run"),
-            _asked(connection, "SELECT count(*) FROM fact"),
-            _asked(connection, "SELECT count(*) FROM batch"),
-        )
-        return _health(place, found)
+        version = _version(connection, place)
+        if not version:  # It failed while it was made, and holds nothing yet; or is damaged.
+            return _health(place, Found(version, _integrity(connection)))
+        found = _found(connection, version)
+        broken_values = tuple(islice(_broken_values(connection, place), PROBLEMS_MAX))
+        return _health(place, found._replace(broken_values=broken_values))
 
 
 def clear_suspect(path: str | os.PathLike[str]) -> None:
@@ -96,8 +99,7 @@ def clear_suspect(path: str | os.PathLike[str]) -> None:
     """
     health = inspect(path)
     if not health.is_clean:
-        broken = (*health.broken_chains, *health.broken_batches)
-        wrong = (*health.integrity, *(f"run {run}: {why}" for run, why in broken))
+        wrong = (*health.integrity, *(f"run {run}: {why}" for run, why in health.broken))
         raise StoreError(f"{health.path} is damaged: {'; '.join(wrong[:3])}")
     suspect_marker(Path(health.path)).unlink(missing_ok=True)
 
@@ -118,9 +120,11 @@ class Found(NamedTuple):
     integrity: tuple[str, ...]
     broken_chains: tuple[tuple[str, str], ...] = ()
     broken_batches: tuple[tuple[str, str], ...] = ()
+    broken_values: tuple[tuple[str, str], ...] = ()
     runs: int = 0
     facts: int = 0
     batches: int = 0
+    values: int = 0
 
 
 def _health(path: Path, found: Found) -> Health:
@@ -146,6 +150,33 @@ def _modes(path: Path) -> dict[str, int]:
     ends = ("", "-wal", "-shm", ".lock", *(f".{name}" for name in names))
     places = [path.parent, *(beside(path, end) for end in ends)]
     return {str(place): stat.S_IMODE(place.stat().st_mode) for place in places if place.exists()}
+
+
+def _found(connection: sqlite3.Connection, version: int) -> Found:
+    """Return what is in a database as it is at one moment, whatever is written or removed
+    meanwhile: of a run that goes in between, half would be missing."""
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("BEGIN")
+    found = Found(
+        version,
+        _integrity(connection),
+        _broken_chains(connection),
+        tuple(islice(broken_batches(connection), PROBLEMS_MAX)),
+        runs=_asked(connection, "SELECT count(*) FROM run"),
+        facts=_asked(connection, "SELECT count(*) FROM fact"),
+        batches=_asked(connection, "SELECT count(*) FROM batch"),
+        values=_asked(connection, "SELECT count(DISTINCT digest) FROM spill"),
+    )
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("ROLLBACK")
+    return found
+
+
+def _version(connection: sqlite3.Connection, place: Path) -> int:
+    try:
+        return version_of(connection, place)
+    except sqlite3.Error:
+        return 0
 
 
 def _asked(connection: sqlite3.Connection, question: str) -> int:
@@ -176,6 +207,24 @@ def _broken_chains(connection: sqlite3.Connection) -> tuple[tuple[str, str], ...
         if len(broken) >= PROBLEMS_MAX:
             break
     return tuple(broken)
+
+
+def _broken_values(connection: sqlite3.Connection, place: Path) -> Iterator[tuple[str, str]]:
+    """Yield the run of each value outside its row that is not what was written, or not there, as
+    in a copy of the database alone."""
+    statement = "SELECT run.id, digest FROM spill JOIN run ON run.number = spill.run"
+    try:
+        files = SpillFiles(beside(place, ".spill"))
+        for run, digest in connection.execute(f"{statement} ORDER BY 1, 2").fetchall():
+            try:
+                files.check(digest)
+            except (StoreError, OSError) as problem:
+                # Its run may have been removed since.
+                again = f"{statement} WHERE run.id = ? AND digest = ?"
+                if connection.execute(again, (run, digest)).fetchone() is not None:
+                    yield run, str(problem)
+    except (StoreError, sqlite3.Error) as problem:
+        yield "", str(problem)
 
 
 def _why_broken(connection: sqlite3.Connection, run: str, number: int) -> str | None:

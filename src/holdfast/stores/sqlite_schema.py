@@ -206,7 +206,7 @@ def recognise(path: Path) -> int:
     try:
         connection = connect_read_only(path)
         try:
-            return _version(connection, path)
+            return version_of(connection, path)
         finally:
             connection.close()
     except sqlite3.Error as problem:
@@ -220,7 +220,9 @@ def not_opened(problem: sqlite3.Error, path: Path) -> StoreError:
     return translated(problem, f"{path} cannot be opened", "no fact was written")
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
+def version_of(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the schema version of an open database, 0 for an empty one. Raises ConfigError for
+    one that is not ours or is newer than we are, sqlite3.Error."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -248,7 +250,7 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise ConfigError(f"{path} is on a file system where SQLite cannot keep a log (WAL)")
     configure(connection)
     connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-    for version in range(_version(connection, path), VERSION):
+    for version in range(version_of(connection, path), VERSION):
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("BEGIN IMMEDIATE")
         for statement in MIGRATIONS[version].split(";\n"):
