@@ -262,24 +262,44 @@ def test_a_secret_in_an_error_of_the_script_is_covered(runs: Runs, monkeypatch) 
     assert "hunter2" not in str(runs.facts())
 
 
+class Ear:
+    """Keeps what it hears of a step's progress."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[object, ...]] = []
+
+    def fact(self, fact, state) -> None: ...
+    def output(self, output) -> None: ...
+    def note(self, text) -> None: ...
+    def progress(self, key, done, total, note) -> None:
+        self.heard.append((key, done, total, note))
+
+
 def test_progress_is_shown_and_not_recorded(runs: Runs) -> None:
     """A listener hears it; the journal does not grow."""
-    heard: list[tuple[object, ...]] = []
-
-    class Ear:
-        def fact(self, fact, state) -> None: ...
-        def output(self, output) -> None: ...
-        def note(self, text) -> None: ...
-        def progress(self, key, done, total, note) -> None:
-            heard.append((key, done, total, note))
+    ear = Ear()
 
     @workflow
     def flow() -> None:
         do("a", lambda: progress(3, 10, "copying"))
 
-    runs.start(flow, listeners=[Ear()])
+    runs.start(flow, listeners=[ear])
 
-    assert [("a", 3, 10, "copying")] == heard
+    assert [("a", 3, 10, "copying")] == ear.heard
+
+
+def test_a_secret_in_a_progress_note_is_covered(runs: Runs, monkeypatch) -> None:
+    """What is shown of a step's progress goes to terminals and their logs."""
+    monkeypatch.setenv("API_KEY", "hunter2")
+    ear = Ear()
+
+    @workflow
+    def flow() -> None:
+        do("a", lambda: progress(3, 10, f"with {secret('API_KEY')}"))
+
+    runs.start(flow, listeners=[ear])
+
+    assert [("a", 3, 10, "with [secret API_KEY]")] == ear.heard
 
 
 @pytest.mark.parametrize("verb", [attempt, token, saved, lambda: save(1), lambda: progress(1)])

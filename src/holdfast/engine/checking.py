@@ -7,7 +7,7 @@ from functools import partial
 
 from holdfast.engine.effects import Landed, Outcome, Program, Raised, Returned, Submit, Wait, now
 from holdfast.engine.spec import Call, Check, FoundDone
-from holdfast.model.called import NeverRan
+from holdfast.model.called import UnusableAnswer
 from holdfast.model.codec import Unrecordable, encode
 from holdfast.model.json import Json
 from holdfast.model.types import Types
@@ -18,15 +18,15 @@ CHECK_S_MAX = 30.0
 
 def ask_check(call: Call) -> Program[tuple[Check, Json]]:
     """Return what the step's check says, and the result it knows, as it is recorded. Raises
-    NeverRan for a check of which nothing runs."""
+    UnusableAnswer for a check of which nothing runs, or whose result must not be recorded."""
     if call.check is None:
         return Check.UNKNOWN, None
     at = yield from now()
     ticket = f"{call.key}\0{at.isoformat()}?"
     yield Submit(ticket, partial(call.check, call), "thread")
     outcome = yield from landing(ticket, at + timedelta(seconds=CHECK_S_MAX))
-    if isinstance(outcome, Raised) and isinstance(outcome.error, NeverRan):
-        raise outcome.error  # It can never say anything, and the effect would be repeated.
+    if isinstance(outcome, Raised) and isinstance(outcome.error, UnusableAnswer):
+        raise outcome.error
     if not isinstance(outcome, Returned):
         return Check.UNKNOWN, None
     match outcome.value:

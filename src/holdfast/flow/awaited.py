@@ -17,6 +17,7 @@ from holdfast.engine.spec import Call
 from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import Leaving, StepFailed, UsageError
+from holdfast.flow.aside import asked_aside, attempt_of, chosen, usable
 from holdfast.flow.noting import note_failure, note_left
 from holdfast.flow.recorded import read_back
 from holdfast.flow.returning import given_value
@@ -32,14 +33,12 @@ from holdfast.flow.secret import refuse_secrets
 from holdfast.flow.steps import (
     Performs,
     StepFunction,
-    asked_aside,
-    attempt_of,
-    chosen,
     plain,
     prepare,
+    refuse_secret_result,
 )
 from holdfast.flow.workflows import Workflow, succeed
-from holdfast.model.called import has_run, is_async, is_awaitable, name_of
+from holdfast.model.called import is_async, is_awaitable
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
 from holdfast.model.types import Types
@@ -81,8 +80,7 @@ class AsyncStepFunction(StepFunction[P, Any]):
 
         async def awaited(call: Call) -> object:
             with asked_aside(frame, call):
-                said = await called(function, **taken)
-                return has_run(said, f"the check {name_of(function)}")
+                return usable(frame.life, function, await called(function, **taken))
 
         return awaited
 
@@ -161,8 +159,11 @@ async def run_in_step(
     logged = current_step.set((call.key, attempt))
     try:
         if is_async(step.body):
-            return await cast(Awaitable[object], step.perform(arguments))
-        return await called(step.perform, arguments)
+            value = await cast(Awaitable[object], step.perform(arguments))
+        else:
+            value = await called(step.perform, arguments)
+        refuse_secret_result(frame.life, call.key, value)
+        return value
     finally:
         frame.life.end_of_body(call.key, attempt)
         current_step.reset(logged)

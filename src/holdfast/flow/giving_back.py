@@ -16,12 +16,12 @@ from typing import Any, cast
 from holdfast.engine.giving_back import Way
 from holdfast.engine.spec import Call, Check, FoundDone, Rules
 from holdfast.engine.trace import Trace
+from holdfast.flow.aside import chosen
 from holdfast.flow.owing import RESULT, owed_by
 from holdfast.flow.recorded import value_of
 from holdfast.flow.steps import (
     Met,
     StepFunction,
-    chosen,
     plain,
 )
 from holdfast.model.called import has_run, is_async, is_awaitable, name_of

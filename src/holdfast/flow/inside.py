@@ -53,7 +53,7 @@ def progress(done: float, total: float | None = None, note: str = "") -> None:
     """Say how far the step is. Shown, never recorded: call it as often as you like."""
     life, step = in_step("progress")
     for listener in life.listeners:
-        listener.progress(step.key, done, total, note)
+        listener.progress(step.key, done, total, life.redactor(note))
 
 
 def save(value: object) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from holdfast.engine.effects import Program
 from holdfast.engine.point import pass_point
 from holdfast.errors import UsageError
+from holdfast.flow.secret import refuse_secrets
 from holdfast.flow.verbs import plain_call
 from holdfast.runtime.context import Frame, in_workflow
 from holdfast.runtime.driving import drive
@@ -40,5 +41,6 @@ def point_program(frame: Frame, reason: str) -> Program[None]:
             )
     if not reason.strip():
         raise UsageError("no_return needs the reason: it is what a refused rollback says")
+    refuse_secrets(frame.life, "the reason of no_return", reason)
     call = plain_call(frame, LABEL)
     return pass_point(replace(call, shown=reason), reason)

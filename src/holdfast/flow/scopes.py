@@ -16,7 +16,7 @@ from holdfast.errors import DuplicateLabel, HoldfastError, Leaving, ParallelFail
 from holdfast.flow.giving_back import ways_of
 from holdfast.flow.noting import note_failure, note_left, note_reached
 from holdfast.flow.recorded import read_back
-from holdfast.flow.secret import refuse_secrets
+from holdfast.flow.secret import refuse_secret_name, refuse_secrets
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
 from holdfast.model.keys import join
@@ -168,6 +168,7 @@ def postflight() -> Stage:
 
 def scope_key(frame: Frame, label: str) -> str:
     """Return the key of the scope that `label` begins here, noting that it was reached."""
+    refuse_secret_name(frame.life, label)
     key = join(frame.trace.scope, label, frame.trace.number(label))
     note_reached(frame, key)
     frame.trace.reach(key)

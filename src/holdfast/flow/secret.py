@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import UsageError
-from holdfast.model.codec import dumps, encode
+from holdfast.model.codec import encode
 from holdfast.model.making import dataclass
 from holdfast.model.types import register
 from holdfast.runtime.context import FRAME
@@ -134,9 +134,21 @@ def _unusable(name: str, file: Path, why: str) -> UsageError:
 def refuse_secrets(life: Life, what: str, value: object) -> None:
     """Raise UsageError when `value`, about to be recorded, holds the text of a secret."""
     if life.redactor:
-        name = life.redactor.found_in(dumps(encode(value)))
+        name = life.redactor.held_by(encode(value))
         if name is not None:
             raise UsageError(
                 f"{what} holds the secret {name}, and secrets are never recorded; return "
                 "something else, and read the secret where it is needed"
+            )
+
+
+def refuse_secret_name(life: Life, label: str) -> None:
+    """Raise UsageError when a label, which is a part of keys, holds the text of a secret."""
+    if life.redactor:
+        name = life.redactor.found_in(label)
+        if name is not None:
+            raise UsageError(
+                f"the label {life.redactor(label)!r} holds the secret {name}, and secrets are "
+                'never recorded; give a label without it, such as @step("fetch"), and read the '
+                "secret where it is needed"
             )

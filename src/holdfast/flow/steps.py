@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property, partial, update_wrapper
 from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
@@ -13,14 +12,14 @@ from holdfast.engine.step import is_answered
 from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import StepFailed, UsageError
+from holdfast.flow.aside import aside, attempt_of, chosen
 from holdfast.flow.noting import note_failure
-from holdfast.flow.owing import RESULT, declared, function_name, label_for, owed_by, settled_by
+from holdfast.flow.owing import RESULT, function_name, label_for, owed_by, settled_by
 from holdfast.flow.recorded import PLAIN_JSON, read_back
 from holdfast.flow.returning import given_value
-from holdfast.flow.secret import refuse_secrets
-from holdfast.flow.signatures import VAR_KEYWORD, Signature
+from holdfast.flow.secret import refuse_secret_name, refuse_secrets
+from holdfast.flow.signatures import Signature
 from holdfast.flow.windowed import within_window
-from holdfast.model.called import has_run, name_of
 from holdfast.model.codec import digest, recordable, shown_arguments
 from holdfast.model.json import Json
 from holdfast.model.keys import default_label, format_label, join
@@ -30,6 +29,7 @@ from holdfast.runtime.capture import current_step
 from holdfast.runtime.codehash import code_hash, location
 from holdfast.runtime.context import FRAME, LIVES, Frame, outside
 from holdfast.runtime.driving import drive
+from holdfast.runtime.life import Life
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -167,7 +167,7 @@ class StepFunction(Generic[P, R]):
         self, frame: Frame, check: Callable[..., object], arguments: Mapping[str, object]
     ) -> Callable[[Call], object]:
         """Return a check as a call in the step's place: it gets the arguments it names."""
-        return aside(frame, check, arguments)
+        return aside(frame, plain(check), arguments)
 
 
 def plain(function: Callable[..., object]) -> Callable[..., object]:
@@ -218,6 +218,7 @@ def identify(
     """Return the label and key of one call, noting that the script reached it."""
     trace = frame.trace
     label = step.label(arguments)
+    refuse_secret_name(frame.life, label)
     key = join(trace.scope, label, trace.number(label))
     frame.life.afterwards.note_reached(key, trace, frame.lane)
     return label, key
@@ -315,8 +316,7 @@ def run_in_step(
     logged = current_step.set((call.key, attempt))
     try:
         value = step.perform(arguments)
-        if frame.life.redactor:
-            refuse_secrets(frame.life, f"the result of step {call.key!r}", value)
+        refuse_secret_result(frame.life, call.key, value)
         return value
     finally:
         frame.life.end_of_body(call.key, attempt)
@@ -324,53 +324,7 @@ def run_in_step(
         FRAME.reset(inside)
 
 
-def attempt_of(frame: Frame, call: Call) -> int:
-    step = frame.life.journal.state.steps.get(call.key)
-    return 1 if step is None else max(1, step.attempts)
-
-
-def aside(
-    frame: Frame, function: Callable[..., object], arguments: Mapping[str, object]
-) -> Callable[[Call], object]:
-    """Return a check as a call in its step's place: it gets the arguments it names and what the
-    step saved; what it prints goes to the step's log. The call raises NeverRan."""
-    body, taken = plain(function), chosen(function, arguments)
-
-    def ask(call: Call) -> object:
-        with asked_aside(frame, call):
-            return has_run(body(**taken), f"the check {name_of(body)}")
-
-    return ask
-
-
-@contextmanager
-def asked_aside(frame: Frame, call: Call) -> Iterator[None]:
-    """Have what is called in the block belong to a step, beside its body."""
-    attempt = attempt_of(frame, call)
-    inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane, is_aside=True))
-    logged = current_step.set((call.key, attempt))
-    try:
-        yield
-    finally:
-        if frame.life.capture is not None:
-            frame.life.capture.flush(call.key, attempt)
-        current_step.reset(logged)
-        FRAME.reset(inside)
-
-
-def chosen(function: Callable[..., object], arguments: Mapping[str, object]) -> dict[str, object]:
-    """Return those of `arguments` that `function` declares. Raises UsageError for one it needs
-    and the step does not have."""
-    taken = {}
-    for parameter in declared(function):
-        name = parameter.name
-        if parameter.kind == VAR_KEYWORD:
-            return dict(arguments)
-        if name in arguments:
-            taken[name] = arguments[name]
-        elif parameter.is_required:
-            raise UsageError(
-                f"{getattr(function, '__name__', function)!r} asks for {name!r}, which is no "
-                f"argument of the step; it has {', '.join(arguments) or 'none'}"
-            )
-    return taken
+def refuse_secret_result(life: Life, key: str, value: object) -> None:
+    """Raise UsageError when what a step's body returned holds the text of a secret."""
+    if life.redactor:  # Of few runs: the name costs more than the question.
+        refuse_secrets(life, f"the result of step {key!r}", value)

@@ -24,7 +24,12 @@ PLAIN: Final = frozenset({type(None), bool, int, float, str, bytes, list, tuple,
 """Types of most values, so that these are told at once."""
 
 
-class NeverRan(UsageError):
+class UnusableAnswer(UsageError):
+    """What a function of the script returned can never be used. A check's is no UNKNOWN either:
+    it will never say anything else, and the effect would be repeated."""
+
+
+class NeverRan(UnusableAnswer):
     """A function of the script returned what has yet to run, where nobody runs it."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NoReturn
 
 from holdfast.errors import StoreCorrupt
@@ -25,6 +25,20 @@ def loads(text: str) -> Json:
     except (ValueError, RecursionError) as error:
         raise StoreCorrupt(f"a stored value is not JSON: {error}") from error
     return tree
+
+
+def texts(tree: Json) -> Iterator[str]:
+    """Yield every text in `tree` as it is, the names in its dicts too, and its numbers as text."""
+    todo = [tree]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, dict):
+            yield from part
+            todo.extend(part.values())
+        elif isinstance(part, list):
+            todo.extend(part)
+        elif part is not None and not isinstance(part, bool):
+            yield part if isinstance(part, str) else dumps(part)
 
 
 def digest(tree: Json) -> str:

@@ -27,6 +27,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, TypeAlias, cast
 
 from holdfast.locks import Lock, forkable
+from holdfast.model.json import Json
+from holdfast.model.jsontext import texts
 
 if TYPE_CHECKING:
     import logging
@@ -285,6 +287,10 @@ class Redactor:
         """Return the name of a secret that `text` holds, or None."""
         found = None if self._pattern is None else self._pattern.search(text)
         return None if found is None else self._names[found[0]]
+
+    def held_by(self, tree: Json) -> str | None:
+        """Return the name of a secret that a value holds in the form in which it is recorded."""
+        return self.found_in("\0".join(texts(tree))) if self else None
 
     def __bool__(self) -> bool:
         """Whether there is any secret to look for."""

@@ -78,6 +78,9 @@ def _take_value(book: Book, work: Work, result: object) -> Failure | None:
     try:
         if rules.keep or is_early:
             value = encode(result, rules.types)
+            if (name := book.life.redactor.held_by(value)) is not None:
+                why = f"what it returned holds the secret {name}, and secrets are never recorded"
+                return Failure("UsageError", why)
         if rules.out is not None and not is_early:
             with book.guard():
                 book.output_bytes = rules.out.write(result)
