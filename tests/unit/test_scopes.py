@@ -324,3 +324,19 @@ def test_a_wrong_call_is_an_error_of_the_script(runs: Runs) -> None:
         strict(1, 2)  # type: ignore[misc]
 
     assert "TypeError" in runs.start(flow).reason
+
+
+@pytest.mark.parametrize("name", [" ", "x" * 201])
+def test_a_scope_has_a_label_like_a_step(runs: Runs, name: str) -> None:
+    """What cannot be typed or shown names nothing."""
+
+    @workflow
+    def flow() -> None:
+        with stage(name):
+            inner("a")
+
+    outcome = runs.start(flow)
+
+    assert 2 == outcome.exit_code
+    assert "label" in outcome.reason
+    assert not CALLS

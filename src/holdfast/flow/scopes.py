@@ -19,7 +19,7 @@ from holdfast.flow.recorded import read_back
 from holdfast.flow.secret import refuse_secret_name, refuse_secrets
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
-from holdfast.model.keys import join
+from holdfast.model.keys import check_label, join
 from holdfast.model.types import Types
 from holdfast.runtime.context import FRAME, Frame, in_workflow
 from holdfast.runtime.driving import drive
@@ -167,7 +167,9 @@ def postflight() -> Stage:
 
 
 def scope_key(frame: Frame, label: str) -> str:
-    """Return the key of the scope that `label` begins here, noting that it was reached."""
+    """Return the key of the scope that `label` begins here, noting that it was reached. Raises
+    UsageError for what is no label."""
+    check_label(label)
     refuse_secret_name(frame.life, label)
     key = join(frame.trace.scope, label, frame.trace.number(label))
     note_reached(frame, key)
