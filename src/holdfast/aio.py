@@ -40,7 +40,7 @@ from holdfast.flow.questions import Answered, Asking
 from holdfast.flow.recorded import read_back
 from holdfast.flow.rollouts_awaited import rollout
 from holdfast.flow.scopes import OnFailure, branches_of, joined, limit_of
-from holdfast.flow.steps import Duration, Options
+from holdfast.flow.steps import Duration, Options, refuse_promises
 from holdfast.model.budget import Budget
 from holdfast.model.hold_facts import OnExpiry
 from holdfast.model.rate import Rate
@@ -110,7 +110,7 @@ def postflight() -> AsyncStage:
 async def do(label: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """Run any callable as a step under `label`; see `holdfast.do`."""
     frame = place(f"do({label!r})")
-    step = verbs.adhoc(fn, **options)
+    step = verbs.as_step(fn, **options)
     return await recorded(frame, verbs.named(step, label), verbs.positional(step, args))
 
 
@@ -119,6 +119,7 @@ async def require(
 ) -> Any:
     """Fail the run unless `fn(*args)` is truthy; see `holdfast.require`."""
     frame = place(f"require({label!r})")
+    refuse_promises("require", fn)
     step = verbs.adhoc(verbs.required(label, fn), reads=True, fresh=fresh)
     return await recorded(frame, verbs.named(step, label), verbs.positional(step, args))
 
@@ -132,6 +133,7 @@ async def wait_for(
 ) -> Any:
     """Return the first truthy value of `fn(*args)`; see `holdfast.wait_for`."""
     frame = place(f"wait_for({label!r})")
+    refuse_promises("wait_for", fn)
     step = verbs.adhoc(fn, reads=True)
     call = prepare_async(frame, verbs.named(step, label), verbs.positional(step, args))
     every_s, timeout_s = verbs.interval(every, timeout)

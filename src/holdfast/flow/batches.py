@@ -15,7 +15,7 @@ from holdfast.errors import HoldfastError, StepFailed, UsageError
 from holdfast.flow.decorator import refuse_generator
 from holdfast.flow.noting import note_failure
 from holdfast.flow.recorded import read_back, unreadable
-from holdfast.flow.steps import plain, prepare
+from holdfast.flow.steps import plain, prepare, refuse_promises
 from holdfast.flow.verbs import adhoc, named
 from holdfast.model.batching import item_key
 from holdfast.model.budget import Budget
@@ -166,6 +166,7 @@ def batch_rules(
         **taken,
     )
     _refuse_contradictions(rules, has_retry=retry is not None)
+    refuse_promises("each", fn)
     refuse_generator("each: ", plain(fn))
     if is_async(plain(fn)) and rules.executor is not None:
         raise UsageError("each: an async function runs on an event loop; leave executor= out")

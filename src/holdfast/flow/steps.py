@@ -90,24 +90,30 @@ class StepFunction(Generic[P, R]):
             if LIVES:
                 raise outside(f"step {self.name!r}")
             return
-        rules, inside = self.rules, frame.step
-        assert inside is not None
-        special = [
-            word
-            for word, given in (
-                ("once", rules.once),
-                ("check", rules.has_check),
-                ("undo", rules.undoes),
-                ("owes", rules.owes),
-                ("confirm", rules.confirm),
-            )
-            if given
-        ]
-        if special:
+        assert frame.step is not None
+        if self.promises:
             raise UsageError(
-                f"step {self.name!r} has {special[0]}= and was called inside step {inside.key!r}, "
-                "where it is not recorded; call it from the workflow"
+                f"step {self.name!r} has {self.promises[0]}= and was called inside step "
+                f"{frame.step.key!r}, where it is not recorded; call it from the workflow"
             )
+
+    @property
+    def promises(self) -> list[str]:
+        """The options that hold only where each call is recorded as a step of its own."""
+        rules = self.rules
+        given = {
+            "once": rules.once,
+            "check": rules.has_check,
+            "undo": rules.undoes,
+            "owes": rules.owes,
+            "confirm": rules.confirm,
+        }
+        return [word for word in given if given[word]]
+
+    @property
+    def has_options(self) -> bool:
+        """Whether it was told more than its label."""
+        return self.rules != Rules() or replace(self.options, label=None) != Options()
 
     # --- what a call is made of ---
 
@@ -168,6 +174,16 @@ class StepFunction(Generic[P, R]):
     ) -> Callable[[Call], object]:
         """Return a check as a call in the step's place: it gets the arguments it names."""
         return aside(frame, plain(check), arguments)
+
+
+def refuse_promises(verb: str, function: object) -> None:
+    """Raise UsageError for a step whose options would be dropped, because `verb` makes calls of
+    it that are no steps of their own."""
+    if isinstance(function, StepFunction) and function.promises:
+        raise UsageError(
+            f"{verb}: step {function.name!r} has {function.promises[0]}=, which holds only where "
+            "each call is a step of its own; call it in the workflow, or give a plain function"
+        )
 
 
 def plain(function: Callable[..., object]) -> Callable[..., object]:

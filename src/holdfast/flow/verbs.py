@@ -22,6 +22,7 @@ from holdfast.flow.steps import (
     StepFunction,
     prepare,
     recorded,
+    refuse_promises,
 )
 from holdfast.flow.windowed import zone_of
 from holdfast.model import windows
@@ -40,10 +41,10 @@ class RequirementFailed(HoldfastError):
 def do(label: str, fn: Callable[..., R], *args: Any, **options: Any) -> R:
     """Run any callable as a step under `label`, with the options of `@step`.
 
-    Returns the recorded value; raises StepFailed.
+    A step keeps its own options. Returns the recorded value; raises StepFailed.
     """
     frame = in_workflow(f"do({label!r})")
-    step = adhoc(fn, **options)
+    step = as_step(fn, **options)
     refuse_async_ways(step.options)
     return cast(R, recorded(frame, named(step, label), positional(step, args)))
 
@@ -56,6 +57,7 @@ def require(
     A read-only step: it never asks, and with `fresh` it is asked again on a later resume.
     """
     frame = in_workflow(f"require({label!r})")
+    refuse_promises("require", fn)
     asked = adhoc(fn)
     step = adhoc(required(label, fn), reads=True, fresh=fresh)
     return recorded(frame, named(step, label), positional(asked, args))
@@ -90,8 +92,22 @@ def required(label: str, fn: Callable[..., object]) -> Callable[..., object]:
     return called
 
 
+def as_step(fn: Callable[..., Any], **options: Any) -> StepFunction[..., Any]:
+    """Return `fn` as a step: with the options that it has as one, or with these. Raises
+    UsageError when there are both: nobody could say which are meant."""
+    if not isinstance(fn, StepFunction) or not fn.has_options:
+        return adhoc(fn, **options)
+    if options:
+        raise UsageError(
+            f"do: {next(iter(options))}= is given here, and step {fn.name!r} has options of its "
+            "own; give them all to @step, or do a plain function"
+        )
+    # Not what it was called: that is for the label which it has elsewhere.
+    return StepFunction(fn.function, fn.rules, replace(fn.options, was=""))
+
+
 def adhoc(fn: Callable[..., Any], **options: Any) -> StepFunction[..., Any]:
-    """Return `fn` as a step with these options. Raises UsageError."""
+    """Return `fn` as a step with these options, and no others. Raises UsageError."""
     function = fn.function if isinstance(fn, StepFunction) else fn
     if not callable(function):
         raise UsageError(f"{function!r:.80} cannot be called; give a function, and its arguments")
@@ -126,6 +142,7 @@ def wait_for(
     had. When the deadline passes the run holds. Raises StepFailed when `fn` raises.
     """
     frame = in_workflow(f"wait_for({label!r})")
+    refuse_promises("wait_for", fn)
     step = adhoc(fn, reads=True)
     call = prepare(frame, named(step, label), positional(step, args))
     every_s, timeout_s = interval(every, timeout)
