@@ -162,7 +162,7 @@ def batch_rules(
         time_budget_s=None if time_budget is None else seconds(time_budget),
         stop_after=_whole("stop_after", stop_after, 2**53),
         hardens_each=sync == "item",
-        types=Types.of(plain(fn), namespace=getattr(plain(fn), "__globals__", None)),
+        types=Types.of_result(fn),
         **taken,
     )
     _refuse_contradictions(rules, has_retry=retry is not None)

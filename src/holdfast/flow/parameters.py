@@ -11,8 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property, partial
-from operator import attrgetter
+from functools import cached_property
 from typing import Final, get_args, get_origin
 
 from holdfast.errors import UsageError
@@ -35,6 +34,7 @@ from holdfast.flow.signatures import (
     parameters_of,
 )
 from holdfast.flow.texts import HIDDEN, quoted, text_of
+from holdfast.model.called import layers_of
 from holdfast.model.codec import fingerprint
 from holdfast.model.keys import is_secret_name
 from holdfast.model.making import dataclass
@@ -181,7 +181,7 @@ class Parameters:
 
     @cached_property
     def _every(self) -> list[tuple[Parameter, _Parameter]]:
-        names = _globals(self._function)
+        names = getattr(layers_of(self._function)[-1], "__globals__", {})
         return [
             (p, _Parameter(p.name, resolve(p.annotation, names), p.default))
             for p in parameters_of(self._function)
@@ -260,17 +260,6 @@ class Parameters:
     def _listed(self) -> str:
         infos = [str(info) for info in self.describe()]
         return f"its parameters: {', '.join(infos)}" if infos else "it has no parameters"
-
-
-def _globals(function: Callable[..., object]) -> dict[str, object]:
-    """Return the names that the annotations of a function, perhaps wrapped, may use."""
-    found: object = function
-    while isinstance(found, partial) or hasattr(found, "__wrapped__"):
-        found = found.func if isinstance(found, partial) else attrgetter("__wrapped__")(found)
-    if not hasattr(found, "__globals__"):
-        found = vars(type(found)).get("__call__")  # An object that can be called.
-    names: dict[str, object] = getattr(found, "__globals__", {})
-    return names
 
 
 def _is_keyword(name: object) -> bool:

@@ -12,6 +12,7 @@ from holdfast.flow.coercion import Mismatch, coerce
 from holdfast.flow.hints import resolve, type_text
 from holdfast.flow.recorded import unreadable
 from holdfast.flow.signatures import signature_of
+from holdfast.model.called import layers_of
 from holdfast.model.codec import decode
 from holdfast.model.json import Json
 from holdfast.model.standing import StepState
@@ -38,7 +39,7 @@ def return_hint(body: Callable[..., object]) -> object:
         hint = signature_of(body).return_annotation
     except (TypeError, ValueError):
         return object
-    names: Mapping[str, object] = getattr(body, "__globals__", {})
+    names: Mapping[str, object] = getattr(layers_of(body)[-1], "__globals__", {})
     return object if hint is signature_of(lambda: None).return_annotation else resolve(hint, names)
 
 

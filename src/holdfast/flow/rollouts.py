@@ -216,7 +216,7 @@ def lay_out(
     shares = None if waves is None else [_share(share) for share in waves]
     laid = waves_of(labels, shares)
     found = dict(zip(labels, every, strict=True))
-    types = Types.of(fn, namespace=getattr(fn, "__globals__", None))
+    types = Types.of_result(fn)
     made = {
         label: _unit(frame, label, unit, fn, runner, types, apart) for label, unit in found.items()
     }

@@ -219,20 +219,14 @@ def _named(call: Any) -> tuple[str, Callable[[], Any], Types]:
         label, function, *args = call
         if not callable(function):
             raise UsageError(f"parallel: {function!r}, given for {label!r}, cannot be called")
-        return label, lambda: function(*args), _types_of(function)
+        return label, lambda: function(*args), Types.of_result(function)
     name = getattr(call, "__name__", "")
     if not callable(call) or not name or name == "<lambda>":
         raise UsageError(
             f"parallel takes functions, or (label, function, *args); {call!r} has no name of its "
             "own"
         )
-    return name, call, _types_of(call)
-
-
-def _types_of(function: Callable[..., Any]) -> Types:
-    """Return where the function's recorded value finds its classes."""
-    body = getattr(function, "__wrapped__", function)
-    return Types.of(function, namespace=getattr(body, "__globals__", None))
+    return name, call, Types.of_result(call)
 
 
 def limit_of(at_once: int | None, branches: Sequence[Branch]) -> int:

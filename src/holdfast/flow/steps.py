@@ -143,7 +143,7 @@ class StepFunction(Generic[P, R]):
     @cached_property
     def types(self) -> Types:
         """Where a recorded result finds its classes: the annotations and the workflow's file."""
-        return Types.of(self.body, namespace=getattr(self.body, "__globals__", None))
+        return Types.of_result(self.body)
 
     def label(self, arguments: Mapping[str, object]) -> str:
         if self.options.label is not None:

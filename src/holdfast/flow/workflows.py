@@ -84,7 +84,7 @@ class Workflow(Generic[P, R]):
     @cached_property
     def types(self) -> Types:
         """Where recorded values find their classes."""
-        return Types.of(self.function, namespace=self.function.__globals__)
+        return Types.of_result(self.function)
 
     def refuse_here(self) -> None:
         """Raise UsageError where the function cannot run: a plain one can everywhere."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType
 from typing import Final
 
 from holdfast.errors import UsageError
@@ -89,6 +89,33 @@ def _flags_of(function: object) -> int:
         call = getattr(type(function), "__call__", None)  # noqa: B004 - its code is asked for
         code = getattr(call, "__code__", None)
     return int(getattr(code, "co_flags", 0))
+
+
+def layers_of(function: object) -> list[object]:
+    """Return what is called, outermost first: a function behind partials, decorators that name
+    what they wrap, methods, and objects that can be called."""
+    layers = [function]
+    while len(layers) < _LAYERS_MAX:
+        inner = _behind(layers[-1])
+        if inner is None:
+            break
+        layers.append(inner)
+    return layers
+
+
+_LAYERS_MAX: Final = 100
+
+
+def _behind(layer: object) -> object:
+    if isinstance(layer, partial):
+        return layer.func
+    if isinstance(layer, MethodType):
+        return layer.__func__
+    inner: object = getattr(layer, "__wrapped__", None)
+    if inner is None and not isinstance(layer, FunctionType | type):
+        call = getattr(type(layer), "__call__", None)  # noqa: B004 - its code is asked for
+        inner = call if isinstance(call, FunctionType) else None
+    return inner
 
 
 def name_of(function: Callable[..., object]) -> str:

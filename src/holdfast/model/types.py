@@ -25,6 +25,7 @@ from typing import (
 from weakref import WeakValueDictionary
 
 from holdfast.errors import UsageError
+from holdfast.model.called import layers_of
 from holdfast.model.records import Undecodable, is_recordable, tag_of
 from holdfast.model.scalars import Refused
 
@@ -77,6 +78,14 @@ class Types:
         of the modules it imported, by their exact name; strings are resolved in it.
         """
         return cls(offered, {} if namespace is None else namespace)
+
+    @classmethod
+    def of_result(cls, function: object) -> Types:
+        """Return the classes that what `function` returns may be made of: those that its
+        annotations reach, and those of the file that defines it, whatever stands around it."""
+        layers = layers_of(function)
+        *around, inmost = [getattr(layer, "__globals__", {}) for layer in layers]
+        return cls((*layers, *(cls((), names) for names in around if names)), inmost)
 
     def resolve(self, tag: str) -> type:
         """Return the class recorded as `tag`, or raise `Undecodable`.
