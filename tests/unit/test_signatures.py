@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from typing import Any
 
 import pytest
@@ -110,6 +110,26 @@ def test_a_call_is_made_as_it_was_bound():
     assert (1, 2, (), 3, {}) == several.call(several.bind((1,), {}))
     assert (1, 5, (6,), 4, {"z": 0}) == several.call(several.bind((1, 5, 6), {"z": 0, "c": 4}))
     assert (1, 7) == named.call(named.bind((), {"b": 7, "a": 1}))
+
+
+@wraps(plain)
+def by_place(*args):
+    return args
+
+
+@wraps(plain)
+def by_names(**named):
+    return tuple(named.values())
+
+
+@pytest.mark.parametrize(
+    "function", [by_place, by_names, wraps(by_place)(by_place), partial(by_place), cache(by_place)]
+)
+def test_a_decorator_is_called_as_it_can_be(function):
+    """It tells the parameters of what it wraps, and may take them by place or by name alone."""
+    signature = Signature(function)
+
+    assert (1, 2, "c", None) == signature.call(signature.bind((1,), {"b": 2}))
 
 
 @pytest.mark.parametrize("function", [int, str, bool, max, min, partial(int, base=2)])

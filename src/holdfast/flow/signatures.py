@@ -13,6 +13,7 @@ from functools import cached_property
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
+from holdfast.model.called import layers_of
 from holdfast.model.making import dataclass
 
 if TYPE_CHECKING:
@@ -68,13 +69,15 @@ def parameters_of(function: Callable[..., object]) -> tuple[Parameter, ...]:
     )
 
 
-def signature_of(function: Callable[..., object]) -> inspect.Signature:
+def signature_of(
+    function: Callable[..., object], *, follow_wrapped: bool = True
+) -> inspect.Signature:
     """Return what `inspect` knows, also when annotations do not resolve."""
     import inspect
 
     late = {"annotation_format": _forward()} if _LATE else {}
     signature: Callable[..., inspect.Signature] = inspect.signature
-    return signature(function, **late)
+    return signature(function, follow_wrapped=follow_wrapped, **late)
 
 
 def annotations_of(cls: type) -> dict[str, object]:
@@ -129,11 +132,19 @@ class Signature:
 
     def call(self, arguments: Mapping[str, object]) -> object:
         """Call the function with what `bind` returned."""
-        if self._names is not None:
+        if self._takes_names:
             return self._function(**arguments)
         bound = self._signature.bind_partial()
         bound.arguments.update(arguments)
         return self._function(*bound.args, **bound.kwargs)
+
+    @cached_property
+    def _takes_names(self) -> bool:
+        """Whether every argument can be given by its name: a decorator that stands for another
+        function may pass on what it is given by position alone."""
+        if self._names is None or _is_plain(self._function):
+            return self._names is not None
+        return all(_passes_on(layer, self._names) for layer in layers_of(self._function))
 
     @cached_property
     def _signature(self) -> inspect.Signature:
@@ -150,6 +161,16 @@ def _untold(*args: object, **kwargs: object) -> None:
 
 
 _UNTOLD: Final = (Parameter("args", VAR_POSITIONAL), Parameter("kwargs", VAR_KEYWORD))
+
+
+def _passes_on(layer: Any, names: Sequence[str]) -> bool:
+    """Whether a function, by itself, takes arguments of these names by name."""
+    try:
+        own = signature_of(layer, follow_wrapped=False).parameters.values()
+    except ValueError:  # `functools.cache` is a builtin, and passes on whatever it is given.
+        return True
+    by_name = {p.name for p in own if int(p.kind) in _NAMED}
+    return by_name.issuperset(names) or any(int(p.kind) == VAR_KEYWORD for p in own)
 
 
 def _is_plain(function: Callable[..., object]) -> bool:
