@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,14 @@ async def commands_awaited(code: int = 0):
 def commands(code: int = 0):
     said = kubectl.exec("etcd-1", "sh", "-c", f"exit {code}")
     return [said.out, said.err, said.code]
+
+@workflow
+def anywhere(node: str):
+    kubectl.drain(node, timeout="1s")
+
+@workflow
+def varied():
+    kubectl.set_env("statefulset/etcd", {"A": "ours"})
 
 @workflow
 def elsewhere():
@@ -261,6 +269,73 @@ def test_what_somebody_else_changed_is_not_overwritten(there: Cluster) -> None:
     assert "/spec/replicas=4, and /spec/replicas=3 was expected" in guarded.err, guarded.err
     assert 0 != back.code and "somebody else has changed" in back.err
     assert "etcd:3.6" == there.image("etcd-1")
+
+
+def test_what_came_where_nothing_was_is_not_overwritten(there: Cluster) -> None:
+    """Variables that somebody else gives a container that had none, in the moment before ours are
+    sent, are seen by the cluster; resumed, ours stand beside them."""
+    there.api.add("statefulsets", bare_workload())
+    there.api.refuse = Meanwhile(there, give_variable)
+    said = there.shell("run", "script.py:varied", "--id", "r")
+    then = env(there.api.find("statefulsets", "etcd"))
+    done = there.shell("resume", "r")
+
+    assert 1 == said.code and "ChangedMeanwhile" in said.err, said.err
+    assert [THEIRS] == then
+    assert 0 == done.code, done.err
+    assert [THEIRS, OURS] == env(there.api.find("statefulsets", "etcd"))
+
+
+def test_a_change_elsewhere_in_the_object_is_no_obstacle(there: Cluster) -> None:
+    """Its version is another one, and what is to be changed is as it was seen."""
+    there.api.add("statefulsets", bare_workload())
+    there.api.refuse = Meanwhile(there, give_replicas)
+    said = there.shell("run", "script.py:varied")
+    found = there.api.find("statefulsets", "etcd")
+
+    assert (0, [OURS], 7) == (said.code, env(found), found["spec"]["replicas"]), said.err
+
+
+OURS, THEIRS = {"name": "A", "value": "ours"}, {"name": "B", "value": "theirs"}
+
+
+def bare_workload() -> dict[str, Any]:
+    containers = [{"name": "etcd", "image": OLD}]
+    spec = {"template": {"spec": {"containers": containers}}}
+    return {"metadata": {"name": "etcd"}, "spec": spec}
+
+
+def give_variable(workload: Any) -> None:
+    workload["spec"]["template"]["spec"]["containers"][0]["env"] = [THEIRS]
+
+
+def give_replicas(workload: Any) -> None:
+    workload["spec"]["replicas"] = 7
+
+
+class Meanwhile:
+    """Changes the workload, as somebody else would, when the first patch of it comes."""
+
+    def __init__(self, there: Cluster, change: Callable[[Any], None]) -> None:
+        self._there, self._change = there, change
+        self._is_over = False
+
+    def __call__(self, method: str, path: str) -> None:
+        if method == "PATCH" and not self._is_over:
+            self._is_over = True
+            workload = self._there.api.find("statefulsets", "etcd")
+            self._change(workload)
+            self._there.api.store("statefulsets", workload)
+
+
+@pytest.mark.parametrize("name", ["-lapp!=x", "--all", "node/n1", "n1,n2", "n1 n2", ""])
+def test_what_is_no_name_of_a_node_touches_none(there: Cluster, name: str) -> None:
+    """kubectl would take it for an option, or for several of them."""
+    said = there.shell("run", "script.py:anywhere", "-p", f"node={name}")
+
+    assert (2, []) == (said.code, [n for n in ("n1", "n2", "n3") if there.is_cordoned(n)])
+    assert f"{name!r} is no name of a node" in said.err, said.err
+    assert 0 == there.asked("", "")
 
 
 @pytest.mark.parametrize("workflow", ["commands", "commands_awaited"])

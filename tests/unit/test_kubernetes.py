@@ -9,6 +9,7 @@ import pytest
 from holdfast.errors import UsageError
 from holdfast.integrations.kubernetes import patches, pods, refusals, waiting
 from holdfast.integrations.kubernetes.pods import Broken, Standing
+from holdfast.ops import kubectl
 
 REFUSALS = [
     (refusals.KubectlMissing, 127, "sh: 1: exec: kubectl: not found"),
@@ -85,6 +86,15 @@ def test_a_patch_tests_before_it_changes() -> None:
     ] == made
     assert patches.holds(POD, {"/spec/containers/0/image": "i:1", "/spec/hostname": None})
     assert not patches.holds(POD, {"/spec/containers/0/image": "i:2"})
+
+
+def test_that_nothing_is_there_is_tested_by_the_version() -> None:
+    """JSON patch has no test for it, and an `add` overwrites what came meanwhile."""
+    metadata = {**POD["metadata"], "resourceVersion": "7"}
+    made = patches.guarded({**POD, "metadata": metadata}, {"/spec/x": 1}, {"/spec/x": None})
+
+    assert {"op": "test", "path": "/metadata/resourceVersion", "value": "7"} == made[0]
+    assert {"op": "add", "path": "/spec/x", "value": 1} == made[1]
 
 
 def test_a_container_is_found_by_name_or_by_being_the_only_one() -> None:
@@ -261,3 +271,12 @@ def test_a_cluster_may_be_silent_for_a_minute() -> None:
 
     assert [False, False, False, True] == [*silent, seen.is_silent(61), seen.is_silent(122)]
     assert waiting.FIRST_S < seen.next_s <= waiting.MOST_S
+
+
+@pytest.mark.parametrize("pod", ["-l", "a,b", "pod/-", "pods,services/a", "/a", ""])
+def test_what_is_no_name_of_a_pod_runs_nothing(pod: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before kubectl could read it as something else."""
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    with pytest.raises(UsageError, match="is no (name of a pod|resource)"):
+        kubectl.exec(pod, "true")

@@ -11,6 +11,7 @@ from holdfast.model.json import Json
 
 ABSENT: Final = object()
 """What `at` returns for a path that leads nowhere."""
+RESOURCE_VERSION: Final = "/metadata/resourceVersion"
 _LISTS: Final = ("containers", "initContainers")
 
 
@@ -36,11 +37,13 @@ def guarded(
 ) -> list[dict[str, Json]]:
     """Return the operations that make `change` true where `test` still is. In both, None is a
     path that leads nowhere. Raises UsageError."""
-    operations: list[dict[str, Json]] = []
-    for pointer, value in test.items():
-        if value is None:
-            continue  # JSON patch cannot test that nothing is there; `holds` has looked
-        operations.append({"op": "test", "path": pointer, "value": value})
+    tests = {pointer: value for pointer, value in test.items() if value is not None}
+    if len(tests) < len(test) and at(whole, RESOURCE_VERSION) is not ABSENT:
+        # JSON patch cannot test that nothing is there: `holds` has looked, at this version.
+        tests[RESOURCE_VERSION] = at(whole, RESOURCE_VERSION)
+    operations: list[dict[str, Json]] = [
+        {"op": "test", "path": pointer, "value": value} for pointer, value in tests.items()
+    ]
     for pointer, value in change.items():
         is_there = at(whole, pointer) is not ABSENT
         if value is not None:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast.errors import UsageError
 from holdfast.flow.inside import sh, target_env
 from holdfast.integrations.kubernetes.pods import Object
 from holdfast.integrations.kubernetes.refusals import KubectlFailed, refusal
@@ -64,8 +65,28 @@ class Cluster:
             found: Any = json.loads(text)
         except json.JSONDecodeError as error:
             raise KubectlFailed(f"kubectl get {' '.join(words)} gave no JSON: {error}") from error
-        assert isinstance(found, dict)
+        if not isinstance(found, dict):
+            raise KubectlFailed(f"kubectl get {' '.join(words)} gave no object: {text:.80}")
         return found
+
+
+def name_of(name: str, of: str) -> str:
+    """Return the name of one thing as it may stand among kubectl's words. Raises UsageError for
+    what kubectl would take for an option, a kind, or several names: it would act on all of them."""
+    if not name or name.startswith("-") or "/" in name or "," in name or name.split() != [name]:
+        raise UsageError(f"{name!r} is no name of a {of}")
+    return name
+
+
+def resource_of(resource: str) -> str:
+    """Return `kind/name` as kubectl takes it. Raises UsageError for anything else."""
+    kind, _, name = resource.partition("/")
+    try:
+        return f"{name_of(kind, 'kind')}/{name_of(name, kind)}"
+    except UsageError:
+        raise UsageError(
+            f"{resource!r} is no resource: write kind and name, as in pod/etcd-1"
+        ) from None
 
 
 def is_foreseen() -> bool:

@@ -12,7 +12,7 @@ from holdfast.flow.steps import Duration, StepFunction
 from holdfast.flow.verbs import adhoc, named
 from holdfast.integrations.kubernetes.refusals import refusal
 from holdfast.model.retry import Retry
-from holdfast.ops.kubectl.calling import Cluster
+from holdfast.ops.kubectl.calling import Cluster, name_of, resource_of
 from holdfast.runtime.context import FRAME
 from holdfast.runtime.processes import Done
 
@@ -69,7 +69,8 @@ def _exec(
     context: str | None,
 ) -> Done:
     given = [] if container is None else [f"--container={container}"]
-    command = Cluster(context, namespace).words("exec", pod, *given, "--", *argv)
+    there = resource_of(pod) if "/" in pod else name_of(pod, "pod")
+    command = Cluster(context, namespace).words("exec", there, *given, "--", *argv)
     done = sh(*command, check=False)
     if done.code == 0:
         return done

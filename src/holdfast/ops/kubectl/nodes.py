@@ -8,7 +8,7 @@ from holdfast.flow.steps import Duration, StepFunction
 from holdfast.integrations.kubernetes.pods import Object, stays_at_drain
 from holdfast.integrations.kubernetes.refusals import DrainFailed, KubectlFailed
 from holdfast.model.durations import seconds, show
-from holdfast.ops.kubectl.calling import Cluster, is_foreseen
+from holdfast.ops.kubectl.calling import Cluster, is_foreseen, name_of
 from holdfast.runtime.context import FRAME
 
 VERSION = "1"
@@ -17,7 +17,7 @@ DRAIN_S = "10m"
 
 
 def _is_cordoned(node: str, context: str | None) -> bool:
-    found = Cluster(context).get("node", node)
+    found = Cluster(context).get("node", name_of(node, "node"))
     return bool(found["spec"].get("unschedulable"))
 
 
@@ -47,7 +47,7 @@ def cordon(node: str, *, context: str | None = None) -> None:
 
 def _set(verb: str, node: str, context: str | None) -> None:
     """Cordon or uncordon, and see whether it is so: kubectl may exit with 0 when it is not."""
-    done = Cluster(context).change(verb, node)
+    done = Cluster(context).change(verb, name_of(node, "node"))
     if _is_cordoned(node, context) != (verb == "cordon"):
         raise KubectlFailed(
             f"kubectl {verb} {node} ended well, and the node is not as it should be: {done.out}; "
@@ -120,12 +120,13 @@ def _drain(
     delete_emptydir: bool,
     force: bool,
 ) -> None:
-    words = ["--ignore-daemonsets", f"--timeout={max(1, round(timeout_s))}s"]
+    words = [name_of(node, "node"), "--ignore-daemonsets"]
+    words += [f"--timeout={max(1, round(timeout_s))}s"]
     words += [] if grace_s is None else [f"--grace-period={grace_s}"]
     words += ["--delete-emptydir-data"] if delete_emptydir else []
     words += ["--force"] if force else []
     try:
-        Cluster(context).change("drain", node, *words)
+        Cluster(context).change("drain", *words)
     except KubectlFailed as error:
         if type(error) is not KubectlFailed:
             raise

@@ -23,8 +23,7 @@ from holdfast.integrations.kubernetes.refusals import (
     Unreachable,
 )
 from holdfast.model.durations import seconds, show
-from holdfast.ops.kubectl.calling import Cluster, is_foreseen
-from holdfast.ops.kubectl.seeing import resource_of
+from holdfast.ops.kubectl.calling import Cluster, is_foreseen, resource_of
 from holdfast.runtime.context import FRAME
 
 VERSION = "1"
