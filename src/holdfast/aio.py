@@ -202,7 +202,7 @@ async def _asked(frame: Frame, program: Program[Any], types: Types) -> Any:
 async def sh(
     *argv: str | Path | int | float,
     input: str | bytes | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     cwd: str | Path | None = None,
     check: bool = True,
 ) -> Done:

@@ -74,6 +74,13 @@ def test_the_environment_is_laid_over_ours(monkeypatch):
     assert {"dotted.name=1", "PLAIN=2", "BASH_FUNC_hi%%=() { echo hi; }"} <= set(lines)
 
 
+def test_none_takes_a_variable_away(monkeypatch):
+    """Also one that is ours."""
+    monkeypatch.setenv("OURS", "ours")
+
+    assert "no" == run("sh", "-c", "echo ${OURS-no}", env={"OURS": None, "NOT_THERE": None}).out
+
+
 def test_it_runs_where_it_is_told(tmp_path):
     """The directory may have any name; one that is missing is an ordinary OSError."""
     place = tmp_path / "-a b"

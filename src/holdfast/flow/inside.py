@@ -140,7 +140,7 @@ SECRET_DIRECTORIES: Sequence[Path] = (Path("/run/secrets"),)
 def sh(
     *argv: str | Path | int | float,
     input: str | bytes | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     cwd: str | Path | None = None,
     check: bool = True,
 ) -> Done:
@@ -149,7 +149,7 @@ def sh(
     Each word of its command line is an argument: text, a path or a number. What it prints goes to
     the step's log while it runs. It has a process group of its own, which is killed, grandchildren
     too, when the step times out or this process dies in any way. In a run, the target's `env` of
-    the inventory is laid over our environment, and `env` over both.
+    the inventory is laid over our environment, and `env` over both; None takes a variable away.
     Raises CommandFailed, with the last lines, unless `check=False`, and UsageError for a word that
     is none: `None` would be a name like any other.
     """

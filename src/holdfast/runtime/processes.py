@@ -63,7 +63,7 @@ def run_program(
     argv: Sequence[str | os.PathLike[str]],
     *,
     input: str | bytes | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     cwd: str | os.PathLike[str] | None = None,
     check: bool = True,
     sink: Sink,
@@ -72,8 +72,9 @@ def run_program(
     """Run a program to its end and return what it wrote; `sink` gets each line as it comes.
 
     It leads a session of its own, without a terminal; it reads `input`, or else nothing. `env` is
-    laid over our environment. Of each stream CAPTURED_BYTES_MAX are kept: beyond that the middle
-    is left out, and the text says so. Bytes that are not UTF-8 are shown as replacement marks.
+    laid over our environment; None takes a variable away. Of each stream CAPTURED_BYTES_MAX are
+    kept: beyond that the middle is left out, and the text says so. Bytes that are not UTF-8 are
+    shown as replacement marks.
 
     Raises CommandFailed when `check` and the code is not 0, and always when `group` was told to
     end before the program began. Any exception in here, also one that a signal handler or the
@@ -297,8 +298,9 @@ def _hinted(command: list[str], code: int, said: str) -> str:
     return f"{said}\neach word is an argument of its own: sh({line}); a shell's: sh('sh', '-c', …)"
 
 
-def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    return {**os.environ, **(extra or {})}
+def _environment(extra: Mapping[str, str | None] | None) -> dict[str, str]:
+    whole = {**os.environ, **(extra or {})}
+    return {name: text for name, text in whole.items() if text is not None}
 
 
 def _directory(cwd: str | os.PathLike[str] | None) -> str | None:
