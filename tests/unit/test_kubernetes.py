@@ -278,5 +278,5 @@ def test_what_is_no_name_of_a_pod_runs_nothing(pod: str, monkeypatch: pytest.Mon
     """It is refused before kubectl could read it as something else."""
     monkeypatch.setenv("PATH", "/nowhere")
 
-    with pytest.raises(UsageError, match="is no (name of a pod|resource)"):
+    with pytest.raises(UsageError, match=r"is no (name of a pod|resource)"):
         kubectl.exec(pod, "true")
