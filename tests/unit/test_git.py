@@ -53,6 +53,12 @@ class Clone:
     def branches(self, at: Path) -> list[str]:
         return self("for-each-ref", "--format=%(refname:short)", "refs/heads", at=at).splitlines()
 
+    def advance(self, branch: str) -> str:
+        """Put one more commit on a branch, which is not checked out, and return it."""
+        made = self("commit-tree", f"{branch}^{{tree}}", "-p", branch, "-m", "More")
+        self("update-ref", f"refs/heads/{branch}", made)
+        return made
+
     @property
     def untouched(self) -> tuple[str, str]:
         """What a step must not change: the branch that is checked out, and the state of files."""
@@ -222,3 +228,122 @@ def test_a_branch_with_more_on_it_is_not_deleted(runs: Runs, clone: Clone) -> No
     assert "rolled_back" != outcome.status
     assert "it has what this run did not make" in repr(runs.facts())
     assert ["Theirs", "Begin"] == clone.commits("new")
+
+
+# --- what must not be taken for something else ---------------------------------------------------
+
+
+@workflow
+def commits(paths: Any, message: str = "Set it") -> None:
+    git.branch(AT["repo"], "new")
+    git.commit(AT["repo"], "new", message, paths)
+
+
+@pytest.mark.parametrize(
+    ("paths", "message", "says"),
+    [
+        ((), "Set it", "name the files to commit"),
+        ("values.yaml", "Set it", "name the files to commit"),
+        (("values.yaml",), " ", "a commit needs a message"),
+    ],
+)
+def test_a_commit_of_nothing_in_particular_is_refused(
+    runs: Runs, clone: Clone, paths: Any, message: str, says: str
+) -> None:
+    """git would take no path for all of them, also for what nobody wants to publish."""
+    outcome = runs.start(commits, {"paths": paths, "message": message})
+
+    assert "failed" == outcome.status
+    assert says in repr(runs.facts())
+    assert ["Begin"] == clone.commits("new")
+
+
+@workflow
+def pushes(remote: str) -> None:
+    git.branch(AT["repo"], "new")
+    git.push(AT["repo"], "new", remote)
+
+
+@pytest.mark.parametrize(
+    ("remote", "says"),
+    [
+        ("--upload-pack=touch pwned", "is no name of a remote"),
+        ("", "is no name of a remote"),
+        ("https://ana:secret@127.0.0.1:1/x.git", "must not hold a password"),
+    ],
+)
+def test_a_remote_that_would_be_an_option_or_shows_a_password_is_refused(
+    runs: Runs, clone: Clone, remote: str, says: str
+) -> None:
+    """Nothing is run and nobody is asked."""
+    outcome = runs.start(pushes, {"remote": remote})
+
+    assert "failed" == outcome.status
+    assert says in repr(runs.facts())
+    assert not list(clone.path.glob("pwned*"))
+
+
+def test_a_hook_of_another_repository_may_run_it(
+    runs: Runs, clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What git tells its hooks about their own repository does not go before the one that is
+    named."""
+    clone("init", "--quiet", "--initial-branch=other", str(tmp_path / "other"))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "other" / ".git" / "index"))
+    outcome = runs.start(delivers)
+    monkeypatch.delenv("GIT_DIR")
+    monkeypatch.delenv("GIT_INDEX_FILE")
+
+    assert "succeeded" == outcome.status
+    assert ["Set it to 4.1", "Begin"] == clone.commits("new", at=clone.bare)
+
+
+def test_a_branch_that_is_checked_out_is_not_deleted_under_it(runs: Runs, clone: Clone) -> None:
+    """In any worktree: it would stand on a branch without a commit. Once another is checked out,
+    the rollback ends."""
+
+    @workflow
+    def flow() -> None:
+        git.branch(AT["repo"], "new")
+        do("fail", boom)
+
+    runs.start(flow)
+    clone("worktree", "add", "--quiet", "../beside", "new")
+    stopped = runs.rollback(flow)
+    beside = clone.path.parent / "beside"
+    where = clone("symbolic-ref", "HEAD", at=beside), clone("rev-parse", "HEAD", at=beside)
+    clone("switch", "--quiet", "--detach", at=beside)
+    done = runs.resume(flow)
+
+    assert "rolled_back" != stopped.status
+    assert f"branch new is checked out in {beside}" in repr(runs.facts())
+    assert ("refs/heads/new", clone("rev-parse", "main")) == where
+    assert "rolled_back" == done.status
+    assert ["main"] == clone.branches(clone.path)
+
+
+def test_what_was_there_first_is_put_back_after_two_attempts(runs: Runs, clone: Clone) -> None:
+    """The first one has pushed and was killed; then there was more to push."""
+    clone("branch", "new")
+    clone("push", "--quiet", "origin", "new")
+    first = clone.advance("new")
+
+    @workflow
+    def flow() -> None:
+        git.push(AT["repo"], "new")
+        do("fail", boom)
+
+    for at in range(1, 40):
+        runs.is_crashed(flow, at, "before")
+        if first == clone("rev-parse", "new", at=clone.bare):
+            break
+    cut_short = runs.step("push new to origin").status
+    more = clone.advance("new")
+    runs.start(flow)
+    pushed = clone("rev-parse", "new", at=clone.bare)
+    outcome = runs.rollback(flow)
+
+    assert ("running", more) == (cut_short, pushed)
+    assert "rolled_back" == outcome.status
+    assert ["Begin"] == clone.commits("new", at=clone.bare)

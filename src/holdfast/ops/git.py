@@ -15,6 +15,7 @@ Pull requests are in `holdfast.ops.pulls`. Git's own credentials are used; it ne
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,7 +40,14 @@ TRAILER: Final = "Holdfast-Step"
 COMMITS_MAX: Final = 1_000
 """How far back a commit is looked for."""
 NONE: Final = "0" * 40
-QUIET: Final = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C"}
+ELSEWHERE: Final = (
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_QUARANTINE_PATH",
+)  # fmt: skip
+"""What a git that runs us, for a hook, says of its own repository: it goes before `-C`."""
+SURROUNDINGS: Final = {
+    **dict.fromkeys(ELSEWHERE), "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C",
+}  # fmt: skip
 
 
 class GitFailed(HoldfastError):
@@ -76,7 +84,8 @@ def _git(
     place: Repository, *words: str, check: bool = True, index: Path | None = None, text: str = ""
 ) -> Done:
     own = {} if index is None else {"GIT_INDEX_FILE": str(index)}
-    return sh("git", "-C", place.path, *words, env={**QUIET, **own}, check=check, input=text)
+    env = {**SURROUNDINGS, **own}
+    return sh("git", "-C", place.path, *words, env=env, check=check, input=text)
 
 
 def commit_of(place: Repository, name: str) -> str | None:
@@ -116,7 +125,21 @@ def _drop_branch(place: Repository, name: str, start: str) -> None:
             f"branch {name} of {place} is at {tip[:12]} and began at {origin[:12]}: it has what "
             "this run did not make; look at it, delete it yourself, and mark this as done"
         )
+    if (where := _checked_out(place, name)) is not None:
+        raise GitFailed(f"branch {name} is checked out in {where}: switch to another, and resume")
     _put(place, name, NONE, tip)
+
+
+def _checked_out(place: Repository, branch: str) -> str | None:
+    """Return the directory in which a branch is checked out; None when it is in none."""
+    where = ""
+    for line in _git(place, "worktree", "list", "--porcelain").lines:
+        word, _, rest = line.partition(" ")
+        if word == "worktree":
+            where = rest
+        elif (word, rest) == ("branch", f"refs/heads/{branch}"):
+            return where
+    return None
 
 
 @step("branch {name}", check=_has_branch, undo=_drop_branch)
@@ -138,9 +161,13 @@ def branch(place: Repository, name: str, start: str = "HEAD") -> str:
 
 
 def _keep(value: object) -> None:
-    found = FRAME.get()
-    if found is not None and found.step is not None:
+    if _in_step():
         save(value)
+
+
+def _in_step() -> bool:
+    found = FRAME.get()
+    return found is not None and found.step is not None
 
 
 # --- commit -------------------------------------------------------------------------------------
@@ -190,6 +217,7 @@ def commit(place: Repository, branch: str, message: str, paths: tuple[str, ...])
     token, by which a later life finds it: it is made once. The undo takes it off while it is the
     last. Raises StepFailed when the files are on the branch like that already.
     """
+    _refuse_vague(message, paths)
     old = _tip(place, branch)
     if old is None:
         raise GitFailed(f"{place} has no branch {branch}")
@@ -216,9 +244,16 @@ def commit(place: Repository, branch: str, message: str, paths: tuple[str, ...])
     return made
 
 
+def _refuse_vague(message: str, paths: Sequence[str]) -> None:
+    """Raise UsageError where git would commit something else than was meant: no path is all."""
+    if isinstance(paths, str) or not paths or "" in paths:
+        raise UsageError(f'git: {paths!r}: name the files to commit, as in ("values.yaml",)')
+    if not message.strip():
+        raise UsageError("git: a commit needs a message")
+
+
 def _token_or_none() -> str:
-    found = FRAME.get()
-    return "none" if found is None or found.step is None else token()
+    return token() if _in_step() else "none"
 
 
 # --- push ---------------------------------------------------------------------------------------
@@ -227,19 +262,38 @@ def _token_or_none() -> str:
 def remote_commit(place: Repository, branch: str, remote: str = "origin") -> str | None:
     """Return the commit that a branch is at on the remote, asked now; None when it is not there."""
     ref = f"refs/heads/{branch}"
-    for line in _git(place, "ls-remote", remote, ref).out.splitlines():
+    for line in _git(place, "ls-remote", "--", _place_of(remote), ref).lines:
         sha, _, name = line.partition("\t")
         if name == ref:
             return sha
     return None
 
 
+def _place_of(remote: str) -> str:
+    """Return a remote as git takes it. Raises UsageError for one that would be an option, and for
+    an address with a password, which would be recorded."""
+    if not remote or remote.startswith("-"):
+        raise UsageError(f"git: {remote!r} is no name of a remote")
+    if "://" in remote and ":" in remote.partition("://")[2].partition("/")[0].rpartition("@")[0]:
+        raise UsageError(
+            "git: the address of a remote must not hold a password, which would be recorded: leave "
+            "that to git's credential helper"
+        )
+    return remote
+
+
 def _is_pushed(place: Repository, branch: str, remote: str) -> object:
     local, there = _tip(place, branch), remote_commit(place, branch, remote)
     if local is None or local != there:
         return Check.ABSENT
+    return Check.done(Pushed(remote, branch, local, _before(there)))
+
+
+def _before(there: str | None) -> str | None:
+    """Return what the remote was at before this step, which is at `there` now: an earlier attempt
+    may have pushed that."""
     kept = saved()
-    return Check.done(kept if isinstance(kept, Pushed) else Pushed(remote, branch, local, local))
+    return kept.before if isinstance(kept, Pushed) and kept.commit == there else there
 
 
 @step("take back what was pushed to {remote} as {branch}")
@@ -257,7 +311,7 @@ def _take_back(place: Repository, branch: str, remote: str, result: Pushed | Non
         )
     ref = f"refs/heads/{branch}"
     lease = f"--force-with-lease={ref}:{pushed.commit}"
-    _git(place, "push", "--quiet", lease, remote, f"{pushed.before or ''}:{ref}")
+    _git(place, "push", "--quiet", lease, "--", _place_of(remote), f"{pushed.before or ''}:{ref}")
 
 
 @step("push {branch} to {remote}", check=_is_pushed, undo=_take_back)
@@ -270,7 +324,8 @@ def push(place: Repository, branch: str, remote: str = "origin") -> Pushed:
     local = _tip(place, branch)
     if local is None:
         raise GitFailed(f"{place} has no branch {branch}")
-    pushed = Pushed(remote, branch, local, remote_commit(place, branch, remote))
+    there = remote_commit(place, branch, remote)
+    pushed = Pushed(remote, branch, local, _before(there) if _in_step() else there)
     _keep(pushed)
-    _git(place, "push", "--quiet", remote, f"{local}:refs/heads/{branch}")
+    _git(place, "push", "--quiet", "--", _place_of(remote), f"{local}:refs/heads/{branch}")
     return pushed
