@@ -138,6 +138,19 @@ def test_a_range_takes_the_past_together(served: Prometheus) -> None:
     assert 1 <= len(points) <= 4
 
 
+def test_no_series_hides_behind_another_of_its_name(served: Prometheus) -> None:
+    """By a label that tells them apart no more, a range is refused as a query is; those of several
+    metrics with the same labels have the metric in their names."""
+    with pytest.raises(UsageError, match="two series are called 'lab' by the label 'job'"):
+        ops.range("put_total", over="3s", step="1s", by="job", server=served.url)()
+    both = '{__name__=~"up|temperature"}'
+    names = sorted(ops.query(both, server=served.url)())
+    past = sorted(ops.range(both, over="3s", step="1s", server=served.url)())
+
+    assert names == past
+    assert ["temperature: ", "up: "] == [name[: name.index("instance=")] for name in names]
+
+
 def test_a_gate_waits_for_a_window_after_the_change_and_passes(
     served: Prometheus, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
@@ -22,12 +23,13 @@ from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlencode
 
 from holdfast.errors import UsageError
-from holdfast.flow.inside import secret, target_env
+from holdfast.flow.inside import target_env
 from holdfast.flow.steps import Duration
 from holdfast.integrations import promql
-from holdfast.integrations.prometheus import Answer, PrometheusFailed, Server
+from holdfast.integrations.prometheus import Answer, PrometheusFailed, Server, address
 from holdfast.model.durations import seconds
 from holdfast.model.reading import Reading
+from holdfast.ops.tokens import token_of
 from holdfast.ports.probe import Inconclusive
 from holdfast.runtime.context import FRAME
 
@@ -86,7 +88,8 @@ class Query:
         if not values:
             return {}
         at = self._newest(server, answer)
-        return self._named((labels, Reading(value, at)) for labels, value in values)
+        names = self._names([labels for labels, _ in values])
+        return {name: Reading(value, at) for name, (_, value) in zip(names, values, strict=True)}
 
     @property
     def link(self) -> str:
@@ -117,7 +120,7 @@ class Query:
 
     def _address(self) -> str:
         if self._url is not None:
-            return self._url
+            return address(self._url)
         found = FRAME.get()
         given = {} if found is None else target_env(found.life)
         url = given.get(SERVER) or os.environ.get(SERVER)
@@ -126,12 +129,12 @@ class Query:
                 f"which Prometheus? Give the query server=, or set {SERVER} in the environment or "
                 "in the target's env of holdfast.toml"
             )
-        return url
+        return address(url)
 
     def _server(self) -> Server:
         headers = {}
         if self._token is not None:
-            headers["Authorization"] = f"Bearer {secret(self._token)}"
+            headers["Authorization"] = f"Bearer {token_of(self._token)}"
         return Server(self._address(), self._timeout_s, headers)
 
     def _newest(self, server: Server, answer: Answer) -> datetime:
@@ -149,17 +152,20 @@ class Query:
             raise Inconclusive(f"no sample stands behind it any more: {shown} is gone")
         return datetime.fromtimestamp(min(times), UTC)
 
-    def _named(self, found: Iterator[tuple[Mapping[str, str], Reading]]) -> Readings:
-        named: Readings = {}
-        for labels, reading in found:
-            name = labels.get(self._by, "") if self._by is not None else _name(labels)
-            if name in named:
+    def _names(self, series: Sequence[Mapping[str, str]]) -> list[str]:
+        """Return what each series is called. Raises UsageError when that is the same for two: one
+        of them would not be judged."""
+        if self._by is None:
+            names = [_name(labels) for labels in series]
+            return names if len(set(names)) == len(names) else [_whole_name(s) for s in series]
+        names = [labels.get(self._by, "") for labels in series]
+        for name, times in Counter(names).items():
+            if times > 1:
                 raise UsageError(
                     f"two series are called {name!r} by the label {self._by!r}: let the query "
                     f"give one for each, as in max by ({self._by}) (…)"
                 )
-            named[name] = reading
-        return named
+        return names
 
 
 class RangeQuery(Query):
@@ -188,11 +194,11 @@ class RangeQuery(Query):
         _refuse_warned(answer)
         if answer.kind != "matrix":
             raise PrometheusFailed(f"Prometheus answered with a {answer.kind} and not a range")
-        found: dict[str, tuple[Reading, ...]] = {}
-        for series in answer.result:
-            name = next(iter(self._named(iter([(series["metric"], Reading(None, end))]))))
-            points = [Reading(float(text), _moment(at)) for at, text in series.get("values", ())]
-            found[name] = tuple(points)
+        names = self._names([series["metric"] for series in answer.result])
+        found = {
+            name: tuple(Reading(float(text), _moment(at)) for at, text in series.get("values", ()))
+            for name, series in zip(names, answer.result, strict=True)
+        }
         return {name: points for name, points in found.items() if points}
 
 
@@ -282,9 +288,12 @@ def _moment(at: float) -> datetime:
 
 def _name(labels: Mapping[str, str]) -> str:
     parts = [f"{name}={text}" for name, text in sorted(labels.items()) if name != "__name__"]
-    name = ", ".join(parts)
-    metric = labels.get("__name__", "")
-    return name or metric
+    return ", ".join(parts) or labels.get("__name__", "")
+
+
+def _whole_name(labels: Mapping[str, str]) -> str:
+    """Return the name of a series where those of several metrics have the same labels."""
+    return f"{labels.get('__name__', '')}: {_name(labels)}"
 
 
 def _alike(selector: str, names: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ from urllib.parse import quote, urlencode
 from holdfast.engine.spec import Check
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.decorator import step
-from holdfast.flow.inside import save, saved, secret, sh, token
+from holdfast.flow.inside import save, saved, sh, token
 from holdfast.flow.steps import Duration
 from holdfast.flow.verbs import wait_for
 from holdfast.integrations.forge import (
@@ -39,6 +39,7 @@ from holdfast.integrations.forge import (
 )
 from holdfast.model.retry import Retry
 from holdfast.model.types import register
+from holdfast.ops.tokens import token_of
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.context import FRAME
 
@@ -129,7 +130,7 @@ def _ask(forge: Forge, method: str, path: str, body: object = None) -> Answer:
         raise ForgeRefused(f"{method} {url}", 0, "the next page is on another host")
     if forge.token is None:
         return _by_gh(url.removeprefix(f"{forge.url}/"), method, body)
-    return request(url, method, body, secret(forge.token))
+    return request(url, method, body, token_of(forge.token))
 
 
 def _by_gh(path: str, method: str, body: object) -> Answer:
