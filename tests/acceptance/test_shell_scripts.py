@@ -88,6 +88,34 @@ def test_an_earlier_trap_is_kept(shell: str, tmp_path: Path) -> None:
 
 
 @every_shell
+def test_begun_in_a_function(shell: str, tmp_path: Path) -> None:
+    """The run ends with the script, not with the function; what was trapped before is kept."""
+    script = Script(
+        tmp_path,
+        "trap 'echo \"mine $?\"' EXIT\nstart() {\n" + BEGIN + "}\nstart\n"
+        "holdfast step a -- echo a\nexit 9\n",
+    )
+    ran = script.run(shell)
+
+    assert 9 == ran.code and b"a\nmine 9\n" == ran.out, ran
+    assert ["a"] == [*script.state().steps] and "failed" == script.state().status
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_traps_that_are_functions_are_kept(tmp_path: Path) -> None:
+    """zsh calls TRAPEXIT before the run ends, and TRAPUSR1 stays the script's own."""
+    script = Script(
+        tmp_path,
+        "TRAPEXIT() { echo \"exit $?\" >&2; return }\nTRAPUSR1() { echo \"it's mine\" }\n"
+        + BEGIN + "kill -USR1 $$\nholdfast step a -- echo a\nexit 9\n",
+    )  # fmt: skip
+    ran = script.run("zsh")
+
+    assert 9 == ran.code and b"it's mine\na\n" == ran.out, ran
+    assert "exit 9\n" in ran.err and "failed" == script.state().status
+
+
+@every_shell
 def test_what_begin_prints_is_clean(shell: str, tmp_path: Path) -> None:
     """ShellCheck has nothing to say of it, as POSIX shell; a refusal ends the script."""
     script = Script(tmp_path, BEGIN + "echo never\n")

@@ -109,13 +109,16 @@ def test_every_command_has_a_shape_and_help() -> None:
         ("trap -- '' INT\ntrap -- 'a'\\''b\nc' EXIT\n", "a'b\nc"),
         ("trap -- 'x'\"'\"'y' EXIT\ntrap -- 'no' TERM\n", "x'y"),
         ("trap -- $'echo \"it\\'s\"\\necho \\\\n' EXIT\n", 'echo "it\'s"\necho \\n'),
+        ("trap -- rc=$'$?; echo \"it\\'s\"' EXIT\n", 'rc=$?; echo "it\'s"'),
+        ("trap -- $'echo \"it\\047s \\303\\251\"' EXIT\n", 'echo "it\'s \udcc3\udca9"'),
+        ('TRAPEXIT () {\n\techo "it\'s"\n}\n', '() {\n\techo "it\'s"\n} 0'),
         ("trap -- 'exit' 0\n", "exit"),
         ("trap -- 'only' INT\n", ""),
         ("trap -- 'unclosed EXIT\n", ""),
     ],
 )
 def test_the_trap_of_each_shell_is_understood(listing: str, expected: str) -> None:
-    """bash, dash and zsh list it in three ways of quoting."""
+    """Shells list it in four ways of quoting, and zsh as a function, too."""
     found = code.trapped(listing)
 
     assert expected == found.get("EXIT", found.get("0", ""))
@@ -132,10 +135,10 @@ def test_our_own_trap_is_not_wrapped_again() -> None:
 
 def test_what_others_trapped_is_theirs() -> None:
     """A signal that is trapped, or ignored, stays so; every other one that ends bash is trapped."""
-    lines = [*code.traps("trap -- 'echo t' SIGTERM\ntrap -- '' INT\n")]
+    lines = [*code.traps("trap -- 'echo t' SIGTERM\ntrap -- '' INT\nTRAPQUIT () {\n\t:\n}\n")]
     text = "\n".join(lines)
 
-    assert "TERM" not in text.replace("VTALRM", "") and " INT" not in text
+    assert "TERM" not in text.replace("VTALRM", "") and " INT" not in text and " QUIT" not in text
     assert lines.index("case $- in *i*) ;; *)") == 2 and "trap 'exit 129' HUP" in lines[1]
     assert "trap 'exit 141' PIPE" in text
 

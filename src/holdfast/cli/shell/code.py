@@ -44,7 +44,9 @@ def taking(file: str, steal: str | None = None) -> Iterator[str]:
     own, reason = quote(file), "" if steal is None else f" {quote(steal)}"
     yield f"trap >|{own}"
     yield f'{called()} begin --take {own} "$0" "$$"{reason} || exit "$?"'
-    yield f". {own}"
+    # In zsh a trap on EXIT that is set in a function is the function's, but for this.
+    read = f". {own}"
+    yield f'if [ -n "${{ZSH_VERSION-}}" ]; then emulate sh -c {quote(read)}; else {read}; fi'
     yield f"rm -f {own}"
 
 
@@ -62,6 +64,20 @@ def traps(listing: str) -> Iterator[str]:
     yield "case $- in *i*) ;; *)"
     yield from (_on(name) for name in _IN_SCRIPTS if name not in known)
     yield "esac"
+    yield f'[ -z "${{ZSH_VERSION-}}" ] || eval {quote(_ZSH_EXIT.format(called()))}'
+
+
+_ZSH_EXIT = """\
+holdfast_subshell=$ZSH_SUBSHELL
+holdfast_at_exit() {{
+local code=$?
+[[ -n ${{holdfast_status-}} || $ZSH_SUBSHELL != $holdfast_subshell ]] && return
+holdfast_status=$code
+{} end "$code" || exit "$?"
+}}
+zshexit_functions+=(holdfast_at_exit)"""
+"""Ends the run where our trap was lost: when a function in which `begin` was called returns, zsh
+sets the trap on EXIT again that stood before it, and does not show it before."""
 
 
 def _on(name: str) -> str:
@@ -91,23 +107,40 @@ def _at_end(before: str) -> str:
     return f"trap -- {quote(chr(10).join(lines))} EXIT"
 
 
-_ZSH = re.compile(r"(?m)^trap -- \$'((?:[^'\\]|\\.)*)' (\w+)$")
-"""How zsh lists what holds a quote or a newline: on one line, with escapes."""
-_ESCAPE = re.compile(r"(?s)\\(.)")
-_MEANT = {"n": "\n", "t": "\t", "r": "\r", "e": "\x1b", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+_QUOTED = re.compile(r"""(?s)'[^']*'|"(?:[^"\\]|\\.)*"|\\.|\$'((?:[^'\\]|\\.)*)'""")
+"""What is quoted in a listing. zsh, ksh and mksh write what holds a quote or a newline in the last
+way, with escapes, also in the middle of a word."""
+_ESCAPE = re.compile(r"(?s)\\([0-7]{1,3}|.)")
+_MEANT = {
+    "n": "\n", "t": "\t", "r": "\r", "e": "\x1b", "E": "\x1b", "a": "\a", "b": "\b", "f": "\f",
+    "v": "\v",
+}  # fmt: skip
+_FUNCTION = re.compile(r"(?ms)^TRAP([A-Z0-9]+) \(\) \{\n(.*?)^\}$")
+"""How zsh lists a trap that is a function, TRAPEXIT say."""
 
 
 def trapped(listing: str) -> dict[str, str]:
     """Return what `trap` lists, by the name of the signal; an empty text is one that is ignored."""
-    found = {
-        name: _ESCAPE.sub(lambda match: _MEANT.get(match[1], match[1]), text)
-        for text, name in _ZSH.findall(listing)
-    }
+    # Called as zsh calls it, with a number; `return` and `local` mean what they did.
+    found = {name: f"() {{\n{body}}} 0" for name, body in _FUNCTION.findall(listing)}
     try:
-        words = split(_ZSH.sub("", listing))
+        words = split(_QUOTED.sub(_plainly, _FUNCTION.sub("", listing)))
     except ValueError:
         return found
     for at in range(len(words) - 3):
         if words[at : at + 2] == ["trap", "--"]:
             found[words[at + 3]] = words[at + 2]
     return found
+
+
+def _plainly(quoted: re.Match[str]) -> str:
+    """Return what is quoted as every shell reads it."""
+    text = quoted[1]
+    return quoted[0] if text is None else quote(_ESCAPE.sub(_meant, text))
+
+
+def _meant(escape: re.Match[str]) -> str:
+    name = escape[1]
+    if name.isdecimal():
+        return os.fsdecode(bytes((int(name, 8) & 0xFF,)))
+    return _MEANT.get(name, name)
