@@ -312,3 +312,18 @@ def test_secrets_of_the_target_are_not_recorded(tmp_path: Path) -> None:
 
     assert ran.out.startswith(b"p\n2\n") and ran.out.endswith(b"1\n"), ran
     assert b"hunter2" not in export.out and b"[secret KEY]" in export.out
+
+
+def test_a_secret_of_any_letters_is_refused_in_every_output(tmp_path: Path) -> None:
+    """Beside bytes that are no text, and in the file of a batch, it is what it is."""
+    (tmp_path / "holdfast.toml").write_text('[targets.prod]\nenv = { KEY = "@env:REAL_KEY" }\n')
+    script = Script(
+        tmp_path,
+        BEGIN + "holdfast step bytes -- sh -c 'printf \"\\377%s\" \"$KEY\"' >seen; echo $?\n"
+        "echo 1 | holdfast each all --out out.jsonl -- sh -c 'printf %s \"$KEY\"'; echo $?\n",
+    )
+    ran = script.run("dash", "--target", "prod", REAL_KEY="it's\\a \u00e9")
+    failures = script.type("failures", script.runs[0])
+
+    assert b"1\n1\n" == ran.out and "the secret KEY" in ran.err, ran
+    assert b"" == (tmp_path / "out.jsonl").read_bytes() and "the secret KEY" in failures.text

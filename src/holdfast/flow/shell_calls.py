@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from os import fsdecode
 from typing import Final
 
 from holdfast.engine.effects import Program, Record
@@ -247,9 +248,10 @@ class ShellCall:
             log.end()
         if self.code:
             raise CommandExited(commands.argv, self.code)
-        value = as_value(b"".join(self._out))
-        self._refuse_secret(str(value), "what it wrote")
-        return value
+        wrote = b"".join(self._out)
+        if self.life.redactor:
+            self._refuse_secret(fsdecode(wrote), "what it wrote")
+        return as_value(wrote)
 
     def _refuse_secret(self, text: str, what: str) -> None:
         name = self.life.redactor.found_in(text)

@@ -217,7 +217,7 @@ class ItemCommand:
                 0,
             )
         out, err = wrote.out.head(VALUE_BYTES_MAX), wrote.err.head(VALUE_BYTES_MAX)
-        secret = self._life.redactor.found_in(f"{out!r}{err!r}")
+        secret = self._life.redactor.found_in(os.fsdecode(b"%b\n%b" % (out, err)))
         if secret is not None:
             raise CommandExited(f"it wrote the secret {secret}, and those are never recorded", 0)
         value: dict[str, object] = {"item": as_value(self._text_of(work.item))}
