@@ -56,6 +56,29 @@ def test_streams_and_codes_pass_through(shell: str, tmp_path: Path) -> None:
     assert [1, 1] == [first.code, second.code]
 
 
+def test_an_output_without_room_is_not_lost(tmp_path: Path) -> None:
+    """A step whose output could not be passed on ends with 74, now and on a replay; its command
+    ran to its end, once, and the output comes when there is room."""
+    script = Script(
+        tmp_path,
+        "set -e\n"
+        + BEGIN
+        + "holdfast step a -- sh -c 'echo one; echo two >>n; echo two' >\"$OUT\"\n"
+        'holdfast each b --items items -- echo >"$ALL"\n',
+    )
+    (tmp_path / "items").write_text("1\n2\n")
+    full = [script.run("dash", OUT="/dev/full", ALL="all") for _ in range(2)]
+    half = script.run("dash", OUT="out", ALL="/dev/full")
+    ran = script.run("dash", OUT="out", ALL="all")
+
+    assert [74, 74, 74, 0] == [said.code for said in (*full, half, ran)], (full, half, ran)
+    assert all("No space left on device; what 'a' wrote is recorded" in said.err for said in full)
+    assert "standard output cannot be written: No space left on device" in half.err
+    assert ["one\ntwo\n", "two\n", "1\n2\n"] == [
+        (tmp_path / name).read_text() for name in ("out", "n", "all")
+    ]
+
+
 @every_shell
 def test_quoting_of_names_and_words(shell: str, tmp_path: Path) -> None:
     """Names and arguments may hold spaces, quotes, slashes, dollars and newlines."""
@@ -319,7 +342,7 @@ def test_a_secret_of_any_letters_is_refused_in_every_output(tmp_path: Path) -> N
     (tmp_path / "holdfast.toml").write_text('[targets.prod]\nenv = { KEY = "@env:REAL_KEY" }\n')
     script = Script(
         tmp_path,
-        BEGIN + "holdfast step bytes -- sh -c 'printf \"\\377%s\" \"$KEY\"' >seen; echo $?\n"
+        BEGIN + 'holdfast step bytes -- sh -c \'printf "\\377%s" "$KEY"\' >seen; echo $?\n'
         "echo 1 | holdfast each all --out out.jsonl -- sh -c 'printf %s \"$KEY\"'; echo $?\n",
     )
     ran = script.run("dash", "--target", "prod", REAL_KEY="it's\\a \u00e9")

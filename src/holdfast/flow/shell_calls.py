@@ -10,6 +10,7 @@ Nothing that walks scripts in Python is imported here: a step has to begin at on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from os import fsdecode
 from typing import Final
@@ -18,7 +19,7 @@ from holdfast.engine.effects import Program, Record
 from holdfast.engine.spec import Call, Rules
 from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
-from holdfast.errors import CommandFailed, NotDone, StepFailed, UsageError
+from holdfast.errors import CommandFailed, NotDone, StepFailed, StoreError, UsageError
 from holdfast.flow.shell_words import (
     as_bytes,
     as_value,
@@ -191,7 +192,8 @@ class ShellCall:
         """Run the step, or give its recorded output again; return the exit code of its command.
 
         What was written to standard output is what was recorded, on every replay, byte for byte.
-        Raises Leaving when the run leaves, UsageError.
+        Raises Leaving when the run leaves, UsageError; StoreError where there was no room for that,
+        which is recorded all the same.
         """
         key = self.key_of(asked.name)
         self._refuse_secret(" ".join((*asked.commands.argv, undo_shown(asked.commands))), "it")
@@ -202,7 +204,9 @@ class ShellCall:
         except StepFailed as failure:
             return self._failed(failure)
         if self.passing is None or self.passing.holds_back or self.code != 0:
-            write_all(STDOUT, as_bytes(self.life.journal.load(result)))
+            self._write(key, as_bytes(self.life.journal.load(result)))
+        elif self.passing.lost is not None:
+            raise _comes_again(key, self.passing.lost)
         return 0
 
     def replay(self, asked: Asked) -> int:
@@ -216,12 +220,20 @@ class ShellCall:
             )
         if seen.status == "failed":
             return code_of(seen)
-        write_all(STDOUT, as_bytes(self.life.journal.load(seen.result)))
+        self._write(key, as_bytes(self.life.journal.load(seen.result)))
         return 0
 
+    def _write(self, key: str, out: bytes) -> None:
+        try:
+            write_all(STDOUT, out)
+        except StoreError as error:
+            raise _comes_again(key, error) from error
+
     def _failed(self, failure: StepFailed) -> int:
-        if self.passing is not None and self.passing.holds_back:
-            write_all(STDOUT, b"".join(self._out))
+        passing = self.passing
+        with suppress(StoreError):  # Another call is another attempt: how it failed says more.
+            if passing is not None and passing.holds_back:
+                write_all(STDOUT, b"".join(self._out))
         if failure.type == "TimeoutError":
             self.life.tell(str(failure))
             return TIMED_OUT
@@ -276,6 +288,12 @@ class ShellCall:
             return check_says(self.life, call.key, attempt, commands)
 
         return ask
+
+
+def _comes_again(key: str, error: StoreError) -> StoreError:
+    return StoreError(
+        f"{error}; what {key!r} wrote is recorded, and comes again when the script is run again"
+    )
 
 
 def token_of(life: Life, call: Call) -> str:

@@ -8,6 +8,7 @@ import re
 import select
 import signal
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from shlex import quote
 from typing import Final
 
@@ -24,7 +25,7 @@ from holdfast.runtime.batches.work import CURRENT, Work
 from holdfast.runtime.batches.wrote import Kept, Wrote
 from holdfast.runtime.groups import Groups
 from holdfast.runtime.life import Life
-from holdfast.runtime.passing import NOT_EXECUTABLE, NOT_FOUND, Passing
+from holdfast.runtime.passing import NOT_EXECUTABLE, NOT_FOUND, Passing, no_room
 from holdfast.runtime.watchdog import SHELL
 
 PLACES: Final = re.compile(r"\{(?:|\.|/|//|/\.|#)\}")
@@ -243,22 +244,24 @@ class ItemCommand:
         life.store.write_output(life.run, outputs)
 
     def pass_on(self, out: Iterable[bytes], err: Iterable[bytes]) -> None:
-        """Write to our own outputs. Raises Leaving when nobody reads them, or nobody waits."""
+        """Write to our own outputs. Raises Leaving when nobody reads standard output, or waits for
+        it, or there is no room for it."""
         if os.getpid() != self._pid:
             self._write(out, err)  # Whatever draws here may have been copied in the middle of it.
             return
         self._aside(lambda: self._write(out, err))
 
     def _write(self, out: Iterable[bytes], err: Iterable[bytes]) -> None:
-        for fd, chunks in zip(self._to, (out, err), strict=True):
-            for chunk in chunks:
-                if write_all(fd, chunk, self.is_cut_off):
-                    continue
-                if fd == self._to[0]:
-                    life = self._life
-                    why = "nobody reads what it writes to standard output"
-                    raise life.leaving or life.leave(why, SIGPIPE_CODE, "signal")
-                break
+        life = self._life
+        try:
+            if not all(write_all(self._to[0], chunk, self.is_cut_off) for chunk in out):
+                why = "nobody reads what it writes to standard output"
+                raise life.leaving or life.leave(why, SIGPIPE_CODE, "signal")
+        except OSError as error:
+            full = no_room(error)
+            raise life.leave(str(full), full.exit_code, "storage") from error
+        with suppress(OSError):
+            all(write_all(self._to[1], chunk, self.is_cut_off) for chunk in err)
 
     # --- in a process of its own ---
 
@@ -296,7 +299,8 @@ def _lines(kept: Kept) -> list[str]:
 
 
 def write_all(fd: int, content: bytes, is_over: Callable[[], bool]) -> bool:
-    """Write all of it, however slow the reader is; False when nobody reads, or it `is_over`."""
+    """Write all of it, however slow the reader is; False when nobody reads, or it `is_over`.
+    Raises OSError where there is no room."""
     ready = select.poll()
     ready.register(fd, select.POLLOUT)
     left = memoryview(content)
@@ -308,6 +312,6 @@ def write_all(fd: int, content: bytes, is_over: Callable[[], bool]) -> bool:
                 return False
     except BlockingIOError:
         return write_all(fd, bytes(left), is_over)
-    except OSError:
+    except BrokenPipeError:
         return False
     return True

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from holdfast.errors import CommandFailed, UsageError
+from holdfast.errors import CommandFailed, StoreError, UsageError
 from holdfast.model.making import dataclass, field
 from holdfast.runtime.groups import Groups
 from holdfast.runtime.watchdog import SHELL, close, pipe, watchdog
@@ -48,8 +48,10 @@ class Passing:
     holds_back: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     is_running: bool = False
+    lost: StoreError | None = None
+    """Why its standard output could not be passed on to its end."""
     _pid: int = 0
-    _closed: set[str] = field(default_factory=set)
+    _full: set[str] = field(default_factory=set)
 
     def run(self, group: Groups) -> int:
         """Run the command to its end and return its code as a shell would: 126 and 127 when it
@@ -154,26 +156,38 @@ class Passing:
 
     def _take(self, stream: str, chunk: bytes) -> bool:
         """Keep a chunk and pass it on; False when nobody reads it any more: then the command is
-        to find that out itself, as it would without us."""
+        to find that out itself, as it would without us. For what there is no room the command
+        goes on, because what is kept can be had again."""
         self.keep(stream, chunk)
-        if stream == "out" and self.holds_back:
+        if stream in self._full or (stream == "out" and self.holds_back):
             return True
-        return write_all(1 if stream == "out" else 2, chunk)
+        try:
+            return write_all(1 if stream == "out" else 2, chunk)
+        except StoreError as error:
+            self._full.add(stream)
+            self.lost = error if stream == "out" else self.lost
+            return True
 
 
 def write_all(fd: int, data: bytes) -> bool:
-    """Write all of it, however slow the reader is; False when nobody reads or it does not fit."""
+    """Write all of it, however slow the reader is; False when nobody reads. Raises StoreError
+    where there is no room."""
     left = memoryview(data)
     while left:
         try:
             left = left[os.write(fd, left[:CHUNK_BYTES]) :]
         except BlockingIOError:
             select.select([], [fd], [])
-        except OSError as error:
-            if error.errno != errno.EPIPE:
-                _say(f"holdfast: the output could not be passed on: {error.strerror}\n")
+        except BrokenPipeError:
             return False
+        except OSError as error:
+            raise no_room(error) from error
     return True
+
+
+def no_room(error: OSError) -> StoreError:
+    """Return what is said of an output of ours that cannot be written."""
+    return StoreError(f"standard output cannot be written: {error.strerror}")
 
 
 def cannot_run(name: str) -> int:
