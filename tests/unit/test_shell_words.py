@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -87,6 +88,23 @@ def test_a_step_begins_without_the_command_line() -> None:
 
     # Since 3.14 every NamedTuple loads what walks annotations, and that walks code.
     assert ("['ast']\n" if sys.version_info >= (3, 14) else "[]\n") == found.stdout
+
+
+@pytest.mark.parametrize("words", ["step a -- true", "begin --take f s 1", "list"])
+def test_interrupted_before_it_began(words: str) -> None:
+    """Ctrl-C while modules are loaded ends it as any program, without a traceback."""
+    code = (
+        "import sys\n"
+        "class Late:\n"
+        "    def find_spec(self, name, *more):\n"
+        "        if name == 'holdfast.errors': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Late())\n"
+        f"sys.argv[1:] = {words.split()}\n"
+        "from holdfast.cli import main; sys.exit(main())\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert (-signal.SIGINT, "") == (ended.returncode, ended.stderr)
 
 
 def test_every_command_has_a_shape_and_help() -> None:

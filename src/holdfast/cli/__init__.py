@@ -12,6 +12,13 @@ from holdfast.version import VERSION
 
 def main() -> int:
     """Run the `holdfast` command with this process's arguments and return its exit status."""
+    try:
+        return _entered()
+    except KeyboardInterrupt:
+        return _interrupted()
+
+
+def _entered() -> int:
     open_closed_streams()
     if sys.argv[1:] == ["--version"]:
         print(f"holdfast {VERSION}")
@@ -22,6 +29,16 @@ def main() -> int:
         from holdfast.cli.main import enter
 
     return enter()
+
+
+def _interrupted() -> int:
+    """Nothing has begun that would have to be said: end as a program that is interrupted."""
+    import os
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
+    return 128 + signal.SIGINT
 
 
 def _shell(args: list[str]) -> int | None:

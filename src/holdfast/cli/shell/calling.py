@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,7 +38,8 @@ def perform_and_exit(taken: Taken, do: Callable[[Taken], int]) -> NoReturn:
 
 
 def perform(taken: Taken, do: Callable[[Taken], int] | None = None) -> int:
-    """Do what was read and return the exit code. Never raises: it says what is wrong."""
+    """Do what was read and return the exit code. It says what is wrong, and raises nothing but
+    KeyboardInterrupt, where no life was joined yet."""
     try:
         code = (do or _DO[taken.command])(taken)
     except (HoldfastError, Leaving) as error:
@@ -49,8 +49,6 @@ def perform(taken: Taken, do: Callable[[Taken], int] | None = None) -> int:
         return error.exit_code
     except Signalled as signalled:
         return signalled.end()
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
     except Exception as error:
         from holdfast.cli.failing import unexpected
 
