@@ -256,7 +256,7 @@ def test_a_step_in_doubt_is_decided_first(runs: Runs) -> None:
 
     runs.start(flow)
 
-    with pytest.raises(InDoubt, match="done r 'pay'"):
+    with pytest.raises(InDoubt, match="holdfast done r pay -m REASON, or holdfast retry r pay"):
         back(runs, "a", "again")
     runs.done("pay", 5)
     back(runs, "a", "again")

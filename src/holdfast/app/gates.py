@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from holdfast.app.gate_sentences import number_text, values_text
-from holdfast.app.next_ways import Next
+from holdfast.app.next_ways import Next, about
 from holdfast.errors import UsageError
 from holdfast.model.codec import decode
 from holdfast.model.facts import Answer, HoldOpened, SampleTaken
@@ -128,7 +128,7 @@ def _text(value: Json) -> str:
 
 def gate_ways(run: str, opened: HoldOpened, which: tuple[str, ...]) -> Iterator[Next]:
     """Yield the commands that decide a gate, each with what it does."""
-    yield Next(("retry", run, opened.key), "take the samples anew, and go on when they pass")
+    yield about("take the samples anew, and go on when they pass", "retry", run, opened.key)
     if not opened.evidence.get("measures"):
         yield Next(("approve", run, *which, "-m", "REASON"), "let it pass, this once; then resume")
     yield Next(("reject", run, *which, "-m", "REASON"), "say no: the run has failed")

@@ -8,7 +8,7 @@ from typing import Final
 from holdfast.app.answering import choice_text, choices_of
 from holdfast.app.evidence import changed_key, world_of
 from holdfast.app.gates import gate_ways
-from holdfast.app.next_ways import Next, budget_ways, item_ways
+from holdfast.app.next_ways import Next, about, budget_ways, item_ways
 from holdfast.app.rollout_views import is_about_units
 from holdfast.app.rollouts import rollout_ways
 from holdfast.model.facts import HoldOpened
@@ -51,9 +51,7 @@ def _question_ways(run: str, opened: HoldOpened, which: tuple[str, ...]) -> Iter
     default = opened.evidence.get("default")
     if default is not None:
         text = choice_text(default)
-        # What looks like an option is none after `--`.
-        guard = ("--",) if text.startswith("-") else ()
-        yield Next(("answer", run, *which, *guard, text), "take the default")
+        yield about("take the default", "answer", run, text, *which)
     yield Next(("answer", run, *which, "VALUE"), _wanted(opened))
 
 
@@ -67,14 +65,14 @@ def _drift_ways(run: str, opened: HoldOpened) -> Iterator[Next]:
     does = "keep its recorded result, and go on" if changed else _GO_ON_EDITED
     yield Next(("resume", run, "--accept-drift"), does)
     if changed:
-        yield Next(("retry", run, changed), "run it anew with the new inputs, and go on")
+        yield about("run it anew with the new inputs, and go on", "retry", run, changed)
 
 
 def _world_ways(run: str, found: list[tuple[str, str]]) -> Iterator[Next]:
     """Yield what to do about finished steps that are not so any more."""
     gone = [key for key, says in found if says != "unknown"]
     for key in gone[:GONE_WAYS_MAX]:
-        yield Next(("retry", run, key), "run it again, and go on")
+        yield about("run it again, and go on", "retry", run, key)
     if gone:
         does = "run it again, and all that followed it"
         yield Next(("rewind", run, "--to", gone[0], "-m", "REASON"), does)
@@ -92,5 +90,6 @@ def _wanted(opened: HoldOpened) -> str:
 def doubt_ways(run: str, key: str, again: str = "run it again") -> Iterator[Next]:
     """Yield the commands that decide a step in doubt."""
     output = "" if is_giving_back(key) else "; --output JSON is its result"
-    yield Next(("done", run, key, "-m", "REASON"), f"it took effect: record it as done{output}")
-    yield Next(("retry", run, key), f"it did not: {again}")
+    took = f"it took effect: record it as done{output}"
+    yield about(took, "done", run, key, "-m", "REASON")
+    yield about(f"it did not: {again}", "retry", run, key)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.app.batch_views import BatchView
 from holdfast.app.items import Item, item_named, near
-from holdfast.app.next_ways import Next
+from holdfast.app.next_ways import Next, about
 from holdfast.app.views import VERSION, RunView, time_json
 from holdfast.errors import UsageError
 from holdfast.model.batch_facts import ItemDecided
@@ -138,11 +138,11 @@ def _unknown(store: Store, view: RunView, batch: BatchView | None, item: Item) -
 def _ways(view: RunView, item: Item, state: str) -> Iterator[Next]:
     run, key = view.id, f"{item.batch}/{item.key}" if len(view.batches) > 1 else item.key
     if item.row is not None:
-        yield Next(("log", run, key), "what it wrote")
+        yield about("what it wrote", "log", run, key)
     if view.state.is_finished or item.row is None or state == "in_hand":
         return
     if state in ("failed", "quarantined", "uncertain", "skipped", "waiting"):
-        yield Next(("retry", run, key), "try it again, and go on")
+        yield about("try it again, and go on", "retry", run, key)
     if state in ("failed", "quarantined", "uncertain"):
-        yield Next(("done", run, key, "-m", "REASON"), "it took effect, or was done by hand")
-        yield Next(("skip", run, key, "-m", "REASON"), "go on without it")
+        yield about("it took effect, or was done by hand", "done", run, key, "-m", "REASON")
+        yield about("go on without it", "skip", run, key, "-m", "REASON")

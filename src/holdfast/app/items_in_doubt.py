@@ -7,6 +7,7 @@ from collections.abc import Collection
 from holdfast.app.batch_views import decided_since, rows_of
 from holdfast.errors import InDoubt
 from holdfast.model.state import RunState
+from holdfast.model.typed import command
 from holdfast.ports.store import Store
 
 
@@ -24,8 +25,9 @@ def refuse_items_in_doubt(
         decided = decided_since(state, row)
         for item in rows_of(store, run, row.key, "uncertain"):
             if item.key not in decided:
-                name = f"{row.key}/{item.key}"
+                names = (run, f"{row.key}/{item.key}")
                 raise InDoubt(
-                    f"item {name} is in doubt, and must not run again before somebody says what "
-                    f"became of it: holdfast done {run} {name!r} -m REASON, or holdfast retry"
+                    f"item {names[1]} is in doubt, and must not run again before somebody says "
+                    f"what became of it: {command('done', names, ('-m', 'REASON'))}, or "
+                    f"{command('retry', names)}"
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -13,6 +12,7 @@ from holdfast.model.facts import HoldOpened
 from holdfast.model.holds import HoldState
 from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
+from holdfast.model.typed import behind, typed
 
 _ACTING: Final = ("resume", "retry", "rollback", "settle")
 """The verbs that go on with a run, for which it needs its target."""
@@ -35,8 +35,13 @@ class Next:
         if self.typed:
             program, _, rest = self.typed.partition(" ")
             is_ours = program == "holdfast" and options
-            return f"{shlex.join((program, *options))} {rest}" if is_ours else self.typed
-        return shlex.join(("holdfast", *options, *self.argv))
+            return f"{typed((program, *options))} {rest}" if is_ours else self.typed
+        return typed(("holdfast", *options, *self.argv))
+
+
+def about(does: str, verb: str, run: str, name: str, *options: str) -> Next:
+    """Return a command about a step or an item, by its name."""
+    return Next(behind(verb, (run, name), options), does)
 
 
 def displaced_ways(run: str, by: str, ways: Iterable[Next]) -> Iterator[Next]:
@@ -77,8 +82,8 @@ def item_doubts(state: RunState) -> Iterator[tuple[str, str, datetime]]:
 def item_ways(run: str, opened: HoldOpened) -> Iterator[Next]:
     """Yield the commands that decide an item in doubt."""
     if is_about_item(opened):
-        yield Next(("done", run, opened.key, "-m", "REASON"), "it took effect: never repeat it")
-        yield Next(("retry", run, opened.key), "it did not: run it again, and go on")
+        yield about("it took effect: never repeat it", "done", run, opened.key, "-m", "REASON")
+        yield about("it did not: run it again, and go on", "retry", run, opened.key)
 
 
 def more_ways(run: str, holds: Sequence[HoldState]) -> Iterator[Next]:
@@ -101,9 +106,9 @@ def dead_letter_ways(run: str, key: str, batches: Mapping[str, BatchView]) -> It
     batch = batches.get(key)
     if batch is None or not batch.row.failed + batch.row.quarantined:
         return
-    which = (key,) if len(batches) > 1 else ()
+    named = (run, key) if len(batches) > 1 else (run,)
     yield Next(("failures", run), "what failed, by error")
-    yield Next(("retry", run, *which, "--failed"), "try those items again, and go on")
+    yield Next(behind("retry", named, ("--failed",)), "try those items again, and go on")
 
 
 def target_ways(run: str, targets: Iterable[TargetRun]) -> Iterator[Next]:

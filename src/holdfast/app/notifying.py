@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from holdfast.app.hold_ways import doubt_ways, hold_ways
-from holdfast.app.next_ways import Next, is_about_item, item_ways
+from holdfast.app.next_ways import Next, about, is_about_item, item_ways
 from holdfast.errors import StoreError
 from holdfast.model.facts import (
     AttemptFailed,
@@ -182,6 +182,6 @@ def _ways_after(run: str, state: RunState, fact: Fact) -> Iterator[Next]:
 
 
 def _ways_of_stalled(run: str, keys: tuple[str, ...]) -> Iterator[Next]:
-    yield Next(("log", run, keys[0]), "what the step wrote so far")
+    yield about("what the step wrote so far", "log", run, keys[0])
     yield Next(("why", run), "where it runs")
     yield Next(("stop", run, "--now"), "end its process; resume goes on from there")

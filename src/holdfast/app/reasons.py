@@ -14,7 +14,7 @@ from holdfast.app.hold_standing import RESUMING_BARS, agreement
 from holdfast.app.hold_ways import doubt_ways, hold_ways
 from holdfast.app.judging import named, process_named
 from holdfast.app.meant import is_question
-from holdfast.app.next_ways import Next
+from holdfast.app.next_ways import Next, about
 from holdfast.app.script_ways import with_script
 from holdfast.app.views import VERSION, RunView, StepView, time_json, view_run
 from holdfast.model.facts import Owner
@@ -290,9 +290,10 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
             if is_question(view.state, key):
                 break  # It wrote nothing, and only an answer is its result.
             yield from next_ways.dead_letter_ways(run, key, view.batches)
-            yield Next(("log", run, key), "what the failed step wrote")
-            yield Next(("done", run, key, "-m", "REASON"), "it was done by hand: do not repeat it")
-            yield Next(("skip", run, key, "-m", "REASON"), "go on without it")
+            yield about("what the failed step wrote", "log", run, key)
+            by_hand = "it was done by hand: do not repeat it"
+            yield about(by_hand, "done", run, key, "-m", "REASON")
+            yield about("go on without it", "skip", run, key, "-m", "REASON")
     yield from _ways_back(view)
 
 

@@ -21,6 +21,7 @@ from holdfast.model.rewinding import began_at, keys_since, point_since, steps_in
 from holdfast.model.standing import StepState
 from holdfast.model.state import RunState
 from holdfast.model.trials import trials_of
+from holdfast.model.typed import command
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
@@ -106,9 +107,11 @@ def _way(row: RunRow, state: RunState, to: str, clock: Clock, lease_s: float) ->
     for step in steps:
         # Nobody owns the run: a process that was in the step is gone, also in the last life.
         if step.status == "in_doubt" or (step.leaves_doubt and step.status == "running"):
+            names = (row.id, step.key)
             raise InDoubt(
                 f"step {step.key} is in doubt, and must not run again before somebody says what "
-                f"became of it: holdfast done {row.id} {step.key!r} -m REASON, or holdfast retry"
+                f"became of it: {command('done', names, ('-m', 'REASON'))}, or "
+                f"{command('retry', names)}"
             )
     return Way(key, since, keys, steps)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from holdfast.app.gates import Field
-from holdfast.app.next_ways import Next
+from holdfast.app.next_ways import Next, about
 from holdfast.app.rollout_views import failed_steps
 from holdfast.model.facts import HoldOpened
 from holdfast.model.json import Json
@@ -42,6 +42,7 @@ def rollout_ways(run: str, opened: HoldOpened, which: tuple[str, ...]) -> Iterat
             ("retry", run), f"run all {len(failed)} that failed again, and go on with the rest"
         )
     for key in failed[:RETRIES_SHOWN_MAX]:
-        yield Next(("retry", run, key), "run it again, and go on with the others when it is well")
+        again = "run it again, and go on with the others when it is well"
+        yield about(again, "retry", run, key)
     yield Next(("approve", run, *which), "go on without the units that failed; then resume")
     yield Next(("reject", run, *which, "-m", "REASON"), "say no: the run has failed")

@@ -21,6 +21,7 @@ from holdfast.cli.lines import count
 from holdfast.cli.options import Common
 from holdfast.cli.text import field_lines, safe, took, width_of
 from holdfast.flow.running import Outcome
+from holdfast.model.typed import typed
 from holdfast.model.undoing import is_giving_back
 
 EXIT_STORAGE = 74
@@ -100,7 +101,6 @@ def _dead_letters(view: RunView, common: Common) -> str:
 def _advised(reason: str, common: Common) -> Iterator[list[str]]:
     """Yield the commands that an error tells to begin something anew with, beside `resume`."""
     import re
-    import shlex
 
     for words in re.findall("`holdfast (rewind [^`]+)`", reason):
         command = next_command(common, *shlex.split(words))
@@ -123,11 +123,11 @@ def options(common: Common) -> tuple[str, ...]:
 
 def next_command(common: Common, *words: str) -> str:
     """Return a command that a person may type next, about the same store."""
-    return f"{_command(common)} {safe(shlex.join(words))}"
+    return f"{_command(common)} {typed(words)}"
 
 
 def _command(common: Common) -> str:
-    return _as_called(shlex.join(("holdfast", *options(common))))
+    return _as_called(typed(("holdfast", *options(common))))
 
 
 def _as_called(line: str) -> str:

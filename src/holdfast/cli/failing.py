@@ -107,11 +107,19 @@ def _refused(error: click.ClickException, name: str) -> int:
 
 
 def _candidates(error: click.ClickException) -> str:
+    """Return what may have been meant, where the words themselves do not say it."""
+    if isinstance(error, click.NoSuchOption) and not error.possibilities and _takes_names(error):
+        return "a name that begins with a hyphen stands after --"
     if not isinstance(error, click.MissingParameter):
         return ""
     from holdfast.cli.candidates import candidates
 
     return candidates(error)
+
+
+def _takes_names(error: click.UsageError) -> bool:
+    params = error.ctx.command.params if error.ctx is not None else ()
+    return any(isinstance(param, click.Argument) for param in params)
 
 
 def _forget_stdout() -> None:

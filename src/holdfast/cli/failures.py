@@ -12,7 +12,7 @@ import click
 from holdfast.app import failures as found
 from holdfast.app.batch_views import DEAD
 from holdfast.app.failures import Batches, Group
-from holdfast.app.next_ways import Next, item_ways, shown_holds
+from holdfast.app.next_ways import Next, about, item_ways, shown_holds
 from holdfast.app.views import RunView, view_run
 from holdfast.cli.batch_lines import items
 from holdfast.cli.inspecting import command_options, reading
@@ -23,6 +23,7 @@ from holdfast.cli.showing import next_lines
 from holdfast.cli.text import json_text, safe
 from holdfast.model.batches import ItemRow
 from holdfast.model.items import ItemStatus
+from holdfast.model.typed import behind
 from holdfast.ports.store import Store
 
 GROUPS_SHOWN_MAX: Final = 30
@@ -139,12 +140,13 @@ def _ways(view: RunView, groups: list[Group]) -> Iterator[Next]:
     for hold in shown_holds(view.state.open_holds):
         yield from item_ways(run, hold.opened)
     if groups:
-        which = (groups[0].batch,) if several else ()
+        named = (run, groups[0].batch) if several else (run,)
         key = groups[0].keys[0]
         item = f"{groups[0].batch}/{key}" if several else key
         where = f"error={groups[0].error}"
-        yield Next(("retry", run, *which, "--failed"), "try all of them again, and go on")
-        yield Next(("retry", run, *which, "--failed", "--where", where), "only those of this kind")
-        yield Next(("retry", run, item), "only this one")
-        yield Next(("done", run, item, "-m", "REASON"), "it was done by hand")
-        yield Next(("skip", run, item, "-m", "REASON"), "go on without it")
+        all_of_them, of_this_kind = ("--failed",), ("--failed", "--where", where)
+        yield Next(behind("retry", named, all_of_them), "try all of them again, and go on")
+        yield Next(behind("retry", named, of_this_kind), "only those of this kind")
+        yield about("only this one", "retry", run, item)
+        yield about("it was done by hand", "done", run, item, "-m", "REASON")
+        yield about("go on without it", "skip", run, item, "-m", "REASON")

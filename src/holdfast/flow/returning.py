@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from holdfast.model.called import layers_of
 from holdfast.model.codec import decode
 from holdfast.model.json import Json
 from holdfast.model.standing import StepState
+from holdfast.model.typed import command
 from holdfast.model.types import Types
 from holdfast.runtime.context import Frame
 
@@ -65,9 +65,10 @@ def given_value(frame: Frame, step: Stepped, seen: StepState) -> object:
     try:
         return fitted(step, life.journal.load(seen.result))
     except Mismatch as refusal:
+        again = command("done", (life.run, seen.key), ("--output", "JSON", "-m", "REASON"))
         error = UsageError(
             f"step {seen.key} {why_not(step, refusal)}; that is what `done` gave: give it again: "
-            f"holdfast done {life.run} {shlex.quote(seen.key)} --output JSON -m REASON"
+            f"{again}"
         )
         raise unreadable(life, error) from None
 
