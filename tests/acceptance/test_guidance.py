@@ -91,7 +91,7 @@ def test_what_a_program_in_no_file_began_goes_on_from_a_script(shell: Shell):
     offered = json.loads(shell("why", "typed", "--json").out)["next"][0]["command"]
     went_on = shell(*shlex.split(offered.replace("FILE", "script.py"))[1:])
 
-    assert (2, True) == (refused.code, "holdfast resume typed FILE:work" in refused.err)
+    assert (2, True) == (refused.code, "work: holdfast resume typed FILE" in refused.err)
     assert (1, True) == (went_on.code, "1 step done, going on with second" in went_on.err)
     assert "script.py" in shell("show", "typed").out
 

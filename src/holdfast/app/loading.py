@@ -20,20 +20,31 @@ LOADING: set[str] = set()
 """The modules that are being executed now: no run may start from there."""
 
 
-def load_workflow(spec: str) -> Workflow[..., Any]:
-    """Return the workflow that `FILE` or `FILE:workflow` names.
+def load_workflow(spec: str, meant: str = "") -> Workflow[..., Any]:
+    """Return the workflow that `FILE` or `FILE:workflow` names; without a name `meant`, where the
+    file has it.
+
+    Raises what `workflow_in` raises.
+    """
+    if Path(spec).exists() or ":" not in spec:
+        return workflow_in(spec, meant=meant)
+    file, _, name = spec.rpartition(":")
+    return workflow_in(file, name)
+
+
+def workflow_in(file: str, name: str = "", *, meant: str = "") -> Workflow[..., Any]:
+    """Return the workflow of that name in a file; without one `meant`, or the only one.
 
     The file is executed as a module of its own name, with its folder importable, as Python
     would for a script. Raises UsageError with the line to look at when it cannot be.
     """
-    file, _, name = spec.partition(":") if not Path(spec).exists() else (spec, "", "")
     path = Path(file)
     if path.is_dir():
         raise UsageError(f"{file} is a folder; name the Python file in it")
     if not path.exists():
         raise UsageError(f"no file {file}; give the path of a Python script")
     found = workflows_of(load_module(path))
-    return _choose(found, name, file)
+    return _choose(found, name or (meant if meant in found else ""), file)
 
 
 def workflow_of(
@@ -44,15 +55,23 @@ def workflow_of(
         from holdfast.app.shell_runs import shell_workflow  # Most runs are of no shell script.
 
         return shell_workflow(state)
-    if not (file or row.file):
+    if file is None and not row.file:
         raise UsageError(
             f"run {row.id} was begun by a program that is in no file, and that alone can go on "
-            f"with it: run it again with id={row.id!r}; or name a script that has its workflow: "
-            f"holdfast resume {row.id} FILE:{row.workflow}"
+            f"with it: run it again with id={row.id!r}; or name a script that has its workflow, "
+            f"{row.workflow}: holdfast resume {row.id} FILE"
         )
-    workflow = (
-        file if isinstance(file, Workflow) else load_workflow(file or f"{row.file}:{row.workflow}")
-    )
+    if file is None and not Path(row.file).exists():
+        raise UsageError(
+            f"no file {row.file}, where the script of run {row.id} was: put it back, or say where "
+            f"it is now: resume, rollback and settle take its path behind {row.id}"
+        )
+    if isinstance(file, Workflow):
+        workflow = file
+    elif file is not None:
+        workflow = load_workflow(file, row.workflow)
+    else:
+        workflow = workflow_in(row.file, row.workflow)
     if workflow.name != row.workflow:
         raise UsageError(
             f"run {row.id} is of workflow {row.workflow!r}, not {workflow.name!r}: name it as "
