@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 from tests.unit.runs import Runs
 
-from holdfast import UsageError, gate, workflow
+from holdfast import Reading, UsageError, gate, sleep, workflow
 from holdfast.app.planning import plan
 from holdfast.integrations.prometheus import PrometheusFailed
 from holdfast.model.reading import failed_sample
@@ -327,6 +327,20 @@ def test_doubts_of_any_probe_are_warnings_of_a_plan(runs: Runs) -> None:
         ("c", "says nothing now: no series: nothing matches"),
     ] == found.warnings  # fmt: skip
     assert "" == found.fails
+
+
+def test_no_reading_is_old_because_a_plan_waited_before_it(runs: Runs) -> None:
+    """A plan's clock is ahead by what the run will wait; what a probe says is of today."""
+    clock = JumpClock()
+
+    @workflow(name="flow")
+    def flow() -> None:
+        sleep("2h")
+        gate("a", lambda: Reading(1.0, clock.now()), above=0)
+
+    found = plan(flow, {}, clock)
+
+    assert "now 1" == found.steps[-1].says
 
 
 def test_a_probe_that_can_never_answer_fails_the_plan(runs: Runs) -> None:

@@ -100,11 +100,14 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What a plan answers instead of a sample: what the probe says now, if it was asked."""
+    """What a plan answers instead of a sample: what the probe says now, if it was asked.
 
+    `at` is when it answered: a plan's own clock may be ahead of that, by all that it waits for.
+    """
+
+    at: datetime | None = None
     value: object = None
     error: Exception | None = None
-    is_asked: bool = True
 
 
 def _is_anything(value: object) -> bool:
@@ -296,15 +299,15 @@ def _foresee(call: Call, rules: Watch, foreseen: Foreseen, at: datetime) -> Prog
     facts: list[Fact] = []
     if isinstance(foreseen.error, UsageError):
         yield from _give_up(call, foreseen.error)
-    if foreseen.is_asked:
-        limits = rules.limits
+    if foreseen.at is not None:
+        limits, seen = rules.limits, Circumstances(foreseen.at, foreseen.at, fresh_s=rules.old_s)
         if rules.measures or isinstance(limits.below, Unknown) or isinstance(limits.above, Unknown):
             limits = ANYTHING
         try:
             sample = (
                 failed_sample(foreseen.error)
                 if foreseen.error is not None
-                else sample_of(foreseen.value, limits, Circumstances(at, at, fresh_s=rules.old_s))
+                else sample_of(foreseen.value, limits, seen)
             )
         except NeverRan as error:
             yield from _give_up(call, error)

@@ -85,6 +85,10 @@ class _Forward:
     def now(self) -> datetime:
         return max(self._clock.now(), self._reached)
 
+    def real(self) -> datetime:
+        """Return the time that a probe's answer is as old as."""
+        return self._clock.now()
+
     def monotonic(self) -> float:
         return self._clock.monotonic()
 
@@ -155,7 +159,7 @@ class DryPerformer(Performer):
     def foretold(self, ticket: str) -> Outcome | None:
         """Return what a plan says in the place of a call; None for one that is to be made."""
         if ticket.endswith(PROBE):
-            return None if self._asks_probes else Returned(Foreseen(is_asked=False))
+            return None if self._asks_probes else Returned(Foreseen())
         match self._started.get(_key_of(ticket)):
             case StepStarted(reads=False, is_batch=False):
                 return Returned(Unknown(label_of(_key_of(ticket))))
@@ -175,7 +179,7 @@ class DryPerformer(Performer):
         or a nested workflow that ends in that: the plan ends in it."""
         if ticket.endswith(PROBE):
             # What it says now: a query that matches nothing is found out early.
-            return Returned(_foreseen(made))
+            return Returned(_foreseen(made, self._clock.real()))
         started = self._started.get(_key_of(ticket))
         if isinstance(made, DependsOnUnknown):
             if started is None and not ticket.endswith("?"):
@@ -193,9 +197,9 @@ def _key_of(ticket: str) -> str:
     return ticket if ticket.endswith("?") else ticket.partition("\0")[0]
 
 
-def _foreseen(made: Outcome | DependsOnUnknown) -> Foreseen:
+def _foreseen(made: Outcome | DependsOnUnknown, at: datetime) -> Foreseen:
     if isinstance(made, DependsOnUnknown):
-        return Foreseen(is_asked=False)
+        return Foreseen()
     if isinstance(made, Returned):
-        return Foreseen(made.value)
-    return Foreseen(error=made.error)
+        return Foreseen(at, made.value)
+    return Foreseen(at, error=made.error)
