@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.acceptance.shell import Shell, plain
 from tests.acceptance.shells import SHELLS, Script, every_shell, is_gone, kill
 
 BEGIN = 'eval "$(holdfast begin work "$@")"\n'
@@ -136,6 +137,34 @@ def test_traps_that_are_functions_are_kept(tmp_path: Path) -> None:
 
     assert 9 == ran.code and b"it's mine\na\n" == ran.out, ran
     assert "exit 9\n" in ran.err and "failed" == script.state().status
+
+
+@every_shell
+def test_a_shell_is_in_one_run(shell: str, tmp_path: Path) -> None:
+    """A second `begin` is refused and begins nothing, so that the first run has an end; once that
+    has ended, another may begin."""
+    script = Script(
+        tmp_path,
+        'eval "$(holdfast begin work)"\nholdfast step a -- true\n'
+        'test -z "$1" || holdfast end "$1"\n'
+        'eval "$(holdfast begin other)"\nholdfast step b -- true\n',
+    )
+    refused, left = script.run(shell, ""), script.state()
+    ended = script.run(shell, "0")
+
+    assert 2 == refused.code and "`holdfast end 0`" in refused.err, refused
+    assert ("failed", ["a"]) == (left.status, [*left.steps])
+    assert 0 == ended.code, ended
+    assert ["succeeded"] * 2 == [script.state(run).status for run in script.runs]
+
+
+def test_begin_is_not_typed_at_a_terminal(tmp_path: Path) -> None:
+    """There nobody evaluates what it prints: it says how it is written, and begins nothing."""
+    code, text = Shell(tmp_path, "").at_terminal("begin", "work").end()
+
+    assert 2 == code
+    assert 'eval "$(holdfast begin work)"' in plain(text)
+    assert not (tmp_path / "state").exists()
 
 
 @every_shell

@@ -126,6 +126,21 @@ def is_within(shell: int) -> bool:
     return shell in _parents()
 
 
+def is_called_by(shell: int) -> bool:
+    """Whether the shell itself started this process, or a subshell of it did: between the two is
+    nothing but what the shell forked, which has its command line."""
+    words = _words_of(shell)
+    between = [pid for pid in _up_to(shell) if pid != os.getpid()]
+    return is_within(shell) and all(_words_of(pid) == words for pid in between)
+
+
+def _words_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def _up_to(shell: int) -> Iterator[int]:
     yield os.getpid()
     for pid in _parents():

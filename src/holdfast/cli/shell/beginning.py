@@ -7,11 +7,11 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
-from shlex import split
+from shlex import quote, split
 
 import click
 
-from holdfast.app.shelling import OVER, Begun, Wanted, choose, take_up
+from holdfast.app.shelling import OVER, Begun, Wanted, check_outside, choose, take_up
 from holdfast.app.starting import Setting
 from holdfast.cli.options import Common, steal_options, store_options
 from holdfast.cli.shell import code
@@ -71,6 +71,11 @@ def begin(
     script's exit status is how the run ends. Without --id the newest unfinished run of this name,
     target and parameters goes on.
     """
+    if sys.stdout.isatty():
+        raise UsageError(
+            "what this prints is for a shell to evaluate, and nothing was begun: write in the "
+            f'script: eval "$(holdfast begin {quote(name)})"'
+        )
     try:
         begun, url = _chosen(common, Wanted(
             check_label(name), _params(pairs), id, target, mode or "", ask or "", steal
@@ -87,6 +92,7 @@ def _chosen(common: Common, wanted: Wanted) -> tuple[Begun, str]:
     common.find_places()
     store = common.open()
     try:
+        check_outside(store, os.environ.get(RUN, ""))
         return choose(_setting(common, store), wanted), store.url
     finally:
         store.close()
