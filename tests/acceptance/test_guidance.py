@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from tests.acceptance.shell import Shell
 
+from holdfast.cli.guessing import MEANT
+from holdfast.cli.main import COMMANDS
+
 SCRIPT = """
 import sys
 from holdfast import confirm, main, run, step, workflow
@@ -163,3 +166,33 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     shell("run", "script.py", "--id", "held", "-p", "how=hold")
     shell("run", "script.py", "--id", "broken", "-p", "how=fail")
     return shell
+
+
+# --- words that were left out, or that other tools have ---
+
+
+@pytest.mark.parametrize("words", [(), ("run",), ("fleet", "run")], ids=" ".join)
+def test_help_is_a_word_too(shell: Shell, words: tuple[str, ...]):
+    """`holdfast help COMMAND` prints what `holdfast COMMAND --help` does."""
+    asked, known = shell("help", *words), shell(*words, "--help")
+
+    assert (0, known.out, "") == (asked.code, asked.out, asked.err)
+
+
+def test_a_group_alone_prints_its_help(shell: Shell):
+    """`holdfast fleet` says what there is, in lines that can be read."""
+    assert shell("fleet", "--help").out == shell("fleet").out
+
+
+def test_every_word_from_elsewhere_leads_to_a_command(shell: Shell):
+    """What other tools call it is no command here, and means one."""
+    assert set() == set(MEANT.values()) - {name for part in COMMANDS.values() for name in part}
+    assert set() == MEANT.keys() & {name for part in COMMANDS.values() for name in part}
+
+
+@pytest.mark.parametrize("status", ["on_hold", "on hold", "ON-HOLD"])
+def test_a_status_is_typed_as_it_is_shown(kept: Shell, status: str):
+    """`list` takes it as JSON has it, and as it prints it."""
+    listed = json.loads(kept("list", "--status", status, "--json").out)["runs"]
+
+    assert ["held"] == [run["id"] for run in listed]

@@ -305,6 +305,8 @@ REFUSED = [
     (("run", "script.py", "--modee", "auto"), "--mode"),
     (("run",), "FILE"),
     (("rnu",), "did you mean 'run'"),
+    (("undo",), "did you mean 'rollback'"),
+    (("help", "rnu"), "did you mean 'run'"),
     (("script.py",), "did you mean `holdfast run script.py`"),
     (("resume", "nobody"), "no run 'nobody'"),
     (("resume", "kno"), "several runs: "),

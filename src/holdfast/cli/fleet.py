@@ -32,9 +32,12 @@ from holdfast.ports.store import Store
 NEED_SHOWN_MAX = 10
 
 
-@click.group("fleet")
-def fleet_group() -> None:
+@click.group("fleet", invoke_without_command=True)
+@click.pass_context
+def fleet_group(context: click.Context) -> None:
     """One workflow on many targets, in waves: each target's run is its own."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @fleet_group.command("run")
@@ -153,9 +156,10 @@ def _outer(common: Common) -> list[str]:
 @json_option
 @store_options
 def fleet_status(common: Common, run: str, as_json: bool, is_plain: bool) -> None:
-    """Show the waves of a fleet, or of any run with a rollout, with every unit.
+    """Show the waves of a fleet, unit by unit.
 
-    On a terminal it is drawn again as long as the run goes on by itself.
+    So it does of any run with a rollout. On a terminal it is drawn again as long as the run
+    goes on by itself.
     """
     sheet = paper(is_plain=is_plain)
     store = common.open(create=False, read_only=True)

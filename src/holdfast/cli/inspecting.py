@@ -39,11 +39,18 @@ def reading(common: Common, run: str | None = None) -> Iterator[Store]:
         store.close()
 
 
+class _Status(click.Choice[str]):
+    """A status as JSON has it, or as `list` shows it: `on_hold`, `on hold`."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert(value.replace(" ", "_").replace("-", "_").lower(), param, ctx)
+
+
 @click.command("list")
 @click.option(
     "--status",
     metavar="STATUS",
-    type=click.Choice(get_args(RunStatus)),
+    type=_Status(get_args(RunStatus)),
     help="Only runs that stand so: running, on_hold, failed, …",
 )
 @target_option(metavar="NAME", help="Only runs on this target.")

@@ -93,9 +93,22 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
+        if name == "help":
+            return self._resolve_help(ctx, args[1:])
         if name in _HOME or name.startswith("-"):
             return super().resolve_command(ctx, args)
-        raise click.UsageError(f"there is no command {name!r}{_guess(name)}", ctx)
+        from holdfast.cli.guessing import guess
+
+        raise click.UsageError(f"there is no command {name!r}{guess(name, _HOME)}", ctx)
+
+    def _resolve_help(
+        self, ctx: click.Context, about: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take `help COMMAND` for `COMMAND --help`, as many other programs do."""
+        if about:
+            return self.resolve_command(ctx, [*about, "--help"])
+        click.echo(ctx.get_help())
+        ctx.exit()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section, commands in COMMANDS.items():
@@ -105,18 +118,6 @@ class Commands(click.Group):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_paragraph()
         formatter.write_text("Begin with: holdfast demo")
-
-
-def _guess(name: str) -> str:
-    from difflib import get_close_matches
-    from pathlib import Path
-
-    near = get_close_matches(name, _HOME, 1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    if Path(name.partition(":")[0]).is_file():
-        return f"; did you mean `holdfast run {name}`?"
-    return ""
 
 
 @click.group(
