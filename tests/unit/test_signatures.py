@@ -122,8 +122,13 @@ def by_names(**named):
     return tuple(named.values())
 
 
+@wraps(by_place)
+def around(*args, **kwargs):
+    return by_place(*args, **kwargs)
+
+
 @pytest.mark.parametrize(
-    "function", [by_place, by_names, wraps(by_place)(by_place), partial(by_place), cache(by_place)]
+    "function", [by_place, by_names, around, partial(by_place), cache(by_place)]
 )
 def test_a_decorator_is_called_as_it_can_be(function):
     """It tells the parameters of what it wraps, and may take them by place or by name alone."""
