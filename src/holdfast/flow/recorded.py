@@ -7,13 +7,13 @@ never did.
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import Final
 
 from holdfast.errors import HoldfastError, Leaving, StoreCorrupt, StoreError
 from holdfast.model.codec import decode
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
+from holdfast.model.typed import command
 from holdfast.model.types import Types
 from holdfast.runtime.life import Life
 from holdfast.runtime.replay import walk_over
@@ -50,7 +50,7 @@ def _made_again(life: Life, recorded: Json | Spilled) -> str:
     """Return how a lost value is had again, where a step returned it."""
     for key, step in life.journal.state.steps.items():
         if step.result == recorded:
-            again = f"holdfast rewind {life.run} --to {quote(key)}"
+            again = command("rewind", (life.run,), ("--to", key))
             return f"; put it back from a copy of the store, or run its step again: {again}"
     return ""
 
