@@ -22,8 +22,10 @@ Leaving (BaseException)     the run leaves this process; never caught by `except
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+
+IN_A_GROUP_SHOWN_MAX = 5
 
 
 class HoldfastError(Exception):
@@ -47,12 +49,45 @@ class DuplicateLabel(UsageError):
         self.label, self.scope = label, scope
 
 
+def error_text(type: str, message: str) -> str:
+    """Return what a recorded error is, as a line names it."""
+    return f"{type}: {message}" if message and type else type or message
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an error says of itself; a group says what is in it, the first of it at least."""
+    if isinstance(error, BaseExceptionGroup):
+        inside = list(_leaves(error))
+        more = len(inside) - IN_A_GROUP_SHOWN_MAX
+        named = [named_error(each) for each in inside[:IN_A_GROUP_SHOWN_MAX]]
+        return f"{error.message}: {'; '.join(named)}" + (f"; and {more} more" if more > 0 else "")
+    try:
+        return str(error)
+    except Exception:  # An exception of the user's may fail to describe itself.
+        return "(its message cannot be told)"
+
+
+def named_error(error: BaseException) -> str:
+    """Return what an error is and says; ours say what they are."""
+    if isinstance(error, HoldfastError):
+        return message_of(error)
+    return error_text(type(error).__name__, message_of(error))
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _leaves(each)
+        else:
+            yield each
+
+
 class StepFailed(HoldfastError):
     """A step gave up after its attempts; first time and on every replay the same."""
 
     def __init__(self, key: str, type: str, message: str, attempts: int) -> None:
         times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-        super().__init__(f"step {key!r} failed after {times}: {type}: {message}")
+        super().__init__(f"step {key!r} failed after {times}: {error_text(type, message)}")
         self.key, self.type, self.message, self.attempts = key, type, message, attempts
 
 
@@ -61,11 +96,9 @@ class ParallelFailed(HoldfastError):
 
     def __init__(self, failures: Sequence[tuple[str, Exception]]) -> None:
         names = ", ".join(repr(label) for label, _ in failures)
-        first = failures[0][1]
-        # Ours say what they are; of others the text may be no more than the key that is missing.
-        kind = "" if isinstance(first, HoldfastError) else f"{type(first).__name__}: "
         super().__init__(
-            f"{len(failures)} of the parallel branches failed: {names}; first: {kind}{first}"
+            f"{len(failures)} of the parallel branches failed: {names}; "
+            f"first: {named_error(failures[0][1])}"
         )
         self.failures = tuple(failures)
 

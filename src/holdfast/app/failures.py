@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
 from holdfast.app.batch_views import DEAD, names_of, rows_of
-from holdfast.errors import UsageError
+from holdfast.errors import UsageError, error_text
 from holdfast.model.batches import ItemRow
 from holdfast.model.batching import item_key
 from holdfast.model.items import ItemStatus
@@ -96,7 +96,7 @@ def group_json(group: Group, *, is_one: bool) -> Json:
 
 def item_json(batch: str, row: ItemRow) -> Json:
     """Return an item as `failures --json` has it."""
-    error = f"{row.error_type}: {row.error}" if row.error_type else row.error
+    error = error_text(row.error_type, row.error)
     return {
         "batch": batch,
         "key": row.key,

@@ -8,7 +8,7 @@ from holdfast.app.batch_views import BatchView
 from holdfast.app.items import Item, item_named, near
 from holdfast.app.next_ways import Next, about
 from holdfast.app.views import VERSION, RunView, time_json
-from holdfast.errors import UsageError
+from holdfast.errors import UsageError, error_text
 from holdfast.model.batch_facts import ItemDecided
 from holdfast.model.batches import ItemRow
 from holdfast.model.json import Json
@@ -38,7 +38,7 @@ class ItemWhy:
             "ordinal": self.item.ordinal,
             "attempts": 0 if row is None else row.attempts,
             "deaths": 0 if row is None else row.deaths,
-            "error": None if row is None else f"{row.error_type}: {row.error}".removeprefix(": "),
+            "error": None if row is None else error_text(row.error_type, row.error),
             "location": None if row is None else row.location or None,
             "next_at": None if row is None else time_json(row.next_at),
             "output": "" if row is None else row.output,
@@ -98,7 +98,7 @@ def _said_done(view: RunView, item: Item) -> str:
 
 def _row_text(row: ItemRow) -> str:
     tries = "1 attempt" if row.attempts == 1 else f"{row.attempts} attempts"
-    error = f"{row.error_type}: {row.error}" if row.error_type else row.error
+    error = error_text(row.error_type, row.error)
     match row.status:
         case "failed":
             return f"it failed for good after {tries}: {error}"

@@ -14,7 +14,7 @@ from holdfast.app.planning_store import Later
 from holdfast.engine.spec import Ahead
 from holdfast.engine.step import location_of
 from holdfast.engine.trace import Trace
-from holdfast.errors import HoldfastError, Leaving, StepFailed
+from holdfast.errors import HoldfastError, Leaving, StepFailed, error_text, named_error
 from holdfast.flow.workflows import Workflow
 from holdfast.model.codec import digest, encode
 from holdfast.model.facts import (
@@ -223,7 +223,7 @@ def _walk(
         found.fails = str(stopped)
     except Exception as error:
         # The script's own code met a result that is not known yet, or fails by itself.
-        found.fails = f"{type(error).__name__}: {error}, {location_of(error)}"
+        found.fails = f"{named_error(error)}, {location_of(error)}"
     finally:
         LIVES.discard(life)
         FRAME.reset(token)
@@ -262,7 +262,7 @@ class _Writer:
                 rule = self._asked.get(fact.key, fact.decided_by)
                 self._add(Planned(fact.key, "no return", rule, says=fact.reason))
             case AttemptFailed():
-                self._say(fact.key, f"fails now: {fact.type}: {fact.message}")
+                self._say(fact.key, f"fails now: {error_text(fact.type, fact.message)}")
             case StepSucceeded():
                 self._succeeded(fact.key)
             case _:

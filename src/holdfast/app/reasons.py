@@ -17,6 +17,7 @@ from holdfast.app.meant import is_question
 from holdfast.app.next_ways import Next, about
 from holdfast.app.script_ways import with_script
 from holdfast.app.views import VERSION, RunView, StepView, time_json, view_run
+from holdfast.errors import error_text
 from holdfast.model.facts import Owner
 from holdfast.model.json import Json
 from holdfast.model.making import dataclass
@@ -188,7 +189,7 @@ def _failures(view: RunView) -> Iterator[Reason]:
         text = f"step {step.key!r} {_how_failed(step)}"
         yield Reason("failure", text, step.key, step.ended_at, step.location)
     if not known:
-        text = f"the workflow failed: {failed.type}: {failed.message}"
+        text = f"the workflow failed: {error_text(failed.type, failed.message)}"
         yield Reason("failure", text, at=failed.at, location=failed.location)
 
 

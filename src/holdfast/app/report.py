@@ -16,6 +16,7 @@ from holdfast.app.rollout_views import rollouts_of
 from holdfast.app.sentences import sentence
 from holdfast.app.timeline import fact_event, subject_of
 from holdfast.app.views import RunView, StepView, time_json, view_run
+from holdfast.errors import error_text
 from holdfast.model import durations
 from holdfast.model.codec import shown_argument
 from holdfast.model.facts import Spilled
@@ -191,7 +192,7 @@ def _failures(view: RunView) -> Iterator[str]:
     yield ""
     if run is not None:
         yield f"The run failed at {_when(run.at)}{_at_line(run.location)}:"
-        yield from _fenced(f"{run.type}: {run.message}")
+        yield from _fenced(error_text(run.type, run.message))
     for step in failed:
         yield f"Step {_cell(step.key)}, attempt {step.attempts}{_at_line(step.location)}:"
         yield from _fenced(step.error)

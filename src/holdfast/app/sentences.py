@@ -7,6 +7,7 @@ from typing import Final
 
 from holdfast.app.gate_sentences import SENTENCES as _OF_GATES
 from holdfast.app.timeline import Event
+from holdfast.errors import error_text
 from holdfast.model.codec import dumps
 from holdfast.model.json import Json
 
@@ -67,7 +68,7 @@ def _started(e: Event) -> str:
 def _attempt_failed(e: Event) -> str:
     later = f"; the next at {str(e['next_at'])[:19]}Z" if e["next_at"] else ""
     place = f" ({e['location']})" if e["location"] else ""
-    error = f"{e['type']}: {e['message']}".split("\n")[0]
+    error = error_text(str(e["type"]), str(e["message"])).split("\n")[0]
     return f"{e['key']} failed, attempt {e['attempt']}: {error}{later}{place}"
 
 

@@ -15,6 +15,7 @@ from holdfast.app.finding import find_run
 from holdfast.app.fleet_targets import TargetRun, target_runs
 from holdfast.app.judging import LIVING, displaced_by, owner_is, status_of
 from holdfast.app.rollout_views import rollouts_of
+from holdfast.errors import error_text
 from holdfast.model.facts import HoldAnswered, LifeStarted, Owner, Spilled
 from holdfast.model.json import Json
 from holdfast.model.keys import label_of, scope_of
@@ -231,9 +232,7 @@ def _step_view(state: RunState, step: StepState, stages: Stages, *, is_living: b
 
 
 def _error(step: StepState) -> str:
-    if step.is_finished or not (step.error or step.error_type):
-        return ""
-    return f"{step.error_type}: {step.error}" if step.error_type else step.error
+    return "" if step.is_finished else error_text(step.error_type, step.error)
 
 
 # --- as JSON ----------------------------------------------------------------------------------
@@ -269,7 +268,7 @@ def run_json(store: Store, view: RunView) -> dict[str, Json]:
         "mode": state.mode or DEFAULT_MODE,
         "params": dict(state.params),
         "result": _loaded(store, state.result),
-        "error": f"{failed.type}: {failed.message}" if failed else None,
+        "error": error_text(failed.type, failed.message) if failed else None,
     }
 
 

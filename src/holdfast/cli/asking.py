@@ -8,6 +8,7 @@ from typing import Literal
 from holdfast.app.evidence import evidence_of
 from holdfast.app.judging import process_named
 from holdfast.cli.text import field_lines, json_text, safe, when
+from holdfast.errors import error_text
 from holdfast.model.facts import HoldOpened
 from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
@@ -121,7 +122,7 @@ def _history(state: RunState, key: str) -> str:
         where = f" in {process_named(life.owner)}" if life else ""
         return f"{times}; the last began {when(step.started_at)}{where} and was interrupted"
     if step.error or step.error_type:
-        return f"{times}; the last failed: {step.error_type}: {step.error}"
+        return f"{times}; the last failed: {error_text(step.error_type, step.error)}"
     return times
 
 

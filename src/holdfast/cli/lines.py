@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from holdfast.cli.gates import opened_line, overridden_line, sampled_line
 from holdfast.cli.rollouts import failed_line, granted_line, planned_line
 from holdfast.cli.text import safe
+from holdfast.errors import error_text
 from holdfast.model import facts as f
 from holdfast.model.durations import show
 from holdfast.model.keys import unescape
@@ -181,7 +182,7 @@ def name_of(who: f.Who) -> str:
 
 def reason(type: str, message: str) -> str:
     """Return why an attempt failed, in one line."""
-    return clean(f"{type}: {message}" if message else type)
+    return clean(error_text(type, message))
 
 
 def retry_note(fact: f.AttemptFailed) -> str:

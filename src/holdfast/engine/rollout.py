@@ -31,7 +31,7 @@ from holdfast.engine.effects import (
     record,
     record_at_boundary,
 )
-from holdfast.errors import HoldfastError, Rejected, StepFailed, UsageError
+from holdfast.errors import HoldfastError, Rejected, StepFailed, UsageError, error_text, message_of
 from holdfast.model.codec import digest
 from holdfast.model.facts import (
     FailuresGranted,
@@ -254,8 +254,8 @@ def _note_failure(rollout: Rollout, unit: Unit, error: Exception) -> Program[Non
 
 def _said(error: Exception) -> str:
     if isinstance(error, StepFailed):
-        return f"{label_of(error.key)}: {error.type}: {error.message}"
-    return f"{type(error).__name__}: {error}"
+        return f"{label_of(error.key)}: {error_text(error.type, error.message)}"
+    return error_text(type(error).__name__, message_of(error))
 
 
 # --- the budget -------------------------------------------------------------------------------

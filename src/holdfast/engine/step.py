@@ -41,7 +41,7 @@ from holdfast.engine.effects import (
 )
 from holdfast.engine.permission import permission
 from holdfast.engine.spec import Call, Check, Rules
-from holdfast.errors import HoldfastError, NotDone, StepFailed
+from holdfast.errors import HoldfastError, NotDone, StepFailed, message_of
 from holdfast.model.codec import Unrecordable, digest, encode
 from holdfast.model.facts import (
     AttemptFailed,
@@ -341,11 +341,7 @@ def _failure(seen: StepState) -> StepFailed:
 def described(call: Call, error: Exception) -> tuple[str, str]:
     """Return what is recorded of an error: its type's name and its message, secrets covered."""
     kind = TimeoutError if isinstance(error, StillRunning) else type(error)
-    try:
-        text = str(error)
-    except Exception:  # An exception of the user's may fail to describe itself.
-        text = "(its message cannot be told)"
-    return kind.__name__, call.redact(text)[:MESSAGE_CHARS_MAX]
+    return kind.__name__, call.redact(message_of(error))[:MESSAGE_CHARS_MAX]
 
 
 _PACKAGE = __file__.rpartition("/engine/")[0] + "/"
@@ -355,7 +351,10 @@ _INSTALLED = ("/site-packages/", "/dist-packages/")
 
 def location_of(error: BaseException) -> str:
     """Return file:line of the innermost line of `error` that is the script's; where it has none,
-    of a library's, and then of holdfast's own; an empty text when it was never raised."""
+    of a library's, and then of holdfast's own; an empty text when it was never raised. A group's
+    is that of the first that is in it."""
+    if isinstance(error, BaseExceptionGroup) and (inside := location_of(error.exceptions[0])):
+        return inside
     script = library = own = ""
     trace = error.__traceback__
     while trace is not None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from holdfast.engine.giving_back import Ways, roll_back, settle, undo_stage
 from holdfast.engine.step import location_of
 from holdfast.engine.trace import Trace
-from holdfast.errors import Leaving
+from holdfast.errors import Leaving, error_text, message_of
 from holdfast.flow.giving_back import ways_of
 from holdfast.flow.outcome import Outcome
 from holdfast.flow.workflows import Workflow
@@ -99,9 +99,8 @@ def _tell_of(life: Life, error: Exception) -> None:
     """Say what ended the walk when it is not what ended the run: an edited script, perhaps."""
     failures = life.journal.state.ledger.postponed
     known = {(failed.type, failed.message) for failed in failures}
-    text = life.redactor(str(error))
+    text = life.redactor(message_of(error))
     if (type(error).__name__, text) not in known:
         where = location_of(error)
-        life.tell(
-            f"the script could be walked only as far as {where}: {type(error).__name__}: {text}"
-        )
+        said = error_text(type(error).__name__, text)
+        life.tell(f"the script could be walked only as far as {where}: {said}")

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from holdfast.engine.effects import Outcome, Raised, Returned
 from holdfast.engine.rollout import Quota, Rollout, Unit, UnitAside, plan_rollout, run_wave
-from holdfast.errors import Leaving, UsageError
+from holdfast.errors import Leaving, UsageError, message_of
 from holdfast.flow.fitting import fits_in
 from holdfast.flow.gates import Gate
 from holdfast.flow.questions import confirm
@@ -286,5 +286,5 @@ def end_walk(outcomes: dict[str, Outcome]) -> None:
 def results_of(outcomes: dict[str, Outcome]) -> Results:
     """Return the units' values and failures by label."""
     done = {n: o.value for n, o in outcomes.items() if isinstance(o, Returned)}
-    failed = {n: str(o.error) for n, o in outcomes.items() if isinstance(o, Raised)}
+    failed = {n: message_of(o.error) for n, o in outcomes.items() if isinstance(o, Raised)}
     return Results(done, failed)

@@ -16,6 +16,8 @@ from holdfast.errors import (
     RunLocked,
     StepFailed,
     UsageError,
+    message_of,
+    named_error,
 )
 from holdfast.flow.errands import Errand, go_back, undo_what_failed, walked
 from holdfast.flow.outcome import Outcome as Outcome
@@ -151,7 +153,7 @@ def _ended(life: Life, error: BaseException) -> Outcome:
             code = error.exit_code if isinstance(error, HoldfastError) else 1
             if isinstance(error, StepFailed):
                 code = EXIT_CODES.get(error.type, code)
-            return Outcome("failed", None, life.run, code, life.redactor(_reason(error)))
+            return Outcome("failed", None, life.run, code, life.redactor(named_error(error)))
     leaving = life.leaving
     life.end_left(leaving)
     status = life.journal.state.status if leaving.kind != "storage" else "interrupted"
@@ -161,11 +163,6 @@ def _ended(life: Life, error: BaseException) -> Outcome:
     return Outcome(status, None, life.run, code, leaving.reason)
 
 
-def _reason(error: BaseException) -> str:
-    text = str(error)
-    return text if isinstance(error, HoldfastError) else f"{type(error).__name__}: {text}"
-
-
 def _failure(life: Life, error: BaseException) -> RunFailed:
     chain = list(_chain(error))
     failures = dict.fromkeys(e.key for e in chain if isinstance(e, StepFailed))
@@ -173,7 +170,7 @@ def _failure(life: Life, error: BaseException) -> RunFailed:
     return RunFailed(
         life.clock.now(),
         type(error).__name__,
-        life.redactor(str(error)),
+        life.redactor(message_of(error)),
         tuple(failures),
         tuple(superseded),
         location_of(error),

@@ -12,7 +12,15 @@ from holdfast.engine.effects import Program, Raised
 from holdfast.engine.giving_back import undo_stage
 from holdfast.engine.scope import Branch, close, enter, recorded_value, side_by_side
 from holdfast.engine.trace import Contract, Trace
-from holdfast.errors import DuplicateLabel, HoldfastError, Leaving, ParallelFailed, UsageError
+from holdfast.errors import (
+    DuplicateLabel,
+    HoldfastError,
+    Leaving,
+    ParallelFailed,
+    UsageError,
+    error_text,
+    message_of,
+)
 from holdfast.flow.giving_back import ways_of
 from holdfast.flow.noting import note_failure, note_left, note_reached
 from holdfast.flow.recorded import read_back
@@ -123,7 +131,7 @@ def is_to_be_undone(inner: Frame, error: BaseException) -> bool:
 
 def undo_program(inner: Frame, failure: BaseException) -> Program[None]:
     """Return the program that undoes the stage, with the one around it when that does so too."""
-    why = inner.life.redactor(f"{type(failure).__name__}: {failure}")
+    why = inner.life.redactor(error_text(type(failure).__name__, message_of(failure)))
     return undo_stage(inner.trace.undone_with(), ways_of(inner.life), why)
 
 
@@ -135,8 +143,8 @@ def left_undone(life: Life, failure: BaseException, undoing: Exception | None = 
     life.failure = undoing or failure
     code = failure.exit_code if isinstance(failure, HoldfastError) else 1
     if undoing is None:
-        return life.leave(str(failure), code, UNDONE)
-    return life.leave(str(undoing), code, UNDO_FAILED)
+        return life.leave(life.redactor(message_of(failure)), code, UNDONE)
+    return life.leave(life.redactor(message_of(undoing)), code, UNDO_FAILED)
 
 
 def stage(name: str, *, on_failure: OnFailure = "stop") -> Stage:

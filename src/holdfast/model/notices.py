@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias, get_args
 
+from holdfast.errors import error_text
 from holdfast.model.durations import show
 from holdfast.model.facts import Fact, HoldOpened, RunFailed, RunSucceeded
 from holdfast.model.json import Json
@@ -96,7 +97,7 @@ def notice_of(
             return told.notice("hold", "on_hold", fact.question, keys, hold=fact)
         case RunFailed():
             place = f"  [{fact.location}]" if fact.location else ""
-            what = f"{fact.type}: {fact.message}{place}"
+            what = f"{error_text(fact.type, fact.message)}{place}"
             return told.notice("failed", "failed", what, fact.failures, failure=fact)
         case RunSucceeded():
             return told.notice("succeeded", "succeeded", _summary(state, fact.at))

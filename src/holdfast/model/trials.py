@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from holdfast.errors import error_text
 from holdfast.model import facts as f
 from holdfast.model.making import dataclass
 from holdfast.model.rewinding import steps_in
@@ -143,7 +144,7 @@ def _left(fact: f.StepLeft, state: RunState, run: str) -> Derived:
 def _attempt_failed(fact: f.AttemptFailed, state: RunState, run: str) -> Derived:
     is_no = fact.type == "Rejected" and fact.attempt == 0
     outcome: Outcome = "rejected" if is_no else "failed"
-    note = fact.message if is_no else f"{fact.type}: {fact.message}"
+    note = fact.message if is_no else error_text(fact.type, fact.message)
     yield from _seen(state, run, fact.key, fact.name, fact.at, outcome, note)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from holdfast.errors import error_text
 from holdfast.model.batches import ItemRow
 from holdfast.model.batching import item_key
 from holdfast.model.codec import Unrecordable, decode, encode
@@ -170,7 +171,7 @@ def _failed(book: Book, work: Work, failure: Failure, fraction: float) -> Then:
 
 def _doubted(book: Book, work: Work, failure: Failure) -> Then:
     """A `once` item ended without a result: a person has to say what came of it."""
-    text = f"its attempt ended without a result: {failure.type}: {failure.message}"
+    text = f"its attempt ended without a result: {error_text(failure.type, failure.message)}"
     row = replace(
         work_row(work, "uncertain", book.life.clock.now()),
         attempts=work.attempts + 1,

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Final, NamedTuple, TypeAlias
 
 from holdfast.engine.step import MESSAGE_CHARS_MAX, location_of
-from holdfast.errors import NotDone, RateLimited, UsageError
+from holdfast.errors import NotDone, RateLimited, UsageError, message_of
 from holdfast.model.called import has_run
 from holdfast.model.items import NO_PRINT, ItemKey, shown_key
 from holdfast.model.making import dataclass
@@ -125,13 +125,9 @@ def failure_of(error: BaseException, retry: Retry, redact: Callable[[str], str] 
     """Return what is told of an error that an item raised."""
     if isinstance(error, SystemExit):
         error = RuntimeError(f"sys.exit({error.code!r}) was called; raise an exception instead")
-    try:
-        text = str(error)
-    except Exception:  # An exception of the user's may fail to describe itself.
-        text = "(its message cannot be told)"
     return Failure(
         type(error).__name__,
-        redact(text)[:MESSAGE_CHARS_MAX],
+        redact(message_of(error))[:MESSAGE_CHARS_MAX],
         location_of(error),
         isinstance(error, Exception) and retry.retries(error),
         isinstance(error, NotDone | RateLimited),
