@@ -7,11 +7,11 @@ program that its blocking namesake drives.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from holdfast.engine import waiting
 from holdfast.engine.batch import batch
@@ -45,6 +45,7 @@ from holdfast.model.budget import Budget
 from holdfast.model.hold_facts import OnExpiry
 from holdfast.model.rate import Rate
 from holdfast.model.retry import Retry
+from holdfast.model.terms import Ask, Mode
 from holdfast.model.types import NO_TYPES, Types
 from holdfast.ports.outputs import OutputFile
 from holdfast.runtime.aio import AsyncPerformer, drive
@@ -59,9 +60,39 @@ __all__ = [
     "workflow",
 ]  # fmt: skip
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class StepDecorator(Protocol):
+    """What `step(…)` returns: it makes a function, async or plain, a step that is awaited."""
+
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]]) -> AsyncStepFunction[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> AsyncStepFunction[P, R]: ...
+
+
+@overload
+def step(label: Callable[P, Awaitable[R]]) -> AsyncStepFunction[P, R]: ...
+@overload
+def step(label: Callable[P, R]) -> AsyncStepFunction[P, R]: ...
+@overload
+def step(
+    label: str | None = None,
+    *,
+    retry: Retry | int | None = None,
+    timeout: Duration | None = None,
+    once: bool = False,
+    check: Callable[..., object] | None = None,
+    undo: Callable[..., object] | None = None,
+    owes: Callable[..., object] | None = None,
+    confirm: bool = False,
+    reads: bool = False,
+    fresh: Duration | None = None,
+    was: str | None = None,
+    version: str | int | None = None,
+) -> StepDecorator: ...
 def step(label: Any = None, **options: Any) -> Any:
     """Make a function, async or plain, a step that is awaited; see `holdfast.step`."""
     if callable(label):
@@ -70,6 +101,17 @@ def step(label: Any = None, **options: Any) -> Any:
     return lambda function: AsyncStepFunction(function, rules, kept)
 
 
+@overload
+def workflow(fn: Callable[P, Awaitable[R]]) -> AsyncWorkflow[P, R]: ...
+@overload
+def workflow(
+    fn: None = None,
+    *,
+    name: str | None = None,
+    mode: Mode | None = None,
+    ask: Ask = "step",
+    target: str | None = None,
+) -> Callable[[Callable[P, Awaitable[R]]], AsyncWorkflow[P, R]]: ...
 def workflow(
     fn: Any = None,
     *,
@@ -107,6 +149,10 @@ def postflight() -> AsyncStage:
 # --- verbs that are steps of their own ---
 
 
+@overload
+async def do(label: str, fn: Callable[..., Awaitable[R]], *args: Any, **options: Any) -> R: ...
+@overload
+async def do(label: str, fn: Callable[..., R], *args: Any, **options: Any) -> R: ...
 async def do(label: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """Run any callable as a step under `label`; see `holdfast.do`."""
     frame = place(f"do({label!r})")
@@ -114,8 +160,16 @@ async def do(label: str, fn: Callable[..., Any], *args: Any, **options: Any) -> 
     return await recorded(frame, verbs.named(step, label), verbs.positional(step, args))
 
 
+@overload
 async def require(
-    label: str, fn: Callable[..., object], *args: Any, fresh: Duration | None = None
+    label: str, fn: Callable[..., Awaitable[R]], *args: Any, fresh: Duration | None = None
+) -> R: ...
+@overload
+async def require(
+    label: str, fn: Callable[..., R], *args: Any, fresh: Duration | None = None
+) -> R: ...
+async def require(
+    label: str, fn: Callable[..., Any], *args: Any, fresh: Duration | None = None
 ) -> Any:
     """Fail the run unless `fn(*args)` is truthy; see `holdfast.require`."""
     frame = place(f"require({label!r})")
@@ -124,6 +178,22 @@ async def require(
     return await recorded(frame, verbs.named(step, label), verbs.positional(step, args))
 
 
+@overload
+async def wait_for(
+    label: str,
+    fn: Callable[..., Awaitable[R | None]],
+    *args: Any,
+    every: Duration = "30s",
+    timeout: Duration | None = None,
+) -> R: ...
+@overload
+async def wait_for(
+    label: str,
+    fn: Callable[..., R | None],
+    *args: Any,
+    every: Duration = "30s",
+    timeout: Duration | None = None,
+) -> R: ...
 async def wait_for(
     label: str,
     fn: Callable[..., Any],
@@ -181,17 +251,25 @@ async def confirm(
     return questions.answered(await _asked(frame, program, NO_TYPES))
 
 
+@overload
 async def ask(
-    text: str,
-    type: type[R] = str,  # type: ignore[assignment]
-    *,
-    choices: list[R] | None = None,
-    default: R | None = None,
-) -> R:
+    text: str, *, choices: list[str] | None = None, default: str | None = None
+) -> str: ...
+@overload
+async def ask(
+    text: str, type: type[R], *, choices: list[R] | None = None, default: R | None = None
+) -> R: ...
+@overload
+async def ask(
+    text: str, type: object, *, choices: list[Any] | None = None, default: Any = None
+) -> Any: ...
+async def ask(
+    text: str, type: Any = str, *, choices: list[Any] | None = None, default: Any = None
+) -> Any:
     """Ask a person for a value; see `holdfast.ask`."""
     frame = place("ask")
     program = questions.ask_program(frame, text, type, choices, default)
-    return cast(R, await _asked(frame, program, Types.of(type)))
+    return await _asked(frame, program, Types.of(type))
 
 
 async def _asked(frame: Frame, program: Program[Any], types: Types) -> Any:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from itertools import count
 from types import TracebackType
-from typing import Any, ClassVar, ParamSpec, Self, TypeVar, cast
+from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from holdfast.engine import drift
 from holdfast.engine.effects import Program
 from holdfast.engine.scope import close, enter, recorded_value
-from holdfast.engine.spec import Call
+from holdfast.engine.spec import Call, Rules
 from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import Leaving, StepFailed, UsageError
@@ -31,6 +31,7 @@ from holdfast.flow.scopes import (
 )
 from holdfast.flow.secret import refuse_secrets
 from holdfast.flow.steps import (
+    Options,
     Performs,
     StepFunction,
     plain,
@@ -49,16 +50,22 @@ from holdfast.runtime.life import Life
 from holdfast.runtime.replay import REPLAYING, WALKED, BranchWalked
 
 P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
 
 
-class AsyncStepFunction(StepFunction[P, Any]):
+class AsyncStepFunction(StepFunction[P, Coroutine[Any, Any, R]], Generic[P, R]):
     """A step that is awaited. Its function may be async, or plain: then it runs in a thread. So
     may its check, and what gives it back."""
 
     is_awaited: ClassVar[bool] = True
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def __init__(
+        self, function: Callable[P, Awaitable[R] | R], rules: Rules, options: Options
+    ) -> None:
+        super().__init__(cast(Callable[P, Coroutine[Any, Any, R]], function), rules, options)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         frame = FRAME.get()
         if frame is None or frame.step is not None:
             self._refuse_unrecorded(frame)
@@ -260,16 +267,16 @@ class AsyncStage(Stage):
             raise left_undone(inner.life, failure) from failure
 
 
-class AsyncWorkflow(Workflow[P, Any]):
+class AsyncWorkflow(Workflow[P, Coroutine[Any, Any, R]], Generic[P, R]):
     """An `async def` workflow: it has a loop of its own, and is awaited inside a run."""
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if FRAME.get() is None:
             raise outside(f"workflow {self.name!r}")
         frame = place(f"workflow {self.name!r}")
         key = scope_key(frame, self.name)
         call = lambda: self.function(*args, **kwargs)  # noqa: E731
-        return await in_scope(frame, key, "workflow", call, self.types)
+        return cast(R, await in_scope(frame, key, "workflow", call, self.types))
 
     def refuse_here(self) -> None:
         try:

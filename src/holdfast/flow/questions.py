@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args, get_origin, overload
 
 from holdfast.engine.effects import Program
 from holdfast.engine.question import Question, check_default, question
@@ -126,13 +126,19 @@ def answered(value: Any) -> Answered:
     return Answered(value["by"], value["at"], value["comment"])
 
 
+@overload
+def ask(text: str, *, choices: list[str] | None = None, default: str | None = None) -> str: ...
+@overload
 def ask(
-    text: str,
-    type: type[R] = str,  # type: ignore[assignment]
-    *,
-    choices: list[R] | None = None,
-    default: R | None = None,
-) -> R:
+    text: str, type: type[R], *, choices: list[R] | None = None, default: R | None = None
+) -> R: ...
+@overload  # A Literal, say, is no class to a type checker.
+def ask(
+    text: str, type: object, *, choices: list[Any] | None = None, default: Any = None
+) -> Any: ...
+def ask(
+    text: str, type: Any = str, *, choices: list[Any] | None = None, default: Any = None
+) -> Any:
     """Ask a person for a value and return it, typed; the run holds until it is given.
 
     Without `choices` those of a `Literal` are taken. A default, one of them, is offered and
@@ -141,7 +147,7 @@ def ask(
     frame = in_workflow("ask")
     program = ask_program(frame, text, type, choices, default)
     found = drive(program, frame.life.performer())
-    return read_back(frame.life, found, Types.of(type))  # type: ignore[return-value]
+    return read_back(frame.life, found, Types.of(type))
 
 
 def ask_program(

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property, partial, update_wrapper
-from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
+from typing import (
+    Any,
+    ClassVar,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from holdfast.engine.spec import Call, Rules
 from holdfast.engine.step import is_answered
@@ -32,6 +43,7 @@ from holdfast.runtime.driving import drive
 from holdfast.runtime.life import Life
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 Duration = str | float | timedelta
 
@@ -77,6 +89,14 @@ class StepFunction(Generic[P, R]):
             self._refuse_unrecorded(frame)
             return self.body(*args, **kwargs)
         return recorded(frame, self, self.arguments(args, kwargs))
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+
+    @overload
+    def __get__(
+        self: StepFunction[Concatenate[Any, Q], R], instance: object, owner: type | None = None
+    ) -> Callable[Q, R]: ...
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else partial(cast(Any, self), instance)

@@ -49,9 +49,7 @@ def do(label: str, fn: Callable[..., R], *args: Any, **options: Any) -> R:
     return cast(R, recorded(frame, named(step, label), positional(step, args)))
 
 
-def require(
-    label: str, fn: Callable[..., object], *args: Any, fresh: Duration | None = None
-) -> Any:
+def require(label: str, fn: Callable[..., R], *args: Any, fresh: Duration | None = None) -> R:
     """Fail the run unless `fn(*args)` is truthy; return what it returned.
 
     A read-only step: it never asks, and with `fresh` it is asked again on a later resume.
@@ -60,7 +58,7 @@ def require(
     refuse_promises("require", fn)
     asked = adhoc(fn)
     step = adhoc(required(label, fn), reads=True, fresh=fresh)
-    return recorded(frame, named(step, label), positional(asked, args))
+    return cast(R, recorded(frame, named(step, label), positional(asked, args)))
 
 
 def required(label: str, fn: Callable[..., object]) -> Callable[..., object]:
@@ -131,7 +129,7 @@ def positional(step: StepFunction[..., Any], args: tuple[Any, ...]) -> dict[str,
 
 def wait_for(
     label: str,
-    fn: Callable[..., R],
+    fn: Callable[..., R | None],
     *args: Any,
     every: Duration = "30s",
     timeout: Duration | None = None,
