@@ -15,7 +15,10 @@ from types import FrameType
 from typing import SupportsIndex
 
 import pytest
+from tests.crash.lives import Site, script
+from tests.crash.test_kill_batches import permits
 
+from holdfast.errors import StoreError
 from holdfast.model.facts import Fact, StepSucceeded
 from holdfast.ports.store import Appended
 from holdfast.stores import sqlite_health
@@ -32,6 +35,79 @@ def made(path: Path) -> Path:
         store.create("r", run_created())
         store.claim("r", life_started(1), after=1, expected_epoch=0)
     return path
+
+
+# --- moved, removed, replaced ---
+
+
+def removed(path: Path) -> None:
+    for file in path.parent.glob("s.db*"):
+        if file.is_file():
+            file.unlink()
+
+
+def replaced(path: Path) -> None:
+    removed(path)
+    made(path)
+
+
+def moved(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+def without_lock(path: Path) -> None:
+    path.with_name("s.db.lock").unlink()
+
+
+@pytest.mark.parametrize("harm", [removed, replaced, moved, without_lock])
+def test_a_store_that_is_taken_away_is_written_no_more(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    """What SQLite would write goes into a file that nobody finds: every later write is refused."""
+    (tmp_path / "state").mkdir()
+    path = made(tmp_path / "state" / "s.db")
+    with closing(SqliteStore(path)) as store:
+        store.append("r", [StepSucceeded(AT, "k", 1)], after=2, epoch=1)
+        harm(path)
+        for after in (3, 3):
+            with pytest.raises(StoreError, match="removed or replaced while it was in use"):
+                store.append("r", [StepSucceeded(AT, "l", 2)], after=after, epoch=1)
+
+
+def test_a_store_that_is_closed_takes_no_log_of_another_away(tmp_path: Path) -> None:
+    """It was moved, and at its place is a new one: the facts in that one's log are not lost."""
+    path = made(tmp_path / "s.db")
+    first = SqliteStore(path)
+    first.append("r", [StepSucceeded(AT, "k", 1)], after=2, epoch=1)
+    for file in list(tmp_path.glob("s.db*")):
+        file.rename(tmp_path / f"old-{file.name}")
+    with closing(SqliteStore(path)) as second:
+        second.create("new", run_created())
+        first.close()
+        with closing(SqliteStore(path, read_only=True)) as reader:
+            assert ["new"] == [row.id for row in reader.rows()]
+        assert path.with_name("s.db-wal").exists()
+
+    assert sqlite_health.inspect(path).is_clean
+
+
+def test_a_run_whose_store_is_removed_ends_with_a_storage_error(tmp_path: Path) -> None:
+    """A real process: it does not go on to say that it succeeded, of which nothing is recorded."""
+    site = Site(tmp_path)
+    with permits(site) as give:
+        give(5)
+        words = ("run", script("batches:items"), "-p", "mode=alone", "-p", "count=2000", "--plain")
+        with site.life(*words, "--id", "r") as life:
+            assert life.has_effects(5), life.text
+            removed(site.store)
+            give(2_000)
+            code = life.end()
+
+    assert 74 == code, life.text
+    assert "removed or replaced while it was in use" in " ".join(life.text.split())
+
+
+# --- forked, stopped, interrupted ---
 
 
 FORK = """

@@ -8,6 +8,9 @@ on, and only a store opened anew tells. After a failed fsync not even that is en
 the page cache may show what the disk never got: a marker file refuses the next opening until
 `holdfast doctor` has looked.
 
+The files are looked at before every write: SQLite goes on with a database that was removed or
+replaced, in a file that nobody finds again, and its last close would take away the other one's log.
+
 A forked child shares the connection's memory but not its locks. It must neither use nor close
 it, nor let the lock go; its copy refuses every call.
 """
@@ -57,6 +60,28 @@ class Known(Protocol):
     version: int
 
 
+class Files:
+    """The files at these paths as they were when they were opened."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._paths = tuple(map(os.fspath, paths))
+        self._known = self._look()
+
+    def are_there(self) -> bool:
+        """Whether the same files are at their paths still."""
+        return self._look() == self._known
+
+    def _look(self) -> list[tuple[int, int]]:
+        found = []
+        for path in self._paths:
+            try:
+                file = os.stat(path)
+            except OSError:
+                break
+            found.append((file.st_dev, file.st_ino))
+        return found
+
+
 class Database:
     """A connection that threads may share, with its lock; `lock` is None for a reader."""
 
@@ -71,8 +96,9 @@ class Database:
         self._is_full: bool | None = None
         self._room: LogRoom | None = None
         self._look_at = LOOK_EVERY
+        self._files = Files(path) if lock is None else Files(path, lock.path)
         # Also at the interpreter's exit: a last close outside the lock would checkpoint there.
-        self._finalizer = weakref.finalize(self, _close, connection, lock)
+        self._finalizer = weakref.finalize(self, _close, connection, lock, self._files)
         _DATABASES.add(self)
 
     def write(
@@ -89,7 +115,7 @@ class Database:
             if self.lock is None:
                 raise StoreError(f"{self.path} is opened for reading only; {NOT_WRITTEN}")
             try:
-                self.lock.acquire()
+                self._take_lock(self.lock)
                 done = self._transact(work, durable)
                 if afterwards is not None:
                     afterwards(done)
@@ -111,7 +137,7 @@ class Database:
             if self.lock is None:
                 return False
             try:
-                self.lock.acquire()
+                self._take_lock(self.lock)
                 if durable is not self._is_full:
                     self._set_synchronous(durable)
                 if self._connection.in_transaction:
@@ -145,7 +171,7 @@ class Database:
             if self.lock is None:
                 return NEVER, False
             try:
-                self.lock.acquire()
+                self._take_lock(self.lock)
                 if self._connection.in_transaction:
                     return NEVER, False
                 (found,) = self._cursor.execute("PRAGMA data_version").fetchone()
@@ -172,6 +198,16 @@ class Database:
             if self._refusal is None:
                 self._refusal = f"the store {self.path} is closed"
             self._finalizer()
+
+    def _take_lock(self, lock: LockFile) -> None:
+        lock.acquire()
+        if not self._files.are_there():
+            self._refusal = (
+                f"{self.path} was moved, removed or replaced while it was in use, or the lock "
+                "beside it was; nothing more is written to it. Put it back, and `holdfast resume` "
+                "again"
+            )
+            raise StoreError(self._refusal)
 
     def _transact(self, work: Work[T], durable: bool) -> T:
         connection = self._connection
@@ -246,7 +282,7 @@ class Database:
             self.lock = None
 
 
-def _close(connection: sqlite3.Connection, lock: LockFile | None) -> None:
+def _close(connection: sqlite3.Connection, lock: LockFile | None, files: Files) -> None:
     if lock is None:
         connection.close()
         return
@@ -259,7 +295,10 @@ def _close(connection: sqlite3.Connection, lock: LockFile | None) -> None:
         lock.close()
         return
     try:
-        connection.close()
+        if files.are_there():
+            connection.close()
+        else:
+            _leak(connection)  # It would take away the log of the database that is there now.
     finally:
         lock.release()
         lock.close()
