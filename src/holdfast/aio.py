@@ -41,6 +41,7 @@ from holdfast.flow.recorded import read_back
 from holdfast.flow.rollouts_awaited import rollout
 from holdfast.flow.scopes import OnFailure, branches_of, joined, limit_of
 from holdfast.flow.steps import Duration, Options, refuse_promises
+from holdfast.flow.unawaited import noted
 from holdfast.model.budget import Budget
 from holdfast.model.hold_facts import OnExpiry
 from holdfast.model.rate import Rate
@@ -153,6 +154,7 @@ def postflight() -> AsyncStage:
 async def do(label: str, fn: Callable[..., Awaitable[R]], *args: Any, **options: Any) -> R: ...
 @overload
 async def do(label: str, fn: Callable[..., R], *args: Any, **options: Any) -> R: ...
+@noted
 async def do(label: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """Run any callable as a step under `label`; see `holdfast.do`."""
     frame = place(f"do({label!r})")
@@ -168,6 +170,7 @@ async def require(
 async def require(
     label: str, fn: Callable[..., R], *args: Any, fresh: Duration | None = None
 ) -> R: ...
+@noted
 async def require(
     label: str, fn: Callable[..., Any], *args: Any, fresh: Duration | None = None
 ) -> Any:
@@ -194,6 +197,7 @@ async def wait_for(
     every: Duration = "30s",
     timeout: Duration | None = None,
 ) -> R: ...
+@noted
 async def wait_for(
     label: str,
     fn: Callable[..., Any],
@@ -211,24 +215,28 @@ async def wait_for(
     return read_back(frame.life, found, step.types)
 
 
+@noted
 async def sleep(duration: Duration) -> None:
     """Wait for `duration`, durably; see `holdfast.sleep`."""
     frame = place("sleep")
     await drive(verbs.sleep_program(frame, duration), AsyncPerformer(frame.life))
 
 
+@noted
 async def sleep_until(moment: datetime) -> None:
     """Wait until `moment`; see `holdfast.sleep_until`."""
     frame = place("sleep_until")
     await drive(verbs.sleep_until_program(frame, moment), AsyncPerformer(frame.life))
 
 
+@noted
 async def no_return(reason: str) -> None:
     """Say that from here on the run cannot be rolled back; see `holdfast.no_return`."""
     frame = place("no_return")
     await drive(point_program(frame, reason), AsyncPerformer(frame.life))
 
 
+@noted
 async def window(spec: str) -> None:
     """Wait until it is inside a window; see `holdfast.window`."""
     frame = place("window")
@@ -236,6 +244,7 @@ async def window(spec: str) -> None:
     frame.trace.window = spec
 
 
+@noted
 async def confirm(
     text: str,
     *,
@@ -261,8 +270,9 @@ async def ask(
 ) -> R: ...
 @overload
 async def ask(
-    text: str, type: object, *, choices: list[Any] | None = None, default: Any = None
+    text: str, type: object = str, *, choices: list[Any] | None = None, default: Any = None
 ) -> Any: ...
+@noted
 async def ask(
     text: str, type: Any = str, *, choices: list[Any] | None = None, default: Any = None
 ) -> Any:
@@ -277,6 +287,7 @@ async def _asked(frame: Frame, program: Program[Any], types: Types) -> Any:
     return read_back(frame.life, found, types)
 
 
+@noted
 async def sh(
     *argv: str | Path | int | float,
     input: str | bytes | None = None,
@@ -288,6 +299,7 @@ async def sh(
     return await asyncio.to_thread(blocking_sh, *argv, input=input, env=env, cwd=cwd, check=check)
 
 
+@noted
 async def each(
     items: Iterable[Any],
     fn: Callable[[Any], Any],
@@ -328,6 +340,7 @@ async def each(
     return batch_of(frame, call, recorded, rules.types)
 
 
+@noted
 async def parallel(*calls: Any, at_once: int | None = None) -> list[Any]:
     """Await the calls side by side and return their results in order; see `holdfast.parallel`."""
     frame = place("parallel")

@@ -38,6 +38,7 @@ from holdfast.flow.steps import (
     prepare,
     refuse_secret_result,
 )
+from holdfast.flow.unawaited import note, refuse_unawaited
 from holdfast.flow.workflows import Workflow, succeed
 from holdfast.model.called import is_async, is_awaitable
 from holdfast.model.codec import decode, encode
@@ -69,8 +70,10 @@ class AsyncStepFunction(StepFunction[P, Coroutine[Any, Any, R]], Generic[P, R]):
         frame = FRAME.get()
         if frame is None or frame.step is not None:
             self._refuse_unrecorded(frame)
-            return self.body(*args, **kwargs)
-        return recorded(frame, self, self.arguments(args, kwargs))
+            made = self.body(*args, **kwargs)
+            return note(f"step {self.name!r}", made) if asyncio.iscoroutine(made) else made
+        made = recorded(frame, self, self.arguments(args, kwargs))
+        return note(f"step {self.name!r}", made)
 
     def run(
         self, frame: Frame, what: Performs, arguments: Mapping[str, object]
@@ -169,6 +172,7 @@ async def run_in_step(
             value = await cast(Awaitable[object], step.perform(arguments))
         else:
             value = await called(step.perform, arguments)
+        refuse_unawaited(frame.life, call.key)
         refuse_secret_result(frame.life, call.key, value)
         return value
     finally:
@@ -208,6 +212,7 @@ async def in_scope(
         result = call()
         if asyncio.iscoroutine(result):
             result = await result
+        refuse_unawaited(life, key)
         refuse_secrets(life, f"what {kind} {key!r} returns", result)
         await drive(close(inner.trace, kind, result, types), AsyncPerformer(life))
     except Leaving as end:
@@ -270,7 +275,10 @@ class AsyncStage(Stage):
 class AsyncWorkflow(Workflow[P, Coroutine[Any, Any, R]], Generic[P, R]):
     """An `async def` workflow: it has a loop of its own, and is awaited inside a run."""
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        return note(f"workflow {self.name!r}", self._nested(*args, **kwargs))
+
+    async def _nested(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if FRAME.get() is None:
             raise outside(f"workflow {self.name!r}")
         frame = place(f"workflow {self.name!r}")
@@ -301,6 +309,7 @@ class AsyncWorkflow(Workflow[P, Coroutine[Any, Any, R]], Generic[P, R]):
         function: Callable[..., Any] = self.function
         try:
             value = await function(**params)
+            refuse_unawaited(life, "")
         finally:
             await land(life)
         life.raise_if_leaving()

@@ -12,6 +12,7 @@ from holdfast.engine.gate import watch as watch_program
 from holdfast.flow.awaited import called, place, prepare_async
 from holdfast.flow.gates import LAST_CHANGE, Gate, measuring, seen, watched
 from holdfast.flow.steps import Duration, StepFunction
+from holdfast.flow.unawaited import noted
 from holdfast.flow.verbs import adhoc
 from holdfast.model.called import NeverRan, has_run, is_awaitable, name_of
 from holdfast.model.reading import Answered, Limits, NoReading, series_of, value_in
@@ -19,6 +20,7 @@ from holdfast.model.sampling import Stats
 from holdfast.runtime.aio import AsyncPerformer, drive
 
 
+@noted
 async def gate(
     name: str,
     probe: Callable[[], Any],
@@ -42,6 +44,7 @@ async def gate(
     return await watched_here(described)
 
 
+@noted
 async def measure(
     name: str, probe: Callable[[], Any], *, span: Duration, every: Duration = "5s"
 ) -> Stats:

@@ -134,7 +134,7 @@ def ask(
 ) -> R: ...
 @overload  # A Literal, say, is no class to a type checker.
 def ask(
-    text: str, type: object, *, choices: list[Any] | None = None, default: Any = None
+    text: str, type: object = str, *, choices: list[Any] | None = None, default: Any = None
 ) -> Any: ...
 def ask(
     text: str, type: Any = str, *, choices: list[Any] | None = None, default: Any = None

@@ -17,12 +17,14 @@ from holdfast.flow.questions import Asking, confirm
 from holdfast.flow.rollouts import LABEL, Plan, end_walk, lay_out, results_of
 from holdfast.flow.scopes import branches_of, joined, scope_key
 from holdfast.flow.steps import Duration
+from holdfast.flow.unawaited import noted
 from holdfast.model.rollout import Results, Share
 from holdfast.model.types import NO_TYPES, Types
 from holdfast.runtime.aio import AsyncPerformer, drive
 from holdfast.runtime.context import Frame
 
 
+@noted
 async def rollout(
     units: Sequence[Any],
     fn: Callable[[Any], Any],

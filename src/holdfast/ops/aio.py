@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from holdfast.flow.awaited import place, recorded
+from holdfast.flow.unawaited import noted
 from holdfast.ops.awaiting import awaited
 from holdfast.ops.kubectl import aio as kubectl
 from holdfast.ops.snapshot import Place, Snapshot, labelled
@@ -12,6 +13,7 @@ from holdfast.ops.snapshot import Place, Snapshot, labelled
 __all__ = ["Snapshot", "awaited", "kubectl", "snapshot"]
 
 
+@noted
 async def snapshot(
     path: Place, *, to: Place | None = None, label: str | None = None, keep: bool = False
 ) -> Snapshot:

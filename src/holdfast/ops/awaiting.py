@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar, cast
 
 from holdfast.flow.awaited import place, recorded
 from holdfast.flow.steps import StepFunction
+from holdfast.flow.unawaited import noted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,6 +21,7 @@ def awaited(step: StepFunction[P, R], verb: str = "") -> Callable[P, Awaitable[R
     `verb` is what the script calls it, where that is not the step's own name.
     """
 
+    @noted
     @wraps(step.body)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
         frame = place(verb or step.name)
