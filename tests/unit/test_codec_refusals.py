@@ -171,7 +171,7 @@ def test_a_class_that_no_later_life_finds_fails_its_step(runs: Runs, module: str
     assert "cannot record ['found'][0]: no later life could read a lost_models:Lost" in (
         outcome.reason
     )
-    assert "annotate the step's return type with Lost" in outcome.reason
+    assert "annotate the parameter or the step's return type with Lost" in outcome.reason
     assert "no later life could read" in other.reason
 
 

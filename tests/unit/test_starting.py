@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import FunctionType
 
 import pytest
 from tests.unit.runs import CALLS, Runs, fail_until, touch
+from tests.unit.wrappers import Timed
 
 import holdfast
 from holdfast import Outcome, RunLocked, UsageError, do, workflow
@@ -81,6 +83,29 @@ def test_wrong_parameters_record_nothing(runs: Runs, params: dict) -> None:
     """They are refused before the run exists."""
     with pytest.raises(UsageError):
         runs.start(simple, params)
+    assert runs.store.row("r") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ([1, object()], "parameter given[1] cannot be recorded: a builtins.object"),
+        # A class of a file that the script does not import: a resume would not find it.
+        (Timed(3), "parameter given cannot be recorded: no later life could read"),
+    ],
+)
+def test_a_parameter_that_no_resume_could_read_is_refused(runs: Runs, value, why: str) -> None:
+    """By its name, before the run exists, and by what could be written instead."""
+
+    def flow(given=None) -> None:
+        do("one", touch, "one")
+
+    away = {"__name__": "away", "do": do, "touch": touch}
+    apart = workflow(FunctionType(flow.__code__, away, "flow", flow.__defaults__))
+
+    with pytest.raises(UsageError) as refusal:
+        runs.start(apart, {"given": value})
+    assert why in str(refusal.value)
     assert runs.store.row("r") is None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holdfast.flow.workflows import Workflow
-from holdfast.model.codec import digest, encode
+from holdfast.model.codec import digest
 from holdfast.model.facts import ParameterSet, Who
 from holdfast.model.json import Json
 from holdfast.ports.clock import Clock
@@ -18,7 +18,7 @@ def given_by(workflow: Workflow[..., Any], pairs: Sequence[str]) -> dict[str, Js
     recorded; secrets are references. Raises UsageError for what does not fit."""
     parameters = workflow.parameters
     parsed = parameters.parse(pairs, option="--set")
-    return {name: encode(parameters.fit(name, value)) for name, value in parsed.items()}
+    return workflow.recorded({n: parameters.fit(n, value) for n, value in parsed.items()})
 
 
 def set_parameters(journal: Journal, given: Mapping[str, Json], clock: Clock, by: Who) -> str:

@@ -16,7 +16,7 @@ from holdfast.engine.step import location_of
 from holdfast.engine.trace import Trace
 from holdfast.errors import HoldfastError, Leaving, StepFailed, error_text, named_error
 from holdfast.flow.workflows import Workflow
-from holdfast.model.codec import digest, encode
+from holdfast.model.codec import digest
 from holdfast.model.facts import (
     AttemptFailed,
     Fact,
@@ -141,7 +141,7 @@ def plan(
     parameters, and what the script raises there.
     """
     checked = workflow.parameters.check(params)
-    recorded: dict[str, Json] = {name: encode(value) for name, value in checked.items()}
+    recorded = workflow.recorded(checked)
     journal = _journal(store or Later(ledgers), run)
     if journal.state.created is None:
         created = RunCreated(

@@ -22,7 +22,7 @@ from holdfast.errors import StoreError, UsageError
 from holdfast.flow.errands import Errand
 from holdfast.flow.running import Outcome, live
 from holdfast.flow.workflows import Workflow
-from holdfast.model.codec import decode, digest, encode
+from holdfast.model.codec import decode, digest
 from holdfast.model.facts import HoldAnswered, RunCreated, Who
 from holdfast.model.inventory import NO_INVENTORY, Inventory
 from holdfast.model.json import Json
@@ -94,7 +94,7 @@ def start(
     inventory = setting.inventory
     terms = terms_for(inventory, workflow, target, mode or "", ask or "")
     checked = workflow.parameters.check(target_params(inventory, workflow, target, params))
-    recorded: dict[str, Json] = {name: encode(value) for name, value in checked.items()}
+    recorded = workflow.recorded(checked)
     fact = RunCreated(
         setting.clock.now(),
         workflow.name,

@@ -15,7 +15,7 @@ from holdfast.flow.decorator import refuse_async
 from holdfast.flow.parameters import Parameters
 from holdfast.flow.scopes import in_scope, scope_key
 from holdfast.flow.secret import refuse_secrets
-from holdfast.model.codec import decode, encode
+from holdfast.model.codec import Unrecordable, decode, encode
 from holdfast.model.facts import RunSucceeded
 from holdfast.model.json import Json
 from holdfast.model.terms import ASKS, MODES, Ask, Mode
@@ -85,6 +85,18 @@ class Workflow(Generic[P, R]):
     def types(self) -> Types:
         """Where recorded values find their classes."""
         return Types.of_result(self.function)
+
+    def recorded(self, params: Mapping[str, object]) -> dict[str, Json]:
+        """Return the parameters of a run as they are recorded. Raises UsageError, naming it, for
+        one that cannot be, or that no later life could read back."""
+        found: dict[str, Json] = {}
+        for name, value in params.items():
+            try:
+                found[name] = encode(value, self.types)
+            except Unrecordable as error:
+                place = f"{name}{error.path}"
+                raise UsageError(f"parameter {place} cannot be recorded: {error.why}") from None
+        return found
 
     def refuse_here(self) -> None:
         """Raise UsageError where the function cannot run: a plain one can everywhere."""

@@ -177,11 +177,11 @@ def _missing(qualname: str, candidates: list[type]) -> str:
     if "<locals>" in qualname and not candidates:
         return (
             "it is defined inside a function; define it at the top of a module, and annotate the "
-            f"step's return type with {name}"
+            f"parameter or the step's return type with {name}"
         )
     advice = (
-        f"annotate the step's return type with {name}, or call holdfast.register({name}) "
-        "in the workflow's file"
+        f"annotate the parameter or the step's return type with {name}, or call "
+        f"holdfast.register({name}) in the workflow's file"
     )
     if candidates:
         return f"{len(candidates)} classes are called {qualname}, none in that module; {advice}"
