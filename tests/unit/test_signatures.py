@@ -145,6 +145,45 @@ def test_a_builtin_that_tells_no_parameters_is_bound_as_it_is_called(function: A
     assert function("11") == signature.call(signature.bind(("11",), {}))
 
 
+class Fleet:
+    """Steps of every kind that a class can have, in either order."""
+
+    @step
+    def method(self, name: str) -> str:
+        return name
+
+    @staticmethod
+    @step
+    def inner(name: str) -> str:
+        return name
+
+    @step
+    @staticmethod
+    def outer(name: str) -> str:
+        return name
+
+    @classmethod
+    @step
+    def of_class(cls, name: str) -> str:
+        return cls.__name__ + name
+
+
+def test_a_step_may_be_any_kind_of_method(runs: Runs) -> None:
+    """Called of the class and of an object, in a run as outside any."""
+
+    def calls() -> list[object]:
+        fleet = Fleet()
+        return [
+            fleet.method("a"), fleet.inner("a"), Fleet.inner("b"), fleet.outer("a"),
+            Fleet.outer("b"), fleet.of_class("a"), Fleet.of_class("b"),
+        ]  # fmt: skip
+
+    flow = workflow(name="flow")(calls)
+
+    assert ["a", "a", "b", "a", "b", "Fleeta", "Fleetb"] == calls()
+    assert calls() == runs.start(flow).result
+
+
 # --- what is no callable ---
 
 
@@ -169,6 +208,10 @@ def test_any_callable_is_any_callable(runs: Runs) -> None:
         (lambda: do("map", dict, region="eu"), "functools.partial(function, region=…)"),
         (lambda: do("size", len, "abc", undo=int), "int does not tell its parameters"),
         (lambda: do("size", len, "abc", check=5), "check=5 cannot be called"),
+        (lambda: do("size", len, "abc", timeout=0), "nothing ends in no time"),
+        (lambda: each(["abc"], len, timeout="0s"), "nothing ends in no time"),
+        (lambda: step(classmethod(len)), "below @classmethod"),
+        (lambda: step("size")(classmethod(len)), "below @classmethod"),
     ],
 )
 def test_what_cannot_be_a_step_is_a_usage_error(runs: Runs, call: Any, why: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 
 import pytest
@@ -102,7 +102,8 @@ def test_a_person_ends_a_sleep_of_a_living_run(runs: Runs) -> None:
 
 
 def test_sleeping_until_a_moment(runs: Runs) -> None:
-    """A moment that is over is no wait; one without a time zone is refused."""
+    """A moment that is over is no wait; one without a time zone, or that UTC does not have, is
+    refused."""
 
     @workflow
     def flow(at: datetime) -> None:
@@ -112,6 +113,9 @@ def test_sleeping_until_a_moment(runs: Runs) -> None:
     assert runs.clock.now() >= datetime(2030, 1, 2, tzinfo=UTC)
     naive = runs.start(flow, {"at": datetime(2030, 1, 2)}, id="other")
     assert 2 == naive.exit_code
+    west = timezone(timedelta(hours=-1))
+    beyond = runs.start(flow, {"at": datetime.max.replace(tzinfo=west)}, id="beyond")
+    assert (2, True) == (beyond.exit_code, "beyond what a calendar holds" in beyond.reason)
 
 
 # --- wait_for ---
@@ -166,6 +170,7 @@ def test_a_wait_that_takes_too_long_holds(runs: Runs) -> None:
         return wait_for("never", lambda: CALLS["ready"], every="1m", timeout="1h")
 
     assert ("on_hold", 3) == (runs.start(flow).status, runs.start(flow).exit_code)
+    assert runs.hold().opened.question.endswith("UTC; wait 1h longer?")
     runs.answer("approve")
     runs.start(flow)
     CALLS["ready"] = 1

@@ -21,6 +21,7 @@ from holdfast.engine.spec import Call
 from holdfast.engine.step import described, location_of, reached
 from holdfast.errors import StepFailed
 from holdfast.model.codec import Unrecordable, encode
+from holdfast.model.durations import show
 from holdfast.model.facts import AttemptFailed, Spilled, StepSucceeded, TimerSet
 from holdfast.model.json import Json
 from holdfast.model.keys import scope_of
@@ -160,7 +161,8 @@ def _fail(call: Call, error: Exception) -> Program[None]:
 
 
 def _ask_to_go_on(call: Call, deadline: datetime, limit: timedelta) -> Program[None]:
-    question = f"{call.label}: not so by {deadline:%H:%M:%S} UTC; wait {limit} longer?"
+    longer = show(limit.total_seconds())
+    question = f"{call.label}: not so by {deadline:%H:%M:%S} UTC; wait {longer} longer?"
     bound = f"{call.key}@{deadline.isoformat()}"
     answer = yield from ask(Asked("confirm", call.key, question, bound, {"runs": call.label}))
     at = yield from now()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, cast
 from holdfast.engine.batch import Ended, batch
 from holdfast.engine.spec import Call
 from holdfast.errors import HoldfastError, StepFailed, UsageError
-from holdfast.flow.decorator import refuse_generator
+from holdfast.flow.decorator import limit_s, refuse_generator
 from holdfast.flow.noting import note_failure
 from holdfast.flow.recorded import read_back, unreadable
 from holdfast.flow.steps import plain, prepare, refuse_promises
@@ -154,7 +154,7 @@ def batch_rules(
         at_once=_whole("at_once", at_once, AT_ONCE_MAX),
         chunk=_whole("chunk", chunk, CHUNK_MAX) or 1,
         retry=Retry.of(retry),
-        timeout_s=None if timeout is None else seconds(timeout),
+        timeout_s=limit_s(timeout),
         order=cast(Order, order),
         budget=Budget.of(budget),
         rate=Rate.of(rate),

@@ -48,7 +48,7 @@ def step(label: Any = None, **options: Any) -> Any:
     step runs again; `once=True` makes it hold instead. Raises StepFailed when its attempts are
     used up. Outside any run the function is just the function.
     """
-    if callable(label):
+    if callable(label) or isinstance(label, classmethod):
         return _blocking(label, Rules(), Options())
 
     rules, kept = make_rules(label, **options)
@@ -59,7 +59,10 @@ def _blocking(
     function: Callable[..., Any], rules: Rules, options: Options
 ) -> StepFunction[..., Any]:
     if not callable(function):
-        raise UsageError(f"step: {function!r:.80} cannot be called; it stands above a function")
+        raise UsageError(
+            f"step: {function!r:.80} cannot be called; it stands right above a function, below "
+            "@classmethod and the like"
+        )
     refuse_async(function, "step")
     refuse_async_ways(options)
     return StepFunction(function, rules, options)
@@ -122,7 +125,7 @@ def make_rules(
                          "owes or confirm")  # fmt: skip
     rules = Rules(
         retry=Retry.of(retry),
-        timeout_s=None if timeout is None else seconds(timeout),
+        timeout_s=limit_s(timeout),
         once=once,
         confirm=confirm,
         reads=reads,
@@ -133,6 +136,16 @@ def make_rules(
         undoes=undo is not None,
     )
     return rules, Options(label, check, undo, owes, was or "")
+
+
+def limit_s(timeout: Duration | None) -> float | None:
+    """Return a limit of time in seconds. Raises UsageError for one that nothing could keep."""
+    if timeout is None:
+        return None
+    found = seconds(timeout)
+    if found == 0:
+        raise UsageError(f"timeout={timeout!r}: nothing ends in no time; leave it out for no limit")
+    return found
 
 
 def _refuse_others(

@@ -99,7 +99,8 @@ class StepFunction(Generic[P, R]):
     ) -> Callable[Q, R]: ...
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        return self if instance is None else partial(cast(Any, self), instance)
+        is_free = instance is None or isinstance(self.function, staticmethod)
+        return self if is_free else partial(cast(Any, self), instance)
 
     def __repr__(self) -> str:
         return f"<step {self.name}>"

@@ -175,7 +175,10 @@ def sleep_until(moment: datetime) -> None:
 def sleep_until_program(frame: Frame, moment: datetime) -> Program[None]:
     if moment.tzinfo is None:
         raise UsageError("sleep_until needs a datetime with a time zone, such as datetime.now(UTC)")
-    utc = moment.astimezone(UTC)
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError:
+        raise UsageError(f"sleep_until: {moment} is beyond what a calendar holds") from None
     return waiting.sleep(plain_call(frame, "sleep until"), lambda at: utc)
 
 
