@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -17,8 +16,7 @@ from tests.unit.forges import NAME, TOKEN, serving
 from tests.unit.runs import Runs
 
 from holdfast import UsageError, do, workflow
-from holdfast.integrations import forge as transport
-from holdfast.integrations.forge import ForgeBusy, ForgeRefused
+from holdfast.integrations.forge import ForgeRefused
 from holdfast.ops import pulls
 from holdfast.ops.pulls import Forge, Pull, gitea, github
 
@@ -181,6 +179,71 @@ def test_the_patience_that_is_asked_for_is_kept(runs: Runs, forge: forges.Forge)
     assert "it asks for" in str(runs.step("open a pull request of new").error)
 
 
+def test_patience_is_kept_while_checks_are_waited_for(runs: Runs, forge: forges.Forge) -> None:
+    """However often the wait looks."""
+    forge.forced = [("GET", "/status", 429, {"Retry-After": "100"})]
+    outcome = runs.start(delivers)
+
+    assert "on_hold" == outcome.status
+    assert 1 == forge.count("GET", "/status")
+
+
+@pytest.mark.parametrize(("method", "part"), [("GET", "/pulls"), ("POST", "/pulls")])
+@pytest.mark.parametrize("body", [b"<html>log in</html>", b"", b"[1", {}, None], ids=repr)
+def test_what_is_no_answer_of_a_forge_is_asked_again(
+    runs: Runs, forge: forges.Forge, method: str, part: str, body: object
+) -> None:
+    """The page of a proxy that says 200, or half of an answer: one pull request in the end."""
+    forge.forced = [(method, part, 200, {}, body)]
+    outcome = runs.start(proposes)
+
+    assert "succeeded" == outcome.status, runs.facts()
+    assert 1 == len(forge.pulls)
+
+
+def test_checks_of_one_name_are_as_the_worst_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workflows may have a job of that name; nothing is merged while one has failed."""
+    monkeypatch.setenv(SECRET, TOKEN)
+    with serving("github") as served:
+        AT["forge"] = github(NAME, token=SECRET, url=served.url)
+        runs_of = {"failure success": "failure", "success pending failure": "failure",
+                   "success pending": "pending", "success success": "success"}  # fmt: skip
+        for states, wanted in runs_of.items():
+            served.checks = deque([{"build": states}])
+            pull = Pull(1, "", "new", "main", "a" * 40, "open", False)
+
+            assert {"build": wanted} == pulls.checks(AT["forge"], pull)
+
+
+def test_a_forge_behind_a_proxy_is_asked_through_it(
+    runs: Runs, forge: forges.Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that the environment names, unless it says that the host needs none."""
+    monkeypatch.setenv("http_proxy", forge.url)
+    api = "" if forge.kind == "github" else "/api/v1"
+    AT["forge"] = Forge(forge.kind, NAME, f"http://forge.invalid{api}", SECRET)
+    far = runs.start(proposes)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    AT["forge"] = Forge(forge.kind, NAME, forge.api, SECRET)
+    near = pulls.pull_now(AT["forge"], far.result)
+
+    assert far.result == near
+    assert any("http://forge.invalid/" in line for line in forge.asked)
+
+
+def test_a_merge_that_the_forge_puts_off_is_asked_for_again(
+    runs: Runs, forge: forges.Forge
+) -> None:
+    """While it still looks for conflicts, or the base moved in that moment."""
+    said = {"message": "Please try again later"}
+    forge.forced = [("PUT", "/merge", 405, {}, said), ("POST", "/merge", 405, {}, said)]
+    outcome = runs.start(merges)
+
+    assert "succeeded" == outcome.status, runs.facts()
+    assert 2 == forge.count("PUT", "/merge") + forge.count("POST", "/merge")
+
+
 @pytest.mark.parametrize(("status", "headers"), [(502, {}), (429, {}), (403, {"Retry-After": "0"})])
 def test_a_forge_in_trouble_is_asked_again(
     runs: Runs, forge: forges.Forge, status: int, headers: dict[str, str]
@@ -240,6 +303,7 @@ def test_gh_speaks_where_no_token_is_given(
 
         assert "succeeded" == outcome.status, runs.facts()
         assert served.pulls[0]["merged"]
+        assert "" == "".join(each.text for each in runs.output())
 
 
 GH = """
@@ -247,6 +311,7 @@ import json, os, sys, urllib.error, urllib.request
 words = sys.argv[1:]
 assert words[:3] == ["api", "--include", "--method"], words
 method, path = words[3:5]
+assert words[words.index("--hostname") + 1] == os.environ["FAKE_FORGE"].partition("//")[2], words
 body = sys.stdin.buffer.read() if "--input" in words else None
 asked = urllib.request.Request(os.environ["FAKE_FORGE"] + "/" + path, body, method=method,
     headers={"Authorization": "token " + os.environ["FAKE_TOKEN"]})
@@ -261,37 +326,11 @@ sys.exit(0 if answer.status < 300 else 1)
 """
 
 
-def test_without_gh_and_token_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before anything is asked."""
-    monkeypatch.setenv("PATH", "/nowhere")
-
-    with pytest.raises(UsageError, match="give token=, or install the program gh"):
-        pulls.checks(github(NAME), Pull(1, "", "new", "main", "a" * 40, "open", False))
-
-
 def test_a_next_page_on_another_host_is_not_asked_for(forge: forges.Forge) -> None:
     """The token would go there."""
     with pytest.raises(ForgeRefused, match="another host"):
         pulls._ask(AT["forge"], "GET", "http://127.0.0.1:1/repos/acme/config/pulls")
     assert [] == forge.asked
-
-
-def test_a_forge_that_is_not_there_is_busy() -> None:
-    """It may be there later; nothing was done."""
-    with pytest.raises(ForgeBusy, match="no answer"):
-        transport.request("http://127.0.0.1:1/", "POST", {}, "t")
-
-
-def test_what_the_extra_brings_is_imported_at_the_first_request(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Without it the message says what to install; to import the steps costs nothing of it."""
-    code = "import sys, holdfast.ops.pulls; sys.exit('urllib3' in sys.modules)"
-    subprocess.run((sys.executable, "-c", code), check=True, timeout=30)
-    monkeypatch.setitem(sys.modules, "urllib3", None)
-
-    with pytest.raises(UsageError, match="install holdfast"):
-        transport.request("http://127.0.0.1:1/", "GET", None, "t")
 
 
 @pytest.mark.parametrize("name", ["acme", "acme/", "/config", "a/b/c"])

@@ -10,14 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.version import VERSION
 
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
+
 CONNECT_S: Final = 10.0
 READ_S: Final = 60.0
 ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
+PATIENCE_S_MAX: Final = 86_400.0
+"""More than a day is a clock that is wrong, here or there."""
 SHOWN_CHARS_MAX: Final = 300
 NOT_INSTALLED: Final = "urllib3 is not installed: install holdfast[ops]"
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_MANY, SERVER_ERROR = 401, 403, 404, 429, 500
@@ -61,9 +68,9 @@ class Answer:
 
     def says(self) -> str:
         """Return the forge's own words about a failure."""
-        if not isinstance(self.body, dict):
+        if not isinstance(self.body, dict) or not self.body.get("message"):
             return "it gave no reason"
-        texts = [str(self.body.get("message", ""))]
+        texts = [str(self.body["message"])]
         errors = self.body.get("errors")
         for error in errors if isinstance(errors, list) else []:
             texts.append(str(error.get("message", "")) if isinstance(error, dict) else str(error))
@@ -84,7 +91,7 @@ def request(url: str, method: str, body: object, token: str) -> Answer:
     }
     what = f"{method} {url}"
     try:
-        with urllib3.PoolManager(retries=False) as pool:
+        with _pool(url) as pool:
             answer = pool.request(
                 method, url, headers=headers, json=body, redirect=False, preload_content=False,
                 timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
@@ -97,6 +104,23 @@ def request(url: str, method: str, body: object, token: str) -> Answer:
             return Answer(answer.status, decoded(text), found)
     except urllib3.exceptions.HTTPError as error:
         raise ForgeBusy(what, f"no answer: {type(error).__name__}") from None
+
+
+def _pool(url: str) -> PoolManager:
+    """Return what connects to a URL, through the proxy that the environment names for it."""
+    from urllib.request import getproxies, proxy_bypass
+
+    from urllib3 import PoolManager, ProxyManager, make_headers
+
+    parts, proxies = urlsplit(url), getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc):
+        return PoolManager(retries=False)
+    there = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    who = f"{unquote(there.username)}:{unquote(there.password or '')}" if there.username else None
+    bare = there._replace(netloc=there.netloc.rpartition("@")[2]).geturl()
+    headers = make_headers(proxy_basic_auth=who) if who else None
+    return ProxyManager(bare, proxy_headers=headers, retries=False)
 
 
 def decoded(text: bytes) -> Any:
@@ -121,13 +145,23 @@ def checked(answer: Answer, what: str, now_s: float) -> Answer:
 
 def _patience_s(answer: Answer, now_s: float) -> float | None:
     """Return how long a rate limit lasts, or None when the answer speaks of none."""
-    after = answer.headers.get("retry-after", "")
-    if after.isdecimal():
-        return float(after)
+    if after := answer.headers.get("retry-after", "").strip():
+        return _after_s(after, now_s)
     reset = answer.headers.get("x-ratelimit-reset", "")
     if answer.headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal():
-        return max(1.0, float(reset) - now_s)
+        return min(max(1.0, float(reset) - now_s), PATIENCE_S_MAX)
     return None
+
+
+def _after_s(after: str, now_s: float) -> float:
+    """Return how long a `Retry-After` asks for: it is a number of seconds, or a date."""
+    if after.isdecimal():
+        return min(float(after), PATIENCE_S_MAX)
+    try:
+        left_s = parsedate_to_datetime(after).timestamp() - now_s
+    except ValueError:
+        return 0.0
+    return min(max(1.0, left_s), PATIENCE_S_MAX)
 
 
 def next_page(answer: Answer) -> str | None:

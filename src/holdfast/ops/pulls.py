@@ -14,32 +14,30 @@ patience, is asked again: that is the steps' own `retry`.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from shutil import which
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
 
 from holdfast.engine.spec import Check
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.decorator import step
-from holdfast.flow.inside import save, saved, sh, token
+from holdfast.flow.inside import save, saved, token
 from holdfast.flow.steps import Duration
 from holdfast.flow.verbs import wait_for
 from holdfast.integrations.forge import (
+    PATIENCE_S_MAX,
     Answer,
     ForgeBusy,
     ForgeRefused,
     checked,
-    decoded,
     next_page,
-    request,
 )
 from holdfast.model.retry import Retry
 from holdfast.model.types import register
-from holdfast.ops.tokens import token_of
+from holdfast.ops.forges import GITHUB, ask
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.context import FRAME
 
@@ -50,7 +48,6 @@ __all__ = [
 
 VERSION = "1"
 """Part of the code hash of steps that use this: it changes when what it does does."""
-GITHUB: Final = "https://api.github.com"
 PAGE: Final = 50
 PAGES_MAX: Final = 40
 CLOSED_PAGES_MAX: Final = 2
@@ -128,27 +125,7 @@ def _ask(forge: Forge, method: str, path: str, body: object = None) -> Answer:
     url = path if "://" in path else f"{forge.url}/repos/{forge.name}{path}"
     if not url.startswith(f"{forge.url}/"):
         raise ForgeRefused(f"{method} {url}", 0, "the next page is on another host")
-    if forge.token is None:
-        return _by_gh(url.removeprefix(f"{forge.url}/"), method, body)
-    return request(url, method, body, token_of(forge.token))
-
-
-def _by_gh(path: str, method: str, body: object) -> Answer:
-    if which("gh") is None:
-        raise UsageError("pulls: give token=, or install the program gh and log in")
-    words = ("gh", "api", "--include", "--method", method, path)
-    done = sh(
-        *words, *(() if body is None else ("--input", "-")),
-        input=None if body is None else json.dumps(body), check=False,
-    )  # fmt: skip
-    head, _, text = done.out.replace("\r\n", "\n").partition("\n\n")
-    first, *lines = head.split("\n")
-    status = first.split(" ")[1] if first.startswith("HTTP/") and " " in first else ""
-    if not status.isdecimal():
-        raise ForgeBusy(" ".join(words), f"gh ended with {done.code} and gave no answer")
-    pairs = (line.partition(":") for line in lines)
-    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    return Answer(int(status), decoded(text.encode()), headers)
+    return ask(forge.url, forge.token, method, url.removeprefix(f"{forge.url}/"), body)
 
 
 def _well(forge: Forge, method: str, path: str, body: object = None) -> Answer:
@@ -158,7 +135,8 @@ def _well(forge: Forge, method: str, path: str, body: object = None) -> Answer:
 
 def _patiently(forge: Forge, method: str, path: str, body: object = None) -> Answer:
     """Ask within a step, but not before the time that the forge asked for has passed."""
-    if (left := _not_before(saved()) - SystemClock().now().timestamp()) > 0:
+    left = _not_before(saved()) - SystemClock().now().timestamp()
+    if 0 < left <= PATIENCE_S_MAX:
         raise ForgeBusy(f"{method} {forge}{path}", "not asked again yet", left)
     try:
         return _well(forge, method, path, body)
@@ -184,6 +162,8 @@ def _in_step() -> bool:
 
 
 def _pull(found: Any) -> Pull:
+    if not isinstance(found, dict) or "number" not in found:
+        raise ForgeBusy("a pull request", "what answered is no forge: it gave no pull request")
     merged = bool(found.get("merged") or found.get("merged_at"))
     return Pull(
         found["number"], found["html_url"], found["head"]["ref"], found["base"]["ref"],
@@ -202,18 +182,20 @@ def _listed(forge: Forge, head: str) -> Iterator[Any]:
     asked = {"state": "open", "per_page": PAGE, "limit": PAGE}
     if forge.kind == "github":
         asked["head"] = f"{forge.name.partition('/')[0]}:{head}"
-    for body in _pages(forge, f"/pulls?{urlencode(asked)}"):
+    for body in _pages(forge, f"/pulls?{urlencode(asked)}", list):
         yield from body
     asked |= {"state": "closed", "sort": "created" if forge.kind == "github" else "recentupdate"}
-    for body in islice(_pages(forge, f"/pulls?{urlencode(asked)}"), CLOSED_PAGES_MAX):
+    for body in islice(_pages(forge, f"/pulls?{urlencode(asked)}", list), CLOSED_PAGES_MAX):
         yield from body
 
 
-def _pages(forge: Forge, path: str) -> Iterator[Any]:
+def _pages(forge: Forge, path: str, kind: type) -> Iterator[Any]:
     """Yield the bodies of all pages of a list. Raises ForgeRefused when there is no end of them:
     what was not read could be what is looked for."""
     for _ in range(PAGES_MAX):
         answer = _well(forge, "GET", path)
+        if not isinstance(answer.body, kind):
+            raise ForgeBusy(f"GET {forge}{path}", "what answered is no forge: it gave no list")
         yield answer.body
         more = next_page(answer)
         if more is None:
@@ -308,21 +290,28 @@ def close_pull(forge: Forge, pull: Pull) -> None:
 _BAD: Final = frozenset({"failure", "error", "cancelled", "timed_out", "action_required", "stale",
                          "startup_failure"})  # fmt: skip
 _GOOD: Final = frozenset({"success", "neutral", "skipped", "warning"})
+_WORSE: Final[tuple[State, ...]] = ("success", "pending", "failure")
 
 
 def checks(forge: Forge, pull: Pull) -> dict[str, State]:
-    """Return how each check of the pull request's commit stands, by its name."""
+    """Return how each check of the pull request's commit stands, by its name; of several with one
+    name, as jobs of two workflows may have, the one that stands worst."""
     found: dict[str, State] = {}
-    ref = quote(pull.commit)
-    for body in _pages(forge, f"/commits/{ref}/status?per_page={PAGE}&limit={PAGE}"):
+    for name, state in _states(forge, quote(pull.commit)):
+        found[name] = max(found.get(name, state), state, key=_WORSE.index)
+    return found
+
+
+def _states(forge: Forge, ref: str) -> Iterator[tuple[str, State]]:
+    """Yield the name and state of all that checks a commit."""
+    for body in _pages(forge, f"/commits/{ref}/status?per_page={PAGE}&limit={PAGE}", dict):
         for status in body["statuses"] or ():
-            found.setdefault(status["context"], _state(status.get("state") or status.get("status")))
+            yield status["context"], _state(status.get("state") or status.get("status"))
     if forge.kind == "github":
-        for body in _pages(forge, f"/commits/{ref}/check-runs?per_page={PAGE}"):
+        for body in _pages(forge, f"/commits/{ref}/check-runs?per_page={PAGE}", dict):
             for run in body["check_runs"]:
                 is_over = run["status"] == "completed"
-                found[run["name"]] = _state(run["conclusion"]) if is_over else "pending"
-    return found
+                yield run["name"], _state(run["conclusion"]) if is_over else "pending"
 
 
 def _state(word: str | None) -> State:
@@ -346,10 +335,17 @@ def wait_for_checks(
     all, `at_least=0` goes on at once. Raises StepFailed when one has failed.
     """
 
+    not_before_s = 0.0
+
     def all_well() -> dict[str, State] | bool:
+        nonlocal not_before_s
+        now_s = SystemClock().now().timestamp()
+        if now_s < not_before_s:
+            return False
         try:
             found = checks(forge, pull)
-        except ForgeBusy:
+        except ForgeBusy as busy:
+            not_before_s = now_s + busy.retry_after_s
             return False
         failed = [name for name, state in found.items() if state == "failure"]
         if failed:
@@ -362,6 +358,10 @@ def wait_for_checks(
 
 
 # --- merging ------------------------------------------------------------------------------------
+
+
+_LATER: Final = re.compile(r"try again later|Review and try the merge again")
+"""What Gitea says while it still looks for conflicts, and GitHub when the base moves just then."""
 
 
 def _is_merged(forge: Forge, pull: Pull) -> object:
@@ -388,6 +388,8 @@ def merge_pull(
         now = pull_now(forge, pull)
         if now.merged:
             return now
+        if refused.status == NOT_ALLOWED and _LATER.search(str(refused)):
+            raise ForgeBusy(f"merge {forge} {pull}", str(refused)) from refused
         if refused.status not in (NOT_ALLOWED, CONFLICT, INVALID):
             raise
         moved = f"; its head moved to {now.commit[:12]}" if now.commit != pull.commit else ""

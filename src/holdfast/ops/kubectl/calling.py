@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.errors import UsageError
-from holdfast.flow.inside import sh, target_env
+from holdfast.flow.inside import sh
 from holdfast.integrations.kubernetes.pods import Object
 from holdfast.integrations.kubernetes.refusals import KubectlFailed, refusal
+from holdfast.ops.programs import unlogged
 from holdfast.runtime.context import FRAME
-from holdfast.runtime.processes import Done, Groups, run_program
+from holdfast.runtime.processes import Done
 
 VERSION = "1"
 """Part of the code hash of steps that use this: it changes when what they do does."""
@@ -53,7 +54,7 @@ class Cluster:
         """Return what a kubectl that only reads says; nothing of it is logged. Raises
         KubectlFailed."""
         command = self.words(*words, f"--request-timeout={REQUEST_S_MAX}s")
-        done = _unlogged(command)
+        done = unlogged(command)
         if done.code:
             raise refusal(command, done.code, done.err, done.out)
         return done.out
@@ -94,15 +95,3 @@ def is_foreseen() -> bool:
     a check of it would say of today what is meant for later."""
     found = FRAME.get()
     return found is not None and found.life.doubts is not None
-
-
-def _unlogged(command: list[str]) -> Done:
-    found = FRAME.get()
-    env = {} if found is None else target_env(found.life)
-    inside = found is not None and found.step is not None
-    group = found.life.groups_of(found.step.key) if inside else Groups()  # type: ignore[union-attr]
-    return run_program(command, env=env, check=False, sink=_nowhere, group=group)
-
-
-def _nowhere(stream: str, text: str) -> None:
-    return None
