@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import socket
+import struct
 import sys
 import tarfile
 from pathlib import Path
@@ -88,6 +89,28 @@ def test_extended_attributes_come_back(place: Path) -> None:
 
     for path in (place, place / "a"):
         assert values == {n: os.getxattr(path, n) for n in os.listxattr(path)}
+
+
+def test_nobody_is_let_in_by_the_directory_above(place: Path) -> None:
+    """Its default access list goes to whatever is made in it; what is put back has its own, and
+    what is in a directory with one has none that it did not have."""
+    default = "system.posix_acl_default"
+    try:
+        os.setxattr(place / "sub", default, access_list(5))
+        os.setxattr(place.parent, default, access_list(7))
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    before = portrait(place)
+    put_back(kept(place), os.fsencode(place))
+
+    assert access_list(5) == os.getxattr(place / "sub", default)
+    assert before == portrait(place)
+
+
+def access_list(bits: int) -> bytes:
+    """Return an access list as the system has it, which lets the user 1 do so much."""
+    entries = [(0x01, 7, -1), (0x02, bits, 1), (0x04, 5, -1), (0x10, bits, -1), (0x20, 5, -1)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
 
 
 NAMES = st.binary(min_size=1, max_size=12).filter(

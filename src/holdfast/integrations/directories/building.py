@@ -6,12 +6,20 @@ twice: whatever the names say, nothing outside can be reached.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
 from typing import Any
 
-from holdfast.integrations.directories.tree import ROOT, DirectoryFailed, Entry, path_in, shown
+from holdfast.integrations.directories.tree import (
+    ACCESS_LISTS,
+    ROOT,
+    DirectoryFailed,
+    Entry,
+    path_in,
+    shown,
+)
 
 
 class Builder:
@@ -75,6 +83,22 @@ def _make_file(path: bytes, entry: Entry, fill: Callable[[int], None]) -> None:
         os.close(file)
 
 
+def _disinherit(place: bytes | int, entry: Entry, at: dict[str, Any]) -> None:
+    """Take from a new entry the access lists that the directory above gives to all that is made in
+    it: they would let people in who were kept out."""
+    if not hasattr(os, "listxattr"):
+        return
+    try:
+        names = os.listxattr(place, **at)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        return
+    for name in names:
+        if name.startswith(ACCESS_LISTS) and name not in entry.attributes:
+            os.removexattr(place, name, **at)
+
+
 def _describe(place: bytes | int, entry: Entry) -> None:
     """Give a new entry its owner, mode, attributes and time, in the order that keeps them all."""
     at: dict[str, Any] = {} if isinstance(place, int) else {"follow_symlinks": False}
@@ -82,6 +106,7 @@ def _describe(place: bytes | int, entry: Entry) -> None:
     if (found.st_uid, found.st_gid) != (entry.uid, entry.gid):
         os.chown(place, entry.uid, entry.gid, **at)
     if not entry.is_link:
+        _disinherit(place, entry, at)
         os.chmod(place, stat.S_IMODE(entry.mode))
         for name, value in entry.attributes.items():
             os.setxattr(place, name, value, **at)

@@ -23,7 +23,8 @@ UNKEPT = {
     stat.S_IFCHR: "a character device",
     stat.S_IFBLK: "a block device",
 }
-EVERYBODYS_ATTRIBUTES = ("user.", "system.posix_acl_")
+ACCESS_LISTS = "system.posix_acl_"
+EVERYBODYS_ATTRIBUTES = ("user.", ACCESS_LISTS)
 """Extended attributes that whoever owns a file may set; the others take root."""
 
 
