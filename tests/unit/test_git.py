@@ -12,8 +12,10 @@ import pytest
 from tests.unit.runs import Runs
 
 from holdfast import do, workflow
+from holdfast.app.planning import plan
 from holdfast.ops import git
 from holdfast.ops.git import Repository
+from holdfast.testing.clock import JumpClock
 
 AT: dict[str, Repository] = {}
 IDENTITY = {
@@ -347,3 +349,12 @@ def test_what_was_there_first_is_put_back_after_two_attempts(runs: Runs, clone: 
     assert ("running", more) == (cut_short, pushed)
     assert "rolled_back" == outcome.status
     assert ["Begin"] == clone.commits("new", at=clone.bare)
+
+
+def test_a_plan_does_not_take_a_branch_for_pushed(runs: Runs, clone: Clone) -> None:
+    """The remote has all of it today, and not what the commit before the push will add."""
+    clone("branch", "new")
+    clone("push", "--quiet", "origin", "new")
+    found = plan(delivers, {}, JumpClock())
+
+    assert ["already so", "run", "run"] == [each.will for each in found.steps]

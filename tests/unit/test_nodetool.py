@@ -13,11 +13,13 @@ import pytest
 from tests.unit.runs import Runs
 
 from holdfast import UsageError, aio, do, gate, postflight, preflight, workflow
+from holdfast.app.planning import plan
 from holdfast.errors import CommandFailed
 from holdfast.model.facts import DebtSettled, StepFoundDone
 from holdfast.ops import nodetool
 from holdfast.ops.aio import awaited
 from holdfast.ops.nodetool import Node, node
+from holdfast.testing.clock import JumpClock
 
 LAB = Path(__file__).parents[2] / "examples" / "cassandra" / "lab.py"
 
@@ -212,3 +214,18 @@ def test_a_gate_shows_what_it_asks(runs: Runs, cluster: Cluster) -> None:
     assert 0 == outcome.result
     (opened,) = [fact for fact in runs.facts() if type(fact).__name__ == "GateOpened"]
     assert opened.query.endswith("node a status")
+
+
+@workflow
+def keeps_clients_away() -> None:
+    nodetool.disable_binary(AT["a"])
+    nodetool.disable_gossip(AT["a"])
+    nodetool.enable_gossip(AT["a"])
+    nodetool.enable_binary(AT["a"])
+
+
+def test_a_plan_foresees_what_gives_back() -> None:
+    """Clients are served today, and will not be when it is the turn of the step."""
+    found = plan(keeps_clients_away, {}, JumpClock())
+
+    assert ["run"] * 4 == [each.will for each in found.steps]

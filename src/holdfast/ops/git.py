@@ -25,6 +25,7 @@ from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.decorator import step
 from holdfast.flow.inside import save, saved, sh, token
 from holdfast.model.types import register
+from holdfast.ops.foreseeing import is_foreseen
 from holdfast.runtime.context import FRAME
 from holdfast.runtime.processes import Done
 
@@ -283,6 +284,8 @@ def _place_of(remote: str) -> str:
 
 
 def _is_pushed(place: Repository, branch: str, remote: str) -> object:
+    if is_foreseen():
+        return Check.UNKNOWN  # There is more on it when the steps before have run.
     local, there = _tip(place, branch), remote_commit(place, branch, remote)
     if local is None or local != there:
         return Check.ABSENT

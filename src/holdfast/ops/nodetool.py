@@ -5,7 +5,7 @@
     pod = node("cass-1", "kubectl", "exec", "cass-1", "--")     in a pod
 
 A reading is a plain function; in a workflow it belongs into `require`, `wait_for` or a step of
-yours. A probe is for `gate` and `measure`: it says nothing (None) where a node cannot be asked.
+yours. A probe is for `gate` and `measure`: it says nothing (None) where nobody knows.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from holdfast.integrations.nodetool import (
     Schema,
     UnreadableOutput,
 )
+from holdfast.ops.foreseeing import is_foreseen
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.context import FRAME
 
@@ -193,8 +194,9 @@ def _is_binary_off(node: Node) -> bool:
     return not is_native_running(node)
 
 
-def _is_binary_on(node: Node) -> bool:
-    return is_native_running(node)
+def _is_binary_on(node: Node) -> bool | None:
+    # In a plan the node still is as it was before it will have been kept from clients.
+    return None if is_foreseen() else is_native_running(node)
 
 
 @step("enable binary on {node}", check=_is_binary_on)
@@ -213,8 +215,8 @@ def _is_gossip_off(node: Node) -> bool:
     return not texts.is_running("statusgossip", run(node, "statusgossip"))
 
 
-def _is_gossip_on(node: Node) -> bool:
-    return not _is_gossip_off(node)
+def _is_gossip_on(node: Node) -> bool | None:
+    return None if is_foreseen() else not _is_gossip_off(node)
 
 
 @step("enable gossip on {node}", check=_is_gossip_on)

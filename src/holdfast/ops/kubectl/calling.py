@@ -1,4 +1,4 @@
-"""How the steps of `holdfast.ops.kubectl` call the user's own kubectl, and what a plan may not ask.
+"""How the steps of `holdfast.ops.kubectl` call the user's own kubectl.
 
 Always the program `kubectl` of PATH with the kubeconfig it finds itself: KUBECONFIG may come from
 the environment or from the target's `env` of the inventory.
@@ -16,7 +16,6 @@ from holdfast.flow.inside import sh
 from holdfast.integrations.kubernetes.pods import Object
 from holdfast.integrations.kubernetes.refusals import KubectlFailed, refusal
 from holdfast.ops.programs import unlogged
-from holdfast.runtime.context import FRAME
 from holdfast.runtime.processes import Done
 
 VERSION = "1"
@@ -88,10 +87,3 @@ def resource_of(resource: str) -> str:
         raise UsageError(
             f"{resource!r} is no resource: write kind and name, as in pod/etcd-1"
         ) from None
-
-
-def is_foreseen() -> bool:
-    """Whether only a plan asks: what a step before this one will change stands as it is then, and
-    a check of it would say of today what is meant for later."""
-    found = FRAME.get()
-    return found is not None and found.life.doubts is not None

@@ -8,7 +8,8 @@ from holdfast.flow.steps import Duration, StepFunction
 from holdfast.integrations.kubernetes.pods import Object, stays_at_drain
 from holdfast.integrations.kubernetes.refusals import DrainFailed, KubectlFailed
 from holdfast.model.durations import seconds, show
-from holdfast.ops.kubectl.calling import Cluster, is_foreseen, name_of
+from holdfast.ops.foreseeing import is_foreseen
+from holdfast.ops.kubectl.calling import Cluster, name_of
 from holdfast.runtime.context import FRAME
 
 VERSION = "1"

@@ -23,7 +23,8 @@ from holdfast.integrations.kubernetes.refusals import (
     Unreachable,
 )
 from holdfast.model.durations import seconds, show
-from holdfast.ops.kubectl.calling import Cluster, is_foreseen, resource_of
+from holdfast.ops.foreseeing import is_foreseen
+from holdfast.ops.kubectl.calling import Cluster, resource_of
 from holdfast.runtime.context import FRAME
 
 VERSION = "1"
