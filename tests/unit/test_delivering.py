@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli.doctor import diagnose, doctor_lines
-from holdfast.integrations import channels, notify, spool
+from holdfast.integrations import channels, notify, post, spool
 from holdfast.integrations.deliver import STALE_S_MAX, deliver
 from holdfast.integrations.errand import Errand, Limits, load_errand
 from holdfast.integrations.spool import Spool, SpoolFull, undelivered
@@ -345,3 +345,11 @@ def test_a_url_that_hangs_costs_one_program(tmp_path):
     """Whatever a library does, an attempt is a program with a time limit."""
     with pytest.raises(channels.Undeliverable, match="within 0 s"):
         channels.run(("sh", "-c", "sleep 600"), b"", "/", 0.05)
+
+
+def test_no_part_of_a_url_is_in_a_line_about_it():
+    """Neither as it is written there nor as a service shows what it was given."""
+    url = "mailtos://ana:hunt%2Fer2@mail.example.org?to=ops%40example.org"
+    said = post._without(url, "login of ana with hunt/er2 (hunt%2Fer2) for\nops@example.org failed")
+
+    assert "login of ana with … (…) for … failed" == said

@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from typing import Any, Final, NoReturn
+from urllib.parse import unquote
 
 from holdfast.integrations.channels import HOPELESS
 
@@ -56,7 +57,9 @@ def main() -> None:
 
 def _without(url: str, text: str) -> str:
     """Return one line of text without any part of the URL that may be a password."""
-    for part in sorted(re.split(r"[/:@?&=]+", url)[1:], key=len, reverse=True):
+    parts = re.split(r"[/:@?&=]+", url)[1:]
+    parts += map(unquote, parts)  # A service may show what it was given, and not as the URL has it.
+    for part in sorted(parts, key=len, reverse=True):
         if len(part) >= SECRET_CHARS_MIN:
             text = text.replace(part, "…")
     return " ".join(text.split())
