@@ -284,7 +284,8 @@ def test_stop_now_ends_what_is_in_hand(shell: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_a_step_ends_the_life_after_it(number: signal.Signals, tmp_path: Path) -> None:
-    """The command in hand is not lost: it is recorded, and nothing more starts in this life."""
+    """The command in hand is not lost: it is recorded, and nothing more starts in this life. Its
+    end says, once, how things stand and what to type."""
     script = Script(
         tmp_path,
         BEGIN + f"holdfast step a -- sh -c 'kill -{number.value} $PPID; echo a'\necho $?\n"
@@ -293,7 +294,8 @@ def test_a_signal_to_a_step_ends_the_life_after_it(number: signal.Signals, tmp_p
     first = script.run("dash")
     second = script.run("dash")
 
-    assert 128 + number == first.code, first
+    assert 128 + number == first.code and 1 == first.err.count("STOPPED"), first
+    assert f"{number.name} received" in first.err and "dash script.sh" in first.err
     assert not first.out.endswith(b"b\n") and "succeeded" == script.state().steps["a"].status
     assert 0 == second.code and (tmp_path / "b").exists(), second
 

@@ -79,9 +79,12 @@ def attended(journal: Journal, *, accepts_drift: bool) -> Life:
 
 def _ended(call: ShellCall, status: int) -> int:
     life, state = call.life, call.state
-    if state.stopped is not None:
-        is_parked = state.stopped.kind == "park"
-        return exit_code_of(state.open_holds) if is_parked else state.stopped.exit_code
+    stopped = state.stopped
+    if stopped is not None:
+        if stopped.kind == "signal":  # The call that it came to ended by it, without a word.
+            tell_ending(life, state.status, stopped.exit_code, stopped.reason)
+        is_parked = stopped.kind == "park"
+        return exit_code_of(state.open_holds) if is_parked else stopped.exit_code
     if state.is_finished or state.failed is not None:
         return status
 
