@@ -16,7 +16,8 @@ LOOKS_MAX = 400
 
 
 def test_no_terminal_never_means_yes(tmp_path: Path) -> None:
-    """Confirm, ask and a confirmed step park the run, exit 3, and go on when it is answered."""
+    """Confirm, ask and a confirmed step park the run, exit 3, and go on when it is answered, by
+    the script that each answer names."""
     script = Script(
         tmp_path,
         "set -e\n" + BEGIN + "holdfast confirm 'really?'\n"
@@ -24,7 +25,7 @@ def test_no_terminal_never_means_yes(tmp_path: Path) -> None:
     )
     codes = [script.run("dash").code]
     run = script.runs[0]
-    script.type("approve", run)
+    yes = script.type("approve", run)
     codes.append(script.run("dash").code)
     wrong = script.type("answer", run, "3")
     script.type("answer", run, "2")
@@ -33,6 +34,7 @@ def test_no_terminal_never_means_yes(tmp_path: Path) -> None:
     last = script.run("dash")
 
     assert [3, 3, 3] == codes and 2 == wrong.code
+    assert yes.err.endswith("go on with: dash script.sh\n"), yes
     assert 0 == last.code and b"2\n" == last.out, last
 
 

@@ -8,12 +8,15 @@ from contextlib import contextmanager
 import click
 
 from holdfast.app.commands import Done
-from holdfast.cli.ending import next_command
+from holdfast.app.next_ways import Next
+from holdfast.app.shell_ways import with_script
+from holdfast.cli.ending import line_of
 from holdfast.cli.options import Common
 from holdfast.cli.text import safe
-from holdfast.model.facts import Who
+from holdfast.model.facts import RunCreated, Who
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.clock import SystemClock
+from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import liveness, this_person
 
 
@@ -33,8 +36,16 @@ class Desk:
         if resumable and not done.leaves_open and row is not None and not is_owned(row):
             note = f"  # {caution}" if caution else ""
             click.echo(
-                f"go on with: {next_command(self.common, 'resume', done.run)}{note}", err=True
+                f"go on with: {line_of(self._way_on(done.run), self.common)}{note}", err=True
             )
+
+    def _way_on(self, run: str) -> Next:
+        """Return what goes on with the run: `resume`, or its script, which is run again."""
+        way = Next(("resume", run), "go on")
+        first = next(iter(self.store.read(run))).fact
+        if not (isinstance(first, RunCreated) and first.shell):
+            return way
+        return next(with_script(Journal(self.store, run).refresh(), (way,)))
 
 
 def is_owned(row: RunRow) -> bool:

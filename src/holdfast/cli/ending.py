@@ -109,11 +109,16 @@ def _advised(reason: str, common: Common) -> Iterator[list[str]]:
 
 def _way(way: Next, common: Common, columns: int | None) -> list[str]:
     """Return a command with what it does: beside it, or below it where there is no room."""
-    line = _as_called(safe(way.line(*options(common))))
+    line = line_of(way, common)
     beside = f"{line}  # {safe(way.does)}"
     if columns is None or FIELD_COLUMNS + width_of(beside) <= columns:
         return [beside]
     return [line, f"  # {safe(way.does)}"]
+
+
+def line_of(way: Next, common: Common) -> str:
+    """Return what a person may type to go on, about the same store."""
+    return _as_called(safe(way.line(*options(common))))
 
 
 def options(common: Common) -> tuple[str, ...]:
