@@ -327,6 +327,30 @@ def test_a_first_line_may_say_anything(first: str, tmp_path: Path) -> None:
     assert (0, b"one\n") == (ran.code, ran.out), ran
 
 
+def test_another_kind_of_shell_is_refused(tmp_path: Path) -> None:
+    """Nothing is begun where what `begin` prints could not be read."""
+    script = Script(tmp_path, BEGIN + "echo never\n")
+    (tmp_path / "fish").symlink_to(str(shutil.which("dash")))
+    (tmp_path / "other").write_text("#!/usr/bin/env fish\necho never\n")
+    said = [script.run("./fish"), script.type("run", "other")]
+
+    assert [(2, b"")] * 2 == [(each.code, each.out) for each in said], said
+    assert all("is in fish, which does not read POSIX shell code" in each.err for each in said)
+    assert not script.store.exists()
+
+
+def test_an_empty_command_line_is_refused(tmp_path: Path) -> None:
+    """A variable that is not set is no way to give a step back, and no check."""
+    script = Script(
+        tmp_path,
+        BEGIN + 'for o in check undo owes; do holdfast step "$o" "--$o" "$NONE" -- touch a; done\n',
+    )
+    ran = script.run("dash")
+
+    assert 3 == ran.err.count("give a command line, or leave them out"), ran
+    assert 2 == ran.code and not (tmp_path / "a").exists()
+
+
 def test_a_step_inside_a_step_is_refused(tmp_path: Path) -> None:
     """It would be missing when the outer one is replayed; a script with a run of its own is not
     inside, and each attempt finds the same token."""

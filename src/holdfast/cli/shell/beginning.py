@@ -11,7 +11,15 @@ from shlex import quote, split
 
 import click
 
-from holdfast.app.shelling import OVER, Begun, Wanted, check_outside, choose, take_up
+from holdfast.app.shelling import (
+    OVER,
+    Begun,
+    Wanted,
+    check_outside,
+    choose,
+    command_of,
+    take_up,
+)
 from holdfast.app.starting import Setting
 from holdfast.cli.options import Common, steal_options, store_options
 from holdfast.cli.shell import code
@@ -77,6 +85,7 @@ def begin(
             f'script: eval "$(holdfast begin {quote(name)})"'
         )
     try:
+        code.refuse_others(next(iter(command_of(os.getppid()).argv), ""), "this script")
         begun, url = _chosen(common, Wanted(
             check_label(name), _params(pairs), id, target, mode or "", ask or "", steal
         ))  # fmt: skip

@@ -66,12 +66,14 @@ def _step(taken: Taken) -> int:
 
 
 def _commands(taken: Taken) -> Commands:
-    given = (taken.get("check") or "", taken.get("undo") or "", taken.get("owes") or "")
+    given = [taken.get(name) for name in ("check", "undo", "owes")]
+    if "" in given:
+        raise UsageError("--check, --undo and --owes: give a command line, or leave them out")
     try:
         folder = os.getcwd()
     except OSError:
         folder = ""
-    return Commands(taken.argv, folder, *given)
+    return Commands(taken.argv, folder, *(text or "" for text in given))
 
 
 def _rules(taken: Taken) -> Rules:

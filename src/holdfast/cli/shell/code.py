@@ -9,10 +9,26 @@ import sys
 from collections.abc import Iterator, Mapping
 from shlex import quote, split
 
+from holdfast.errors import UsageError
+
 AGAIN = "HOLDFAST_AGAIN"
 """The variable that says how a script is run again which `holdfast run` has begun."""
 MARK = "holdfast_status=$?"
 """How the trap that ends a run begins, so that it is told from the user's own."""
+
+
+OTHERS = frozenset(("fish", "csh", "tcsh"))
+"""Shells that do not read this code."""
+
+
+def refuse_others(shell: str, what: str) -> None:
+    """Raise UsageError for a shell, called by any path, that is none of POSIX."""
+    name = os.path.basename(shell).removeprefix("-")
+    if name in OTHERS:
+        raise UsageError(
+            f"{what} is in {name}, which does not read POSIX shell code: write it for sh, bash, "
+            "dash or zsh"
+        )
 
 
 def called() -> str:

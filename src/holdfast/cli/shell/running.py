@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 from holdfast.app.finding import find_run
 from holdfast.app.planning import Plan, Planned
 from holdfast.cli.options import Common
-from holdfast.cli.shell.code import AGAIN, called
+from holdfast.cli.shell.code import AGAIN, called, refuse_others
 from holdfast.cli.shell.joining import INPUT, NOBODY, UNTIL, WAITS
 from holdfast.errors import UsageError
 from holdfast.model.making import dataclass
@@ -21,7 +21,7 @@ from holdfast.ports.store import StoreAbsent
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
 
-SHELLS: Final = frozenset(("sh", "bash", "dash", "zsh", "ksh"))
+SHELLS: Final = frozenset(("sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "busybox"))
 SUFFIXES: Final = frozenset(f".{name}" for name in SHELLS)
 LINE_BYTES_MAX: Final = 1024
 UNKNOWN: Final = (
@@ -73,7 +73,8 @@ def attending(*, no_input: bool, wait: bool, budget_s: float | None) -> dict[str
 
 
 def shell_of(file: str) -> list[str] | None:
-    """Return the shell that a file is written for, with its options; None when it is for none."""
+    """Return the shell that a file is written for, with its options; None when it is for none.
+    Raises UsageError for a shell that is none of POSIX."""
     path = Path(file)
     if not path.is_file():
         return None
@@ -82,6 +83,8 @@ def shell_of(file: str) -> list[str] | None:
     words = _words(first[2:]) if first.startswith("#!") else []
     if words and os.path.basename(words[0]) == "env":
         words = [word for word in words[1:] if word != "-S"]
+    if words:
+        refuse_others(words[0], file)
     if words and os.path.basename(words[0]) in SHELLS:
         return words
     return ["sh"] if not words and path.suffix in SUFFIXES else None
