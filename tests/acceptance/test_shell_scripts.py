@@ -125,6 +125,15 @@ def test_begun_in_a_function(shell: str, tmp_path: Path) -> None:
     assert ["a"] == [*script.state().steps] and "failed" == script.state().status
 
 
+def test_a_later_trap_is_told_of(tmp_path: Path) -> None:
+    """It replaces what ends the run, which is then left as it is: nobody finds out by himself."""
+    script = Script(tmp_path, "holdfast step a -- true\ntrap 'echo mine' EXIT\n")
+    ran = script.type("run", script.name, PATH=script.env()["PATH"])
+
+    assert (0, b"mine\n") == (ran.code, ran.out), ran
+    assert "script.sh:2: this trap on EXIT replaces the one that ends the run" in ran.err
+
+
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_traps_that_are_functions_are_kept(tmp_path: Path) -> None:
     """zsh calls TRAPEXIT before the run ends, and TRAPUSR1 stays the script's own."""

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from holdfast.cli import each as eaching
-from holdfast.cli.shell import code, commands, words
+from holdfast.cli.shell import commands, traps, words
 from holdfast.cli.shell.words import SHAPES, Taken, read
 from holdfast.flow.shell_words import as_bytes, as_value, owed_by, settled_by, shown_words
 from holdfast.model.codec import encode
@@ -137,15 +137,15 @@ def test_every_command_has_a_shape_and_help() -> None:
 )
 def test_the_trap_of_each_shell_is_understood(listing: str, expected: str) -> None:
     """Shells list it in four ways of quoting, and zsh as a function, too."""
-    found = code.trapped(listing)
+    found = traps.trapped(listing)
 
     assert expected == found.get("EXIT", found.get("0", ""))
 
 
 def test_our_own_trap_is_not_wrapped_again() -> None:
     """A second run in the same shell keeps what the first one kept, once."""
-    first, *_ = code.traps("trap -- 'echo mine' EXIT\n")
-    again, *_ = code.traps(f"{first}\n")
+    first, *_ = traps.traps("trap -- 'echo mine' EXIT\n")
+    again, *_ = traps.traps(f"{first}\n")
 
     assert first == again
     assert 1 == first.count(" end ") and "echo mine" in first
@@ -153,7 +153,7 @@ def test_our_own_trap_is_not_wrapped_again() -> None:
 
 def test_what_others_trapped_is_theirs() -> None:
     """A signal that is trapped, or ignored, stays so; every other one that ends bash is trapped."""
-    lines = [*code.traps("trap -- 'echo t' SIGTERM\ntrap -- '' INT\nTRAPQUIT () {\n\t:\n}\n")]
+    lines = [*traps.traps("trap -- 'echo t' SIGTERM\ntrap -- '' INT\nTRAPQUIT () {\n\t:\n}\n")]
     text = "\n".join(lines)
 
     assert "TERM" not in text.replace("VTALRM", "") and " INT" not in text and " QUIT" not in text
@@ -162,6 +162,33 @@ def test_what_others_trapped_is_theirs() -> None:
 
 
 # --- values and debts -------------------------------------------------------------------------
+
+
+BEGUN = 'trap early EXIT\neval "$(holdfast begin x)"\n'
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        (BEGUN + "trap 'rm -f \"$t\"' EXIT\n", 3),
+        (BEGUN + "set -e; trap finish INT 0  # for all\n", 3),
+        (BEGUN + "trap - EXIT; :\n", 3),
+        (
+            BEGUN + "trap 'exit 0' INT\n( trap x EXIT; y )\n# trap x EXIT\necho 'trap x EXIT'\n",
+            None,
+        ),
+        (BEGUN + 'trap \'s=$?; rm f; holdfast end "$s" || exit "$?"\' EXIT\n', None),
+        ("trap x EXIT\n", None),
+    ],
+)
+def test_a_trap_in_the_place_of_ours_is_seen(script: str, expected: int | None) -> None:
+    """As far as the text tells: one that is set before, or calls what ends the run, is none."""
+    assert expected == traps.replaced_at(script, is_around=False)
+
+
+def test_a_trap_of_a_script_that_a_run_is_begun_around() -> None:
+    """There every one comes later."""
+    assert 1 == traps.replaced_at("trap x EXIT\n", is_around=True)
 
 
 @pytest.mark.parametrize("out", [b"", b"\n", b"text\n\n", "naïve".encode(), b"\xff\x00", b"a\0b"])

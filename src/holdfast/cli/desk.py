@@ -9,7 +9,7 @@ import click
 
 from holdfast.app.commands import Done
 from holdfast.app.next_ways import Next
-from holdfast.app.shell_ways import with_script
+from holdfast.app.script_ways import with_script
 from holdfast.cli.ending import line_of
 from holdfast.cli.options import Common
 from holdfast.cli.text import safe

@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from shlex import quote, split
 
 import click
@@ -22,7 +23,7 @@ from holdfast.app.shelling import (
 )
 from holdfast.app.starting import Setting
 from holdfast.cli.options import Common, steal_options, store_options
-from holdfast.cli.shell import code
+from holdfast.cli.shell import code, traps
 from holdfast.cli.shell.joining import (
     ACCEPT,
     LIFE,
@@ -47,7 +48,7 @@ from holdfast.scratch import scratch_folder
 from holdfast.wiring import sqlite_path
 
 PARAM = "HOLDFAST_PARAM_"
-TRAPS_BYTES_MAX = 1024 * 1024
+TRAPS_BYTES_MAX = SCRIPT_BYTES_MAX = 1024 * 1024
 EXIT_STORAGE = 74
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -182,12 +183,13 @@ def take(file: str, script: str, main: str, steal: str | None = None) -> int:
         run, life = named_run()
         shell = parent_of_this(int(main))
         with open(file, encoding=sys.getfilesystemencoding(), errors="surrogateescape") as listed:
-            traps = "\n".join(code.traps(listed.read(TRAPS_BYTES_MAX)))
+            lines = "\n".join(traps.traps(listed.read(TRAPS_BYTES_MAX)))
         refused = _taken(common, run, life, shell, script, steal)
         if refused:
             return refused
         with open(file, "w", encoding=sys.getfilesystemencoding(), errors="surrogateescape") as to:
-            to.write(f"{traps}\n")
+            to.write(f"{lines}\n")
+        _warn_of_traps(script)
     except OSError as error:
         say(f"{file}: {error.strerror}")
         return EXIT_STORAGE
@@ -197,6 +199,18 @@ def take(file: str, script: str, main: str, steal: str | None = None) -> int:
         say(str(error))
         return error.exit_code
     return 0
+
+
+def _warn_of_traps(script: str) -> None:
+    """A run that nothing ends is interrupted for ever, and its script only replays it."""
+    with suppress(OSError), open(script, encoding="utf-8", errors="replace") as file:
+        text = file.read(SCRIPT_BYTES_MAX)
+        line = traps.replaced_at(text, is_around=bool(os.environ.get(code.AGAIN)))
+        if line is not None:
+            say(
+                f"{script}:{line}: this trap on EXIT replaces the one that ends the run: have it "
+                'call `holdfast end "$status"`, or the run is left interrupted'
+            )
 
 
 def _taken(
