@@ -30,6 +30,24 @@ def runs() -> Runs:
     return Runs()
 
 
+class Seen:
+    """Who listens to a life: what it was told, and how far the batch was when it moved last."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.of: tuple[float, float | None] = (0, None)
+
+    def fact(self, fact: object, state: object) -> None: ...
+
+    def output(self, output: object) -> None: ...
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def progress(self, key: str, done: float, total: float | None, note: str) -> None:
+        self.of = (done, total)
+
+
 # --- which item is which ---
 
 
@@ -67,11 +85,27 @@ def test_what_moves_in_the_source_between_lives_is_found_again(runs: Runs) -> No
     """Inserted items run, removed ones are gone, moved ones do not run again."""
     first = over(["a", "b", "c", "d"], stop_after=3)
     assert 75 == runs.start(first).exit_code
-    runs.start(over(["new", "c", "a", "d"]))
+    seen = Seen()
+    runs.start(over(["new", "c", "a", "d"]), listeners=[seen])
 
     assert Counter({"a": 1, "b": 1, "c": 1, "d": 1, "new": 1}) == CALLS
     row = batch_of(runs)
     assert (4, 5, 1) == (row.total, row.done, row.gone)
+    assert ["item: 1 item of an earlier life is gone from the source"] == seen.notes
+    assert (5, 5) == seen.of
+
+
+def test_another_list_by_mistake_is_told_of(runs: Runs) -> None:
+    """What it leaves undone is in no exit code, and nowhere else on the way."""
+    failing = over(["a", "b"], lambda item: 1 / 0, name="item")
+    assert 1 == runs.start(failing).exit_code
+    seen = Seen()
+    again = runs.start(over(["c"]), listeners=[seen])
+
+    assert "succeeded" == again.status
+    assert ["item: 2 items of earlier lives are gone from the source, 2 of them not done"] == [
+        note for note in seen.notes if "gone" in note
+    ]
 
 
 def test_a_finished_item_that_changed_is_kept_and_counted(runs: Runs) -> None:

@@ -152,5 +152,8 @@ class Pace:
             f"{book.dead} failed" if book.dead else "",
         ]
         note = ", ".join(part for part in parts if part)
+        whole = row.total if total is None else total
+        if whole is not None:
+            whole = max(whole, row.done)  # Of those that are gone from the source some are done.
         for listener in self._life.listeners:
-            listener.progress(book.key, row.done, row.total if total is None else total, note)
+            listener.progress(book.key, row.done, whole, note)

@@ -87,7 +87,19 @@ def _drive(life: Life, book: Book, site: Site, items: Iterable[object], crew: Cr
     )
     take_rest(book)
     book.close()
+    if reading.gone:
+        _tell_of_gone(life, book, reading)
     return ended(book)
+
+
+def _tell_of_gone(life: Life, book: Book, reading: Reading) -> None:
+    """Say that items came no more: whoever gave another list by mistake finds out now."""
+    row, gone = book.as_row(), reading.gone
+    settled = row.done + row.failed + row.quarantined + row.skipped + row.uncertain
+    undone = gone - (settled - reading.distinct)
+    what = "1 item of an earlier life is" if gone == 1 else f"{gone:,} items of earlier lives are"
+    rest = "" if undone <= 0 else f", {undone:,} of them not done" if gone > 1 else ", not done"
+    life.tell(f"{book.key}: {what} gone from the source{rest}")
 
 
 def _close(book: Book) -> None:
