@@ -381,8 +381,8 @@ def test_a_step_inside_a_step_is_refused(tmp_path: Path) -> None:
 
 
 def test_secrets_of_the_target_are_not_recorded(tmp_path: Path) -> None:
-    """Its environment reaches the script; a secret's text is covered in the log, and refused on a
-    command line and in an output."""
+    """Its environment reaches the script; a secret's text is covered in the log, and refused in
+    every name and question, on a command line, in a check and in an output."""
     (tmp_path / "holdfast.toml").write_text(
         '[targets.prod]\nenv = { KEY = "@env:REAL_KEY", PLAIN = "p" }\n'
     )
@@ -390,6 +390,8 @@ def test_secrets_of_the_target_are_not_recorded(tmp_path: Path) -> None:
         tmp_path,
         BEGIN + "holdfast step plain -- sh -c 'echo $PLAIN; echo $KEY >&2'\n"
         'holdfast step line -- echo "$KEY"; echo $?\n'
+        'holdfast step check --check "test $KEY" -- true; holdfast step "n $KEY" -- true\n'
+        'holdfast stage "s $KEY"; holdfast confirm "$KEY?"; holdfast gate "$KEY" -- true\n'
         "holdfast step out -- sh -c 'echo $KEY'; echo $?\n",
     )
     ran = script.run("dash", "--target", "prod", REAL_KEY="hunter2-hunter2")

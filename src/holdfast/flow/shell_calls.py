@@ -102,7 +102,17 @@ class ShellCall:
 
     def key_of(self, name: str) -> str:
         """Return the key of a name in the stage that the script is in. Raises UsageError."""
+        self.refuse_secret(name, "the name")
         return join(self.state.walk.stage, check_label(name))
+
+    def refuse_secret(self, text: str, what: str) -> None:
+        """Raise UsageError for a text to be recorded, `what` it is, that holds a secret."""
+        name = self.life.redactor.found_in(text)
+        if name is not None:
+            raise UsageError(
+                f"{what} holds the secret {name}, and secrets are never recorded: let the command "
+                "read it from its environment"
+            )
 
     def kill(self) -> bool:
         """Kill the command that runs, and return whether one did; from any thread."""
@@ -196,7 +206,9 @@ class ShellCall:
         which is recorded all the same.
         """
         key = self.key_of(asked.name)
-        self._refuse_secret(" ".join((*asked.commands.argv, undo_shown(asked.commands))), "it")
+        commands = asked.commands
+        said = (*commands.argv, commands.check, undo_shown(commands))
+        self.refuse_secret(" ".join(said), "the command line")
         self.reach(key)
         call = self.call(asked, key, self._body)
         try:
@@ -262,16 +274,8 @@ class ShellCall:
             raise CommandExited(commands.argv, self.code)
         wrote = b"".join(self._out)
         if self.life.redactor:
-            self._refuse_secret(fsdecode(wrote), "what it wrote")
+            self.refuse_secret(fsdecode(wrote), "what it wrote")
         return as_value(wrote)
-
-    def _refuse_secret(self, text: str, what: str) -> None:
-        name = self.life.redactor.found_in(text)
-        if name is not None:
-            raise UsageError(
-                f"{what} holds the secret {name}, and secrets are never recorded: let the command "
-                "read it from its environment"
-            )
 
     def _keeper(self, log: Log) -> Callable[[str, bytes], None]:
         def keep(stream: str, chunk: bytes) -> None:

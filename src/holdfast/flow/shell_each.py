@@ -83,9 +83,7 @@ def each_in_script(call: ShellCall, asked: EachAsked) -> int:
     Raises Leaving when the run leaves, UsageError.
     """
     key = call.key_of(asked.name)
-    secret = call.life.redactor.found_in(" ".join(asked.commands.argv))
-    if secret is not None:
-        raise UsageError(f"the command holds the secret {secret}, and secrets are never recorded")
+    call.refuse_secret(" ".join(asked.commands.argv), "the command line")
     call.reach(key)
     call.ends = lambda: _end_all(call.life)
     made = call.call(Asked(asked.name, asked.commands, Rules()), key, body_of(call.life, asked))
