@@ -158,6 +158,39 @@ def test_what_is_over_is_said_as_a_sentence(kept: Shell):
     assert kept("why", "fine").out.startswith("fine has succeeded\n")
 
 
+# --- the store that was given ---
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("show", "none"), "`holdfast --store {store} list` shows what is there"),
+        (("skip", "fine", "second", "-m", "x"), "see what it did: holdfast --store {store} show"),
+        (("rewind", "fine", "--to", "first"), "start anew: holdfast --store {store} run /"),
+    ],
+)
+def test_a_refusal_says_what_to_type_with_the_store_that_was_given(
+    kept: Shell, words: tuple[str, ...], said: str
+):
+    """The same line without it would look into another store, and find nothing there."""
+    store = str(kept.store)
+
+    refused = kept("--store", store, *words, HOLDFAST_STORE="")
+
+    assert 2 == refused.code
+    assert said.format(store=store) in refused.err
+
+
+@pytest.mark.parametrize("verb", ["rollback", "settle", "resume --accept-drift", "retry", "stop"])
+def test_what_goes_on_with_a_run_makes_no_store(shell: Shell, verb: str):
+    """Whoever mistyped the store is told so, and finds no empty one there afterwards."""
+    refused = shell(*verb.split(), "one")
+
+    assert (2, 1) == (refused.code, refused.err.count("\n"))
+    assert f"there is no store at {shell.store}" in refused.err
+    assert not shell.store.parent.exists()
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A store with one run of each kind."""

@@ -12,6 +12,7 @@ from holdfast.app.commands import TRIES_MAX, Done
 from holdfast.app.finding import SHOWN_MAX, find_run
 from holdfast.app.items_in_doubt import refuse_items_in_doubt
 from holdfast.app.meant import named
+from holdfast.app.shell_runs import again
 from holdfast.app.wording import stands
 from holdfast.errors import InDoubt, PastNoReturn, RunLocked, UsageError
 from holdfast.model.facts import Rewound, Who
@@ -83,9 +84,9 @@ def rewind(
 
 def _way(row: RunRow, state: RunState, to: str, clock: Clock, lease_s: float) -> Way:
     if state.is_finished:
+        anew = again(state) or command("run", (f"{row.file}:{row.workflow}",))
         raise UsageError(
-            f"run {row.id} {stands(state.status)}: what is over is not rewound; start anew: "
-            f"holdfast run {row.file}:{row.workflow}"
+            f"run {row.id} {stands(state.status)}: what is over is not rewound; start anew: {anew}"
         )
     verdict = judge(row, clock.monotonic(), lease_s=lease_s)
     if not verdict.may_take:

@@ -10,7 +10,7 @@ import click
 from holdfast.app.commands import Done
 from holdfast.app.next_ways import Next
 from holdfast.app.script_ways import with_script
-from holdfast.cli.ending import line_of
+from holdfast.cli.ending import line_of, to_type
 from holdfast.cli.options import Common
 from holdfast.cli.text import safe
 from holdfast.model.facts import RunCreated, Who
@@ -31,7 +31,8 @@ class Desk:
     def tell(self, done: Done, *, resumable: bool = True, caution: str = "") -> None:
         """Say what changed, and how to go on when no process would do so by itself; `caution` is
         what whoever goes on should know."""
-        click.echo(safe(f"{done.run}: {done.text.removeprefix(f'{done.run}: ')}"))
+        text = to_type(done.text.removeprefix(f"{done.run}: "), self.common)
+        click.echo(safe(f"{done.run}: {text}"))
         row = self.store.row(done.run)
         if resumable and not done.leaves_open and row is not None and not is_owned(row):
             note = f"  # {caution}" if caution else ""

@@ -126,6 +126,19 @@ def options(common: Common) -> tuple[str, ...]:
     return common.repeated
 
 
+def to_type(text: str, common: Common) -> str:
+    """Return a message in which what it says to type finds the same store."""
+    if not options(common):
+        return text
+    import re
+
+    from holdfast.cli.main import COMMANDS
+
+    verbs = "|".join(verb for section in COMMANDS.values() for verb in section)
+    given = typed(("holdfast", *options(common)))
+    return re.sub(rf"\bholdfast (?=(?:{verbs})\b)", lambda _: f"{given} ", text)
+
+
 def next_command(common: Common, *words: str) -> str:
     """Return a command that a person may type next, about the same store."""
     return f"{_command(common)} {typed(words)}"

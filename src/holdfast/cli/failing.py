@@ -6,12 +6,16 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from holdfast.cli.text import safe
 from holdfast.errors import ConfigError, HoldfastError, Leaving
 from holdfast.scratch import scratch_folder
+
+if TYPE_CHECKING:
+    from holdfast.cli.options import Common
 
 EXIT_UNEXPECTED = 1
 EXIT_USAGE = 2
@@ -24,6 +28,7 @@ EXIT_BROKEN_PIPE = 141
 def guarded(command: click.Command, args: Sequence[str] | None, name: str) -> int:
     """Run a command and return its exit status, whatever happens in it."""
     words = sys.argv[1:] if args is None else list(args)
+    context: click.Context | None = None
     try:
         if _completes(command, name):
             return 0
@@ -39,7 +44,7 @@ def guarded(command: click.Command, args: Sequence[str] | None, name: str) -> in
     except click.ClickException as error:
         return _refused(error, name)
     except (HoldfastError, Leaving) as error:
-        return _failed(error)
+        return _failed(error, None if context is None else context.obj)
     except BrokenPipeError:
         _forget_stdout()
         return EXIT_BROKEN_PIPE
@@ -52,9 +57,14 @@ def guarded(command: click.Command, args: Sequence[str] | None, name: str) -> in
         return unexpected(error, words)
 
 
-def _failed(error: HoldfastError | Leaving) -> int:
-    """Say what happened, in one line, but of a file in one for each mistake."""
+def _failed(error: HoldfastError | Leaving, common: Common | None) -> int:
+    """Say what happened, in one line, but of a file in one for each mistake. What it says to type
+    finds the store that was given."""
     text = str(error) or type(error).__name__
+    if common is not None:
+        from holdfast.cli.ending import to_type
+
+        text = to_type(text, common)
     for line in text.splitlines() if isinstance(error, ConfigError) else [text]:
         say(line)
     return error.exit_code

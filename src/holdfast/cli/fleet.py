@@ -130,7 +130,9 @@ def fleet_run(
     check_workflow(common.inventory, workflow, targets, parameters_from(workflow, pairs, None))
     STOP_AFTER.set(stop_after)
     STAYS.set(presence.wait)
-    live_through(common, presence, lambda setting: start(setting, fleet, params, id=id))
+    live_through(
+        common, presence, lambda setting: start(setting, fleet, params, id=id), begins=True
+    )
 
 
 def _inner(mode: str | None, pairs: Sequence[str]) -> list[str]:

@@ -91,12 +91,14 @@ def store_options(function: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         context = click.get_current_context()
         outer = context.find_object(Common) or Common()
-        context.obj = Common(
+        common = Common(
             store or outer.store,
             claimed or outer.claimed or os.environ.get("HOLDFAST_USER", ""),
             outer.config if config is None else config,
         )
-        function(context.obj, *arguments, **rest)
+        # Whoever tells how the command failed has the outermost context only.
+        context.obj = context.find_root().obj = common
+        function(common, *arguments, **rest)
 
     for option in (_AS, _CONFIG, _STORE):
         merged = option(merged)

@@ -204,6 +204,7 @@ def run_command(
         lambda setting: start(
             setting, workflow, params, id=id, target=target, mode=mode, ask=ask, steal=steal
         ),
+        begins=True,
     )
 
 
@@ -237,6 +238,7 @@ def run_command_for(workflow: Workflow[..., Any]) -> NoReturn:
             lambda setting: start(
                 setting, workflow, params, id=id, target=target, mode=mode, ask=ask, steal=steal
             ),
+            begins=True,
         )
 
     assert isinstance(script, _Script)
@@ -282,10 +284,16 @@ class _Begun:
         self._progress.begin(run, state)
 
 
-def live_through(common: Common, presence: Presence, go: Callable[[Setting], Outcome]) -> NoReturn:
+def live_through(
+    common: Common,
+    presence: Presence,
+    go: Callable[[Setting], Outcome],
+    *,
+    begins: bool = False,
+) -> NoReturn:
     """Go through one life of a run and exit with its code: progress and how it ended on stderr,
-    the result on stdout."""
-    store = common.open()
+    the result on stdout. Only what `begins` a run makes a store where there is none."""
+    store = common.open(create=begins)
     try:
         outcome = lived_through(store, common, presence, go)
     finally:
