@@ -103,7 +103,7 @@ def test_closed_streams_of_a_script_in_the_shell(tmp_path: Path) -> None:
     assert ["one", "two"] == list(script.state("r").steps)
 
 
-@pytest.mark.parametrize("words", ["list", "list --json", "show r", "log r"])
+@pytest.mark.parametrize("words", ["list", "list --json", "show r", "log r", "failures r --json"])
 def test_output_that_nobody_can_keep(words: str, shell: Shell) -> None:
     """A full disk behind stdout is said in one line, and is no fault of holdfast."""
     assert 0 == shell("run", "script.py:hello", "--id", "r").code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Final
@@ -29,6 +28,7 @@ from holdfast.ports.store import Store
 GROUPS_SHOWN_MAX: Final = 30
 ROWS_SHOWN_MAX: Final = 10
 """Quarantined items, and items in doubt, that are drawn; `--json` has all."""
+ITEMS_PER_WRITE: Final = 1_000
 HEADS: Final[dict[ItemStatus, str]] = {
     "quarantined": "In quarantine: each of these ended the process that it ran in",
     "uncertain": "In doubt: each of these began, runs at most once, and may have taken effect",
@@ -66,18 +66,21 @@ def failures(common: Common, run: str, batch: str | None, is_plain: bool, as_jso
 
 
 def _print_json(store: Store, view: RunView, batches: Batches, groups: list[Group]) -> None:
-    """Print one object, item by item: it may be longer than the memory."""
-    write = sys.stdout.write
+    """Print one object, some items at a time: it may be longer than the memory."""
     is_one = len(view.batches) <= 1
     shown = [found.group_json(group, is_one=is_one) for group in groups]
-    write(f'{{"version": 1, "groups": {json_text(shown)}, "items": [')
+    click.echo(f'{{"version": 1, "groups": {json_text(shown)}, "items": [', nl=False)
     rows = chain(
         found.rows_listed(store, view.id, batches, *DEAD),
         found.rows_listed(store, view.id, _resting(view, batches), "uncertain"),
     )
-    for at, (batch, row) in enumerate(rows):
-        write((", " if at else "") + json_text(found.item_json(batch, row)))
-    write("]}\n")
+    texts = (
+        (", " if at else "") + json_text(found.item_json(batch, row))
+        for at, (batch, row) in enumerate(rows)
+    )
+    while some := list(islice(texts, ITEMS_PER_WRITE)):
+        click.echo("".join(some), nl=False)
+    click.echo("]}")
 
 
 def _lines(
