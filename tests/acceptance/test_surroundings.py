@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -160,6 +162,27 @@ def test_a_store_that_is_no_file(name: str, shell: Shell) -> None:
         said = shell(*words, "--store", name)
         assert 78 == said.code and "names no file; use sqlite:///path" in said.err
     assert {"script.py"} == set(os.listdir(shell.folder)) - {"__pycache__"}
+
+
+@pytest.mark.parametrize("words", [("list",), ("show", "r"), ("doctor",), ("gc",)])
+def test_a_database_of_somebody_else(words: tuple[str, ...], shell: Shell) -> None:
+    """Also `doctor` says that it is none of ours, and calls it neither healthy nor damaged."""
+    other = shell.folder / "other.db"
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE theirs (id)")
+
+    said = shell(*words, "--store", str(other))
+
+    assert (78, "") == (said.code, said.out)
+    assert "is an SQLite database, but not one of holdfast's" in said.err
+
+
+@pytest.mark.parametrize("words", [("list",), ("doctor",)])
+def test_a_folder_in_the_place_of_a_store(words: tuple[str, ...], shell: Shell) -> None:
+    """It is no store that the first run will make."""
+    said = shell(*words, "--store", str(shell.folder))
+
+    assert 78 == said.code and "is not a regular file" in said.err
 
 
 @pytest.mark.parametrize("start", ["/", "//", "sqlite:///", "sqlite:////", "sqlite://"])

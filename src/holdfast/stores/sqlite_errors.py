@@ -27,7 +27,8 @@ _CORRUPT: Final = frozenset({11, 26})
 
 UNKNOWN: Final = (
     "the outcome of the last write is unknown until the store is reopened and read: "
-    "run `holdfast resume` again once the cause is gone"
+    "once the cause is gone, say the same again; a run that was at work goes on with "
+    "`holdfast resume`"
 )
 DOCTOR_FIRST: Final = (
     "what the disk holds is unknown until the store is reopened and read: run `holdfast doctor` "

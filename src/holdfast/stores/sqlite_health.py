@@ -22,7 +22,7 @@ from holdfast.stores.sqlite_batch_health import broken_batches
 from holdfast.stores.sqlite_connection import suspect_marker
 from holdfast.stores.sqlite_errors import reading
 from holdfast.stores.sqlite_rows import PAGE_ROWS, page
-from holdfast.stores.sqlite_schema import connect_read_only, version_of
+from holdfast.stores.sqlite_schema import connect_read_only, refuse_no_file, version_of
 
 PROBLEMS_MAX: Final = 100
 """How many lines of SQLite's integrity check, and how many broken runs, are reported."""
@@ -77,8 +77,9 @@ def inspect(path: str | os.PathLike[str]) -> Health:
     ours or is newer than we are; what is damaged is reported, not raised.
     """
     place = Path(os.path.abspath(path))
-    if not place.is_file():
+    if not place.exists():
         raise StoreAbsent(f"there is no store at {place}")
+    refuse_no_file(place)
     try:
         connection = connect_read_only(place)
     except sqlite3.Error as problem:

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from holdfast.errors import ConfigError, StoreError
+from holdfast.errors import StoreError
 from holdfast.ports.store import StoreAbsent
 from holdfast.stores.filesystems import judge, mount_of
 from holdfast.stores.lockfile import LockFile, OnBlocked, beside, refuse_link
@@ -21,6 +21,7 @@ from holdfast.stores.sqlite_schema import (
     not_opened,
     prepare,
     recognise,
+    refuse_no_file,
 )
 
 ENDS: Final = (
@@ -66,8 +67,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _check_access(path: Path, mode: int) -> None:
-    if not path.is_file():
-        raise ConfigError(f"{path} is not a regular file; give another path with --store")
+    refuse_no_file(path)
     if os.access(path, mode, effective_ids=True) or os.statvfs(path).f_flag & os.ST_RDONLY:
         return
     raise StoreError(f"{path} belongs to {_user(path.stat().st_uid)}; {OTHERWISE}")
