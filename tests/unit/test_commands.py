@@ -64,7 +64,7 @@ def test_an_answer_fits_its_question(runs: Runs) -> None:
         return [ask("which?"), do("x", touch, "x", confirm=True)]
 
     runs.start(flow)
-    with pytest.raises(UsageError, match="answer RUN VALUE"):
+    with pytest.raises(UsageError, match="use holdfast answer r VALUE"):
         runs.answer("approve")
     runs.answer("value", value="a")
     runs.start(flow)

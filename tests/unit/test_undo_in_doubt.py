@@ -103,7 +103,7 @@ def test_everything_that_reads_says_so(runs: Runs, is_resumed: bool) -> None:
         "holdfast resume r",
     ] == commands_of(runs)[:3]
     if is_resumed:
-        assert ["make#undo"] == commands.undecided(runs.state)
+        assert ["make#undo"] == commands.undecided(runs.row, runs.state)
 
 
 @pytest.mark.parametrize("is_resumed", [False, True])

@@ -82,8 +82,9 @@ def stop(
             raise UsageError(
                 f"run {row.id} {stands(state.status)} already: there is nothing to {word}"
             )
-        if state.stop is not None and state.stop.now >= now and state.stop.pause == pause:
-            return (), f"{row.id}: asked to {word} already"
+        asked = state.stop
+        if asked is not None and asked.now >= now and asked.pause >= pause:
+            return (), f"{row.id}: asked to {'pause' if asked.pause else 'stop'} already"
         return (StopRequested(clock.now(), by, now, pause),), f"{row.id}: asked to {word}"
 
     return decide(store, row.id, choose), row
@@ -247,12 +248,14 @@ def skip(store: Store, run: str, step: str, clock: Clock, by: Who, reason: str) 
     return decide(store, row.id, choose)
 
 
-def undecided(state: RunState) -> list[str]:
+def undecided(row: RunRow, state: RunState) -> list[str]:
     """Return the steps that `retry` means when none is named: the one in doubt, the gate that
     holds, what failed in the units that a rollout asks about, or the step that failed.
 
-    Raises UsageError when there is none, or more than one that nobody asks about together.
+    Raises UsageError when the run is over, when there is none, or more than one that nobody asks
+    about together.
     """
+    _refuse_if_over(row, state)
     keys = _in_doubt(state) or _gates_that_hold(state)
     if not keys and (failed := _failed_in_units(state)):
         return failed

@@ -87,7 +87,7 @@ def answer(
             return _after_the_fact(state, found, fact, row.id, refused)
         if found.is_over(fact.at):
             raise _too_old(state, found, row.id)
-        check_fits(found, given, comment)
+        check_fits(found, given, comment, row.id)
         check_counts(state, found, fact)
         facts: tuple[Fact, ...] = (fact,)
         if given == "reject" and not _is_owned(store, row.id):
@@ -122,7 +122,7 @@ def check_counts(state: RunState, hold: HoldState, fact: HoldAnswered) -> None:
         raise UsageError("the target names its approvers: each step asks for itself")
 
 
-def check_fits(hold: HoldState, given: Answer, comment: str = "") -> None:
+def check_fits(hold: HoldState, given: Answer, comment: str, run: str) -> None:
     """Raise UsageError when this kind of hold cannot be answered so."""
     kind, id = hold.opened.kind, hold.opened.id
     if kind == "in_doubt":
@@ -137,7 +137,7 @@ def check_fits(hold: HoldState, given: Answer, comment: str = "") -> None:
     if given == "skip" and "inputs" not in hold.opened.evidence:
         raise UsageError(f"hold {id} asks about no single step: approve or reject it")
     if (kind == "question") != (given == "value") and given != "reject":
-        wanted = "answer RUN VALUE" if kind == "question" else "approve or reject"
+        wanted = f"holdfast answer {run} VALUE" if kind == "question" else "approve or reject"
         raise UsageError(f"hold {id} is a {kind}: use {wanted}")
 
 

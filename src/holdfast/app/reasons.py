@@ -7,6 +7,7 @@ from datetime import datetime
 
 from holdfast.app import next_ways
 from holdfast.app.backward import owed_labels, undo_count, way_back
+from holdfast.app.batch_views import BatchView
 from holdfast.app.evidence import Field, evidence_of, world_of
 from holdfast.app.fleet_children import is_fleet
 from holdfast.app.fleet_targets import are_waited_for
@@ -115,7 +116,7 @@ def _reasons(view: RunView) -> Iterator[Reason]:
         return
     if view.status == "interrupted":
         yield _interruption(view)
-    yield from (reason for step in view.steps if (reason := _doubt(step)))
+    yield from (reason for step in view.steps if (reason := _doubt(view, step)))
     yield from (Reason("in_doubt", *told) for told in next_ways.item_doubts(view.state))
     asked = (hold for hold in view.state.open_holds if hold.opened.kind != "in_doubt")
     yield from (_hold(view, hold) for hold in asked)
@@ -148,19 +149,29 @@ def _interruption(view: RunView) -> Reason:
     return Reason("interrupted", text, at=life.at, owner=life.owner)
 
 
-def _doubt(step: StepView) -> Reason | None:
+def _doubt(view: RunView, step: StepView) -> Reason | None:
     if not (step.is_orphaned or step.status == "in_doubt"):
         return None
     owner = step.life.owner if step.life else None
     where = f" in {process_named(owner)}" if owner else ""
     began = f"attempt {step.attempts} began{where}"
     if step.status != "in_doubt":
-        what = "its items that are not done go on" if step.is_batch else "it runs again"
+        what = _what_is_left(view.batches.get(step.key)) if step.is_batch else "it runs again"
         text = f"step {step.key!r} was interrupted: {began}, without an end; {what}"
         return Reason("interrupted_step", text, step.key, step.started_at, owner=owner)
     why = step.error or "no result was recorded"
     text = f"step {step.key!r} is in doubt: {began}; {why}. {why_not_again(step.key)}"
     return Reason("in_doubt", text, step.key, step.started_at, step.location, owner)
+
+
+def _what_is_left(batch: BatchView | None) -> str:
+    """Return what becomes of the items of a batch that was interrupted."""
+    doubtful = 0 if batch is None else batch.row.uncertain
+    what = "its items that are not done go on"
+    if not doubtful:
+        return what
+    items = "1 that" if doubtful == 1 else f"{doubtful:,} that"
+    return f"{what}, without {items} may have taken effect: a person is asked about these"
 
 
 def _hold(view: RunView, hold: HoldState) -> Reason:
@@ -268,6 +279,10 @@ def _ways(view: RunView) -> Iterator[Next]:
             yield from _doubt_ways(view, step)
     yield from next_ways.target_ways(run, view.targets)
     if view.is_alive:
+        if view.owner_is == "stopped" and view.row.owner is not None:
+            wake = f"kill -CONT {view.row.owner.pid}"
+            yield Next(("kill",), "let its process go on, which is stopped (SIGSTOP)", wake)
+            yield Next(("resume", run), "take it over, once its process was stopped for a lease")
         yield Next(("watch", run), "see it go on")
         yield Next(("stop", run), "stop it after the step in hand")
         return
@@ -309,8 +324,11 @@ def _what_resume_does(view: RunView) -> str:
         return does + (f"; {RESUMING_BARS}" if is_shut else "")
     if any(hold.opened.on_expiry == "reject" for hold in holds):
         return "nobody's answer is a no; the next resume asks again"
+    once_decided = ", once that is decided" if _is_in_doubt(view) else ""
     if view.state.ledger.is_going_back:
-        return "go on undoing"
+        return f"go on undoing{once_decided}"
+    if once_decided:
+        return f"go on{once_decided}"
     if failed is not None and failed.is_undone:
         return "run it again from the start of that stage"
     if failed is not None and any(
@@ -326,6 +344,10 @@ def _what_resume_does(view: RunView) -> str:
         "queued": "take it up",
         "waiting": "wait for it here, and go on",
     }.get(view.status, "go on")
+
+
+def _is_in_doubt(view: RunView) -> bool:
+    return any(step.status == "in_doubt" for step in view.steps)
 
 
 def _ways_back(view: RunView) -> Iterator[Next]:

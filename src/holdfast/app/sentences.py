@@ -69,7 +69,9 @@ def _attempt_failed(e: Event) -> str:
     later = f"; the next at {str(e['next_at'])[:19]}Z" if e["next_at"] else ""
     place = f" ({e['location']})" if e["location"] else ""
     error = error_text(str(e["type"]), str(e["message"])).split("\n")[0]
-    return f"{e['key']} failed, attempt {e['attempt']}: {error}{later}{place}"
+    # A no is an attempt that never was.
+    which = f", attempt {e['attempt']}" if e["attempt"] else ""
+    return f"{e['key']} failed{which}: {error}{later}{place}"
 
 
 def _stop(e: Event) -> str:

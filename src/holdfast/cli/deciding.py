@@ -200,7 +200,7 @@ def retry(
         if is_failed:
             armed = item_deciding.retried_failed(desk, row, step, where, limit, comment)
         else:
-            keys = [step] if step else commands.undecided(state)
+            keys = [step] if step else commands.undecided(row, state)
             item = item_deciding.retried(desk, row, state, keys[0], comment)
             armed = item or commands.rearm_all(
                 desk.store, row.id, keys, desk.clock, desk.by, comment

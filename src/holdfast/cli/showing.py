@@ -36,6 +36,9 @@ FINISHED_KEPT: Final = 3
 LABEL_COLUMNS_MAX: Final = 48
 WORKFLOW_COLUMNS_MIN: Final = 8
 PARAM_COLUMNS_MAX: Final = 60
+REASON_COLUMNS_MAX: Final = 1_000
+"""Of each line of what failed: an error may have a whole document for its message."""
+REASON_LINES_MAX: Final = 40
 
 _DONE: Final = frozenset({"succeeded", "already_done", "skipped", "undone", "superseded"})
 
@@ -327,8 +330,11 @@ def why_lines(
         yield ""
     for reason in reasons:
         first, *more = reason.text.split("\n")
-        yield from paper.wrap(safe(first), "  ")
-        yield from (f"    {safe(line)}" for line in more)
+        yield from paper.wrap(fit(safe(first), REASON_COLUMNS_MAX), "  ")
+        if len(more) > REASON_LINES_MAX:
+            yield f"    … {len(more) - REASON_LINES_MAX} lines before; --json has all"
+        for line in more[-REASON_LINES_MAX:]:
+            yield f"    {fit(safe(line), REASON_COLUMNS_MAX)}"
         for name, text in reason.fields:
             yield from field_lines(name, text, paper.columns, 4)
         if reason.location and not reason.fields:
