@@ -144,6 +144,15 @@ def test_a_no_is_told_as_one(shell: Shell):
     assert re.search("holdfast resume confirm +ask again, and go on", why)
 
 
+def test_a_step_that_never_began_has_nothing_to_read(shell: Shell):
+    """No log is offered of one that was rejected; what it would do can be done by hand."""
+    shell("run", "script.py", "--id", "r", "--mode", "confirm", "-p", "how=fail")
+    shell("reject", "r", "-m", "too late")
+    why = shell("why", "r").out
+
+    assert "holdfast log" not in why and "holdfast done r first" in why
+
+
 def test_several_questions_need_a_choice(shell: Shell):
     """With two questions open, `approve` names both and asks for --hold."""
     waiting = shell.begin("run", "script.py", "--id", "two", "-p", "how=two", "--wait")

@@ -201,6 +201,15 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return shell
 
 
+def test_an_item_that_wrote_nothing_is_told_as_such(shell: Shell):
+    """Its log is empty, and a person is told that this is all there is."""
+    (shell.folder / "items").write_text("a\n")
+    shell("each", "quiet", "--id", "r", "--items", "items", "--", "true")
+    said = shell("log", "r", "a")
+
+    assert (0, "") == (said.code, said.out) and "a wrote nothing" in said.err
+
+
 # --- words that were left out, or that other tools have ---
 
 

@@ -306,7 +306,8 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
             if is_question(view.state, key):
                 break  # It wrote nothing, and only an answer is its result.
             yield from next_ways.dead_letter_ways(run, key, view.batches)
-            yield about("what the failed step wrote", "log", run, key)
+            if view.state.steps[key].attempts:
+                yield about("what the failed step wrote", "log", run, key)
             by_hand = "it was done by hand: do not repeat it"
             yield about(by_hand, "done", run, key, "-m", "REASON")
             yield about("go on without it", "skip", run, key, "-m", "REASON")

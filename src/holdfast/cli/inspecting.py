@@ -10,6 +10,7 @@ from typing import get_args
 
 import click
 
+from holdfast.cli.failing import say
 from holdfast.cli.naming import run_argument, step_argument, target_option
 from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import Paper, paper
@@ -174,10 +175,14 @@ def log(
         if as_json and not follow:
             click.echo(json_text({"version": 1, "run": row.id, "events": [*events]}))
             return
+        is_empty = True
         for event in events:
+            is_empty = False
             _echo(_event_texts(event, sheet, as_json=as_json))
             if follow:
                 sys.stdout.flush()
+        if is_empty:
+            say(f"{row.id}: {step} wrote nothing")
 
 
 @click.command("watch")
