@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
@@ -13,6 +14,7 @@ import click
 import pytest
 from docs import build, checks
 
+import holdfast
 from holdfast.cli.main import holdfast as program
 
 ROOT = Path(__file__).parent.parent.parent
@@ -96,6 +98,40 @@ def refused(line: str) -> str:
     except click.UsageError as error:
         return error.format_message()
     return ""
+
+
+def test_names_in_examples_are_imported():
+    """Each of our names that a how-to page uses is imported on it, in that block or one before,
+    and none is imported for nothing."""
+    pages = sorted((ROOT / "docs/how-to").glob("*.md"))
+
+    assert {} == {page.name: wrong for page in pages if (wrong := _badly_imported(page))}
+
+
+def _badly_imported(page: Path) -> list[str]:
+    blocks = [ast.parse(block) for block in PYTHON.findall(page.read_text("utf-8"))]
+    nodes = [node for block in blocks for node in ast.walk(block)]
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    imported, wrong = set[str](), set[str]()
+    for block in blocks:
+        names = [node for node in ast.walk(block) if isinstance(node, ast.ImportFrom | ast.Import)]
+        imported |= {(name.asname or name.name) for node in names for name in node.names}
+        here = {node.id for node in ast.walk(block) if isinstance(node, ast.Name)}
+        wrong |= here & set(holdfast.__all__) - imported - _bound(block)
+    return sorted(wrong | {name for name in imported - used if name in holdfast.__all__})
+
+
+def _bound(block: ast.Module) -> set[str]:
+    """Return the names that a block gives a meaning of its own."""
+    return {
+        name
+        for node in ast.walk(block)
+        for name in (
+            [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef)
+            else [node.id] if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            else [node.arg] if isinstance(node, ast.arg) else []
+        )
+    }  # fmt: skip
 
 
 @pytest.mark.slow
