@@ -1,6 +1,7 @@
 """Fetch pages side by side from a rate-limited server, which this script starts itself.
 
 holdfast run examples/async_fetch.py -p pages=8
+holdfast resume RUN    # after a kill -9 anywhere: what was read is not asked for again
 """
 
 import asyncio

@@ -1,6 +1,7 @@
-"""Back up a folder: copy it in chunks with a durable cursor, check it, and hand it over.
+"""Back up a file: copy it in chunks with a durable cursor, check it, and hand it over.
 
-holdfast run examples/backup.py -p source=some/file -p into=backup
+holdfast run examples/backup.py -p source=README.md -p into=backup
+holdfast resume RUN    # after a kill -9 anywhere: goes on in the middle of the file
 """
 
 from pathlib import Path

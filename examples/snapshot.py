@@ -2,6 +2,7 @@
 
 holdfast run examples/snapshot.py
 holdfast run examples/snapshot.py -p port=80   # refused: the directory is as it was
+holdfast resume RUN                            # after a kill -9 anywhere
 """
 
 from pathlib import Path

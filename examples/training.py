@@ -1,4 +1,5 @@
 """Train a small network for a long time, on a machine that may be taken away at any moment.
+It needs numpy: pip install numpy
 
 holdfast run examples/training.py --id digits -p steps=200000 --for 20s  # exit 75: time is up
 holdfast resume digits --for 20s     # and again, until it ends with 0; SIGTERM leaves in order too

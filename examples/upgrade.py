@@ -1,6 +1,7 @@
 """Upgrade a pretend fleet, node by node. A node is a file that holds its version.
 
 holdfast run examples/upgrade.py --mode confirm
+holdfast resume RUN     # after a kill -9 anywhere
 holdfast rollback RUN   # until the last node is upgraded
 """
 

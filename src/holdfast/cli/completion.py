@@ -15,8 +15,8 @@ def completion(shell: str) -> None:
 
     Tab then completes commands, options, and the names of runs, steps, holds and targets.
 
-    For bash: `eval "$(holdfast completion bash)"` in ~/.bashrc; zsh likewise in ~/.zshrc; for
-    fish: `holdfast completion fish > ~/.config/fish/completions/holdfast.fish`.
+    For bash: `eval "$(holdfast completion bash)"` in ~/.bashrc; zsh likewise in ~/.zshrc, after
+    `compinit`; for fish: `holdfast completion fish > ~/.config/fish/completions/holdfast.fish`.
     """
     maker = get_completion_class(shell)
     assert maker is not None

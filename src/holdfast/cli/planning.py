@@ -43,9 +43,9 @@ def plan_command(
 ) -> None:
     """Show what a run would do, without doing it.
 
-    The workflow is walked with every step answered instead of run; only checks and steps that
-    declare reads=True are asked. What stands between the steps does run, as at every resume.
-    Nothing is written. Where the rest depends on a result, the plan ends and says so.
+    The workflow is walked with every step answered instead of run; only checks, probes of gates,
+    and steps that declare reads=True are asked. What stands between the steps does run, as at
+    every resume. Nothing is written. Where the rest depends on a result, the plan ends and says so.
     """
     common.find_places()
     if shell_of(file) is not None:
