@@ -92,7 +92,8 @@ def test_a_doubt_is_not_approved_rejected_or_skipped(runs: Runs) -> None:
 
 @pytest.mark.parametrize("error", [OSError("broken pipe"), ValueError("odd")])
 def test_an_exception_leaves_it_in_doubt(runs: Runs, error: Exception) -> None:
-    """Any ending but a recorded result holds, and the hold says why."""
+    """Any ending but a recorded result holds, and the hold says why; the code with which the
+    process ended is the one that the journal has."""
 
     def body() -> None:
         touch("body")
@@ -105,6 +106,7 @@ def test_an_exception_leaves_it_in_doubt(runs: Runs, error: Exception) -> None:
     outcome = runs.start(flow)
 
     assert ("on_hold", 6) == (outcome.status, outcome.exit_code)
+    assert runs.state.stopped is not None and 6 == runs.state.stopped.exit_code
     assert str(error) in str(runs.hold().opened.evidence["why"])
     assert 1 == CALLS["body"]
 

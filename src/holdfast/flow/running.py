@@ -43,7 +43,7 @@ from holdfast.runtime.life import (
     Performers,
 )
 from holdfast.runtime.ownership import LEASE_S
-from holdfast.runtime.resting import exit_code_of
+from holdfast.runtime.resting import left_with
 from holdfast.runtime.signals import Signals
 
 CHAIN_MAX = 100
@@ -157,9 +157,7 @@ def _ended(life: Life, error: BaseException) -> Outcome:
     leaving = life.leaving
     life.end_left(leaving)
     status = life.journal.state.status if leaving.kind != "storage" else "interrupted"
-    code = leaving.exit_code
-    if leaving.kind == "park":
-        code = exit_code_of(life.journal.state.open_holds)
+    code = left_with(leaving, life.journal.state)
     return Outcome(status, None, life.run, code, leaving.reason)
 
 

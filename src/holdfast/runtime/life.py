@@ -32,7 +32,7 @@ from holdfast.runtime.lanes import Lanes, Lull
 from holdfast.runtime.listening import Listener as Listener
 from holdfast.runtime.processes import Groups
 from holdfast.runtime.replay import REPLAYING, walking
-from holdfast.runtime.resting import STOP_KINDS, rest_of
+from holdfast.runtime.resting import STOP_KINDS, left_with, rest_of
 from holdfast.runtime.threads import leave_items
 from holdfast.runtime.trusting import trials_now
 
@@ -369,8 +369,8 @@ class Life:
         at = self.clock.now()
         rest = rest_of(leaving, self.journal.state, at, self._lull)
         if rest is not None:
-            kind, due_at = rest
-            self.end(RunStopped(at, kind, leaving.reason, leaving.exit_code, due_at))
+            (kind, due_at), code = rest, left_with(leaving, self.journal.state)
+            self.end(RunStopped(at, kind, leaving.reason, code, due_at))
 
     def end(self, fact: RunFailed | RunStopped) -> None:
         """Record how the life ended, where that can still be recorded."""

@@ -59,6 +59,12 @@ def _times_ahead(state: RunState, at: datetime) -> Iterator[datetime | None]:
             yield step.next_at
 
 
+def left_with(leaving: Leaving, state: RunState) -> int:
+    """Return the exit code of a process that leaves a run so: of one that is parked, what its
+    holds say."""
+    return exit_code_of(state.open_holds) if leaving.kind == "park" else leaving.exit_code
+
+
 def exit_code_of(holds: list[HoldState]) -> int:
     """Return the exit code of a run parked on these holds: the most pressing one's."""
     return max((_exit_code_of(hold) for hold in holds), default=3)

@@ -22,7 +22,7 @@ from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.life import Life
 from holdfast.runtime.ownership import this_person
-from holdfast.runtime.resting import exit_code_of
+from holdfast.runtime.resting import exit_code_of, left_with
 from holdfast.runtime.shell_owner import ShellWatch
 from holdfast.runtime.signals import Signals
 from holdfast.wiring import open_store
@@ -206,9 +206,7 @@ def left_by(call: ShellCall, leaving: Leaving) -> int:
     """Record why the run leaves the script, say so, and return the exit code."""
     life = call.life
     life.end_left(leaving)
-    code = leaving.exit_code
-    if leaving.kind == "park":
-        code = exit_code_of(life.journal.state.open_holds)
+    code = left_with(leaving, life.journal.state)
     if leaving.kind == "signal":
         raise Signalled(code - SIGNALLED)
     status = life.journal.state.status if leaving.kind != "storage" else "interrupted"
