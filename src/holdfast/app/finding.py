@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from holdfast.app.wording import stands
 from holdfast.errors import UsageError
+from holdfast.model.guessing import guess
 from holdfast.model.state import HoldState, RunState
 from holdfast.ports.store import RunRow, Store
 
 SHOWN_MAX = 5
+GUESSED_FROM_MAX = 200
+"""The newest runs, of which one may have been meant by an id that there is not."""
 
 
 def find_run(store: Store, text: str) -> RunRow:
@@ -17,7 +20,10 @@ def find_run(store: Store, text: str) -> RunRow:
         return row
     rows = store.rows(prefix=text, limit=SHOWN_MAX + 1) if text else ()
     if not rows:
-        raise UsageError(f"no run {text!r} in {store.url}; `holdfast list` shows what is there")
+        meant = guess(text, [row.id for row in store.rows(limit=GUESSED_FROM_MAX)]) or ";"
+        raise UsageError(
+            f"no run {text!r} in {store.url}{meant} `holdfast list` shows what is there"
+        )
     if len(rows) > 1:
         names = ", ".join(row.id for row in rows[:SHOWN_MAX])
         more = ", …" if len(rows) > SHOWN_MAX else ""

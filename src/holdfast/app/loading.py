@@ -12,6 +12,7 @@ from typing import Any
 
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.workflows import Workflow
+from holdfast.model.guessing import guess
 from holdfast.model.state import RunState
 from holdfast.ports.store import RunRow
 
@@ -42,7 +43,8 @@ def workflow_in(file: str, name: str = "", *, meant: str = "") -> Workflow[..., 
     if path.is_dir():
         raise UsageError(f"{file} is a folder; name the Python file in it")
     if not path.exists():
-        raise UsageError(f"no file {file}; give the path of a Python script")
+        meant = guess(path, map(str, path.parent.glob("*.py"))) or ";"
+        raise UsageError(f"no file {file}{meant} give the path of a Python script")
     found = workflows_of(load_module(path))
     return _choose(found, name or (meant if meant in found else ""), file)
 

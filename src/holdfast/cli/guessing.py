@@ -4,9 +4,10 @@ same, or one that is nearly right."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
+
+from holdfast.model.guessing import guess as nearest
 
 _WORDS: Final[Mapping[str, str]] = {
     "run": "start exec execute launch",
@@ -43,9 +44,9 @@ MEANT: Final[Mapping[str, str]] = {
 
 def guess(typed: str, commands: Collection[str]) -> str:
     """Return what to say of a command that there is not, to be put behind that; perhaps nothing."""
-    near = [MEANT[typed]] if typed in MEANT else get_close_matches(typed, commands, 1)
+    near = f"; did you mean {MEANT[typed]!r}?" if typed in MEANT else nearest(typed, commands)
     if near:
-        return f"; did you mean {near[0]!r}?"
+        return near
     if Path(typed.partition(":")[0]).is_file():
         return f"; did you mean `holdfast run {typed}`?"
     return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from holdfast.model.guessing import guess
 from holdfast.model.inventory import Earned, Inventory, Policy, Target, expanded
 from holdfast.model.inventory_keys import (
     EARNED,
@@ -19,7 +20,6 @@ from holdfast.model.inventory_keys import (
     Read,
     Refused,
     array,
-    guess,
     kind_of,
     name,
 )

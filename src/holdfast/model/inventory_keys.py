@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from holdfast.errors import UsageError
 from holdfast.model.durations import seconds
 from holdfast.model.durations import show as show_duration
+from holdfast.model.guessing import guess
 from holdfast.model.inventory_secrets import Part, Place, is_reference
 from holdfast.model.making import dataclass
 from holdfast.model.notice import OCCASIONS, STALLED_AFTER_S
@@ -61,14 +62,6 @@ def shown(value: object) -> str:
         return "a number of that size"  # Python may refuse to write it in decimal.
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:59] + "…"
-
-
-def guess(word: object, known: Iterable[str]) -> str:
-    """Return what may have been meant, as `; did you mean 'high'?`, or nothing."""
-    from difflib import get_close_matches  # Here alone: a file without mistakes does not need it.
-
-    near = get_close_matches(str(word), list(known), 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def one_of(*words: str) -> Read:
