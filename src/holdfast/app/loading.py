@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +14,7 @@ from holdfast.flow.workflows import Workflow
 from holdfast.model.guessing import guess
 from holdfast.model.state import RunState
 from holdfast.ports.store import RunRow
+from holdfast.runtime.loader import ScriptLoader
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 LOADING: set[str] = set()
@@ -150,7 +150,7 @@ def _package_of(path: Path) -> str:
 
 def _executed(name: str, path: Path) -> ModuleType:
     # A loader of our own choice: a script need not end in .py.
-    loader = SourceFileLoader(name, str(path))
+    loader = ScriptLoader(name, str(path))
     spec = spec_from_file_location(name, path, loader=loader)
     assert spec is not None
     module = module_from_spec(spec)

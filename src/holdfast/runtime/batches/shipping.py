@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import reduce
 from importlib import import_module
-from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from types import FunctionType
 from typing import Any, Final, cast
@@ -31,6 +30,7 @@ from holdfast.runtime.batches.transactions import BELONGING, Belonging
 from holdfast.runtime.batches.work import Body, Landing, Work, do_item, failure_of
 from holdfast.runtime.capture import current_step
 from holdfast.runtime.context import FRAME, LIVES
+from holdfast.runtime.loader import ScriptLoader
 from holdfast.runtime.signals import answer_as_worker
 
 PARENT_POLL_S: Final = 0.2
@@ -192,7 +192,7 @@ def _load(name: str, file: str) -> None:
     folder = os.path.dirname(file)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    spec = spec_from_file_location(name, file, loader=SourceFileLoader(name, file))
+    spec = spec_from_file_location(name, file, loader=ScriptLoader(name, file))
     assert spec is not None and spec.loader is not None
     module = sys.modules[name] = module_from_spec(spec)
     spec.loader.exec_module(module)
