@@ -351,6 +351,28 @@ def test_what_was_there_first_is_put_back_after_two_attempts(runs: Runs, clone: 
     assert ["Begin"] == clone.commits("new", at=clone.bare)
 
 
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [("nowhere", "cannot change to"), ("bare", "not a git repository"), ("theirs", "dubious")],
+)
+def test_what_is_no_repository_is_said_in_the_words_of_git(
+    runs: Runs, clone: Clone, monkeypatch: pytest.MonkeyPatch, where: str, says: str
+) -> None:
+    """And not as a name, or a commit, that is none."""
+    place = clone.path.parent / where
+    if where != "nowhere":
+        place.mkdir()
+    if where == "theirs":
+        clone("init", "--quiet", str(place))
+        monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    AT["repo"] = git.repository(place)
+    outcome = runs.start(branches)
+
+    assert "failed" == outcome.status
+    assert says in repr(runs.facts())
+    assert "is no name of a branch" not in repr(runs.facts())
+
+
 def test_a_plan_does_not_take_a_branch_for_pushed(runs: Runs, clone: Clone) -> None:
     """The remote has all of it today, and not what the commit before the push will add."""
     clone("branch", "new")

@@ -41,6 +41,8 @@ TRAILER: Final = "Holdfast-Step"
 COMMITS_MAX: Final = 1_000
 """How far back a commit is looked for."""
 NONE: Final = "0" * 40
+_NO_SUCH: Final = 1
+"""How `rev-parse --verify` ends for a name that is none."""
 ELSEWHERE: Final = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_QUARANTINE_PATH",
@@ -90,9 +92,12 @@ def _git(
 
 
 def commit_of(place: Repository, name: str) -> str | None:
-    """Return the commit that a branch, a tag or another name means; None when it means none."""
+    """Return the commit that a branch, a tag or another name means; None when it means none.
+    Raises CommandFailed where there is no repository, or none that git would touch."""
     found = _git(place, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", check=False)
-    return found.out.strip() or None
+    if found.code not in (0, _NO_SUCH):
+        _git(place, "rev-parse", "--git-dir")
+    return found.out.strip() if found.code == 0 else None
 
 
 def _tip(place: Repository, branch: str) -> str | None:
@@ -150,9 +155,9 @@ def branch(place: Repository, name: str, start: str = "HEAD") -> str:
     One that is there already is left as it is, and not deleted by the undo. The undo deletes it
     when nothing is on it but what it began with. Raises StepFailed when `start` is no commit.
     """
+    origin = commit_of(place, start)
     if _git(place, "check-ref-format", "--branch", name, check=False).code:
         raise UsageError(f"git: {name!r} is no name of a branch")
-    origin = commit_of(place, start)
     if origin is None:
         raise GitFailed(f"{place} has no commit {start!r}; fetch it first")
     _keep(origin)
