@@ -65,7 +65,9 @@ _FORBIDDEN: Final = re.compile(
 _UNREACHABLE: Final = re.compile(
     r"connection to the server .* was refused|Unable to connect to the server|i/o timeout|"
     r"no such host|connection refused|TLS handshake timeout|\(ServiceUnavailable\)|"
-    r"context deadline exceeded|connection reset by peer|unexpected EOF|: EOF$",
+    r"context deadline exceeded|connection reset by peer|unexpected EOF|: EOF$|"
+    r"\(Timeout\)|\(TooManyRequests\)|etcdserver: |client connection lost|no route to host|"
+    r"network is unreachable",
     re.MULTILINE,
 )
 _UNCONFIGURED: Final = re.compile(
