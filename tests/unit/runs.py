@@ -64,13 +64,14 @@ class Says:
 
 
 class HeldUp:
-    """A store as a verb sees it, held up between its look at the row and at the journal."""
+    """A store as a verb sees it, held up once `before` something: between its look at the row and
+    at the journal, unless another is named."""
 
-    def __init__(self, store: Any, meanwhile: Callable[[], object]) -> None:
-        self._store, self._meanwhile = store, [meanwhile]
+    def __init__(self, store: Any, meanwhile: Callable[[], object], before: str = "read") -> None:
+        self._store, self._meanwhile, self._before = store, [meanwhile], before
 
     def __getattr__(self, name: str) -> Any:
-        while name == "read" and self._meanwhile:
+        while name == self._before and self._meanwhile:
             self._meanwhile.pop()()
         return getattr(self._store, name)
 

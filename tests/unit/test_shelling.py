@@ -3,8 +3,10 @@ say."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from tests.unit.runs import Runs
+from tests.unit.runs import HeldUp, Runs
 
 from holdfast.app.shelling import FOLDER, ITEMS, Wanted, choose
 from holdfast.model.facts import (
@@ -110,6 +112,32 @@ def test_what_is_unfinished_is_taken_up_however_many_runs_are_newer(
         runs.store.release(ended(runs, other, end), 1)
 
     assert first == choose(runs.setting, wanted).run
+
+
+@pytest.mark.parametrize("runs_before", [0, 1])
+def test_of_two_that_begin_at_once_one_makes_the_run(runs_before: int, runs: Runs) -> None:
+    """Both look before either makes it: the other one finds it, and would be refused in it."""
+    for _ in range(runs_before):
+        runs.store.release(ended(runs, upgrade(0), RunSucceeded(AT)), 1)
+    others: list[str] = []
+    held: Any = HeldUp(
+        runs.store, lambda: others.append(choose(runs.setting, upgrade(0)).run), "create"
+    )
+    mine = choose(replace(runs.setting, store=held), upgrade(0)).run
+
+    assert [mine] == others
+    assert runs_before + 1 == len(runs.store.rows())
+
+
+def test_one_that_begins_while_another_begins_and_ends_is_a_run_of_its_own(runs: Runs) -> None:
+    """As it would be had it come a moment later."""
+    others: list[str] = []
+    held: Any = HeldUp(
+        runs.store, lambda: others.append(ended(runs, upgrade(0), RunSucceeded(AT))), "create"
+    )
+    mine = choose(replace(runs.setting, store=held), upgrade(0)).run
+
+    assert mine not in others and 2 == len(runs.store.rows())
 
 
 def test_each_that_told_nobody_is_found_behind_many_newer_runs(runs: Runs) -> None:

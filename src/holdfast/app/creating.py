@@ -6,6 +6,7 @@ from os import urandom
 
 from holdfast.app.targets import on_target
 from holdfast.errors import RunLocked, UsageError
+from holdfast.model.codec import digest
 from holdfast.model.facts import RunCreated
 from holdfast.model.keys import as_id, check_run_id
 from holdfast.model.state import RunState
@@ -14,6 +15,7 @@ from holdfast.ports.store import Store
 
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without the letters and digits that are mistaken for one another."""
+ID_LETTERS_MAX = 8
 ID_TRIES_MAX = 100
 STEM_CHARS_MAX = 40
 _NO_NAME = "._:-"
@@ -34,14 +36,32 @@ def created(
 
 
 def _named(store: Store, fact: RunCreated) -> tuple[str, bool]:
-    """Return the id of a new run: the workflow's name, as far as it is plain, and letters."""
-    stem = as_id(fact.workflow).strip(_NO_NAME)[:STEM_CHARS_MAX] or "run"
+    """Return the id of a new run: the workflow's name, as far as it is plain, and a few letters."""
     for tries in range(ID_TRIES_MAX):
-        letters = 4 if tries < ID_TRIES_MAX // 2 else 8
-        run = f"{stem}-{''.join(ID_LETTERS[byte % len(ID_LETTERS)] for byte in urandom(letters))}"
+        run = _id(fact, urandom(ID_LETTERS_MAX), tries)
         if store.create(run, fact):
             return run, True
-    raise RunLocked("no free run id was found; give one with --id")
+    raise no_free_id()
+
+
+def no_free_id() -> RunLocked:
+    """Return what is said when every id that was tried is another run's."""
+    return RunLocked("no free run id was found; give one with --id")
+
+
+def id_after(store: Store, fact: RunCreated, newest: str, tries: int) -> str:
+    """Return the id of the run that `fact` makes behind the `newest` one of its workflow: the same
+    for all who saw that one, so that no more than one of them makes it. In another store, or on
+    another machine, it is another one: notices of both may come to the same people."""
+    place = [fact.by.host, store.url]
+    seen = digest([*place, fact.workflow, fact.target, fact.params_digest, newest, tries])
+    return _id(fact, bytes.fromhex(seen), tries)
+
+
+def _id(fact: RunCreated, chance: bytes, tries: int) -> str:
+    stem = as_id(fact.workflow).strip(_NO_NAME)[:STEM_CHARS_MAX] or "run"
+    letters = 4 if tries < ID_TRIES_MAX // 2 else ID_LETTERS_MAX
+    return f"{stem}-{''.join(ID_LETTERS[byte % len(ID_LETTERS)] for byte in chance[:letters])}"
 
 
 def check_same(state: RunState, fact: RunCreated, id: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from holdfast.app.creating import check_same, created
+from holdfast.app.creating import ID_TRIES_MAX, check_same, created, id_after, no_free_id
 from holdfast.app.finding import find_run
 from holdfast.app.judging import status_of
 from holdfast.app.starting import Setting
@@ -93,13 +93,11 @@ def choose(setting: Setting, wanted: Wanted) -> Begun:
         setting.clock.now(), wanted.name, "", recorded, digest(recorded), setting.by,
         wanted.target, terms.mode, wanted.mode, wanted.ask, shell=True,
     )  # fmt: skip
-    unfinished = None if wanted.id is not None else _newest(setting.store, fact, wanted)
-    if unfinished is not None:
-        run, is_new = unfinished, False
+    if wanted.id is None:
+        run, is_new = _unfinished_or_new(setting, fact, wanted)
     else:
         run, is_new, _ = created(setting.store, setting.clock, fact, wanted.id, wanted.steal)
-    journal = Journal(setting.store, run)
-    state = journal.refresh()
+    state = Journal(setting.store, run).refresh()
     if not is_new and wanted.id is not None:
         _check_shell(state, run)
         check_same(state, fact, run)
@@ -107,6 +105,23 @@ def choose(setting: Setting, wanted: Wanted) -> Begun:
     if not state.is_finished:
         _check_free(setting, row, state, resumes=wanted.resumes)
     return _begun(setting, row, state)
+
+
+def _unfinished_or_new(setting: Setting, fact: RunCreated, wanted: Wanted) -> tuple[str, bool]:
+    """Return the run that goes on, or a new one, and whether it is new. Of scripts that begin at
+    the same moment one makes it; the others find it, and are refused like any that come later."""
+    store, seen, tries = setting.store, None, 0
+    for _ in range(ID_TRIES_MAX):
+        if (unfinished := _newest(store, fact, wanted)) is not None:
+            return unfinished, False
+        last = next((row.id for row in store.rows(workflow=fact.workflow, limit=1)), "")
+        tries = tries + 1 if last == seen else 0
+        seen = last
+        id = id_after(store, fact, last, tries)
+        made, is_new, _ = created(store, setting.clock, fact, id, wanted.steal)
+        if is_new:
+            return made, True
+    raise no_free_id()
 
 
 def check_outside(store: Store, run: str) -> None:
