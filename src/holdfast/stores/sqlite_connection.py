@@ -8,7 +8,7 @@ on, and only a store opened anew tells. After a failed fsync not even that is en
 the page cache may show what the disk never got: a marker file refuses the next opening until
 `holdfast doctor` has looked.
 
-The files are looked at before every write: SQLite goes on with a database that was removed or
+The files are looked at before all that is to last: SQLite goes on with a database that was removed or
 replaced, in a file that nobody finds again, and its last close would take away the other one's log.
 
 A forked child shares the connection's memory but not its locks. It must neither use nor close
@@ -137,7 +137,10 @@ class Database:
             if self.lock is None:
                 return False
             try:
-                self._take_lock(self.lock)
+                if durable:
+                    self._take_lock(self.lock)
+                else:
+                    self.lock.acquire()
                 if durable is not self._is_full:
                     self._set_synchronous(durable)
                 if self._connection.in_transaction:
@@ -171,7 +174,7 @@ class Database:
             if self.lock is None:
                 return NEVER, False
             try:
-                self._take_lock(self.lock)
+                self.lock.acquire()
                 if self._connection.in_transaction:
                     return NEVER, False
                 (found,) = self._cursor.execute("PRAGMA data_version").fetchone()
