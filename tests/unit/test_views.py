@@ -130,6 +130,17 @@ def test_a_step_of_an_earlier_life_is_not_taken_for_running(world):
     assert "in_doubt" == world.steps()["pay"]["status"]
 
 
+def test_what_a_succeeded_run_never_finished_does_not_run_again(world):
+    """A step that its script cancelled, or has no more, is neither running nor waiting."""
+    world.live().add(f.StepStarted, "cancelled", 1, "cancelled")
+    world.add(f.StepStarted, "edited away", 1, "edited away")
+    world.add(f.AttemptFailed, "edited away", 1, "E", "m")
+    world.add(f.RunFailed, "E", "m", ("edited away",))
+    world.live(resumed=True).add(f.RunSucceeded, None)
+
+    assert {"superseded"} == {step["status"] for step in world.steps().values()}
+
+
 def test_each_key_is_shown_once(world):
     """A superseded step that ran again is shown as it is now; one that did not, as superseded."""
     world.live().step("again").step("gone")

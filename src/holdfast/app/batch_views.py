@@ -210,7 +210,11 @@ def judged(state: RunState, step: StepState, *, orphaned: bool) -> tuple[StepSta
     """Return a step's status as a person should see it, and whether its process is gone.
 
     A batch is never in doubt, only its items are; and while a person is asked about it, it waits.
+    What a run that has succeeded never finished (its script went on without it, or was edited)
+    does not run again: it counts no more.
     """
+    if state.status == "succeeded" and step.status in ("running", "waiting"):
+        return "superseded", False
     if not step.is_batch:
         return ("in_doubt" if orphaned and step.leaves_doubt else step.status), orphaned
     is_left = orphaned and state.stopped is not None  # In order, while a person was asked.
