@@ -114,7 +114,7 @@ def stubs(monkeypatch):
     ops = ModuleType("holdfast.ops")
     ops.kubectl = ModuleType("holdfast.ops.kubectl")
     ops.kubectl.VERSION = "1"
-    ours = SimpleNamespace(step=step, workflow=step, ops=ops)
+    ours = SimpleNamespace(step=step, workflow=step, ops=ops, __all__=["step", "workflow"])
     monkeypatch.setitem(sys.modules, "holdfast", ours)
     monkeypatch.setitem(sys.modules, "holdfast.ops", ops)
     monkeypatch.setitem(sys.modules, "holdfast.ops.kubectl", ops.kubectl)
@@ -141,6 +141,17 @@ def test_what_does_not_matter_changes_nothing(load, change):
     fn = new.drain_it if hasattr(new, "drain_it") else new.drain
 
     assert code_hash(load().drain) == code_hash(fn)
+
+
+def test_options_of_a_step_that_a_star_imports_do_not_count(load):
+    """`from holdfast import *` says as well whose decorator it is; another's star does not."""
+    star = ("from holdfast import step, workflow", "from holdfast import *")
+    options = ('"drain {node}", retry=3', '"empty {node}", was="drain {node}"')
+    own = ("LIMIT = 3", "LIMIT = 3\ndef step(label, **more): return lambda fn: fn\n")
+
+    assert code_hash(load(star).drain) == code_hash(load(star, options).drain)
+    assert code_hash(load().drain) == code_hash(load(star).drain)
+    assert code_hash(load(star, own).drain) != code_hash(load(star, own, options).drain)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ Imported by `codehash` when it is first asked, because `ast` costs start-up time
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -38,12 +39,14 @@ class File:
         self._tree = ast.parse(source)
         self._bound: dict[str, list[ast.stmt]] = {}
         self._imported: dict[str, str] = {}
+        self._starred: list[str] = []
         self._known: dict[ast.AST, Definition] = {}
         for statement in _statements(self._tree.body):
             for name in _bound_names(statement):
                 self._bound.setdefault(name, []).append(statement)
             if isinstance(statement, ast.Import | ast.ImportFrom):
                 self._imported.update(_imports(statement))
+                self._starred += _starred(statement)
 
     def find(self, qualname: str, line: int) -> list[ast.AST]:
         """Return what `qualname` may stand for; `line` decides where several do.
@@ -88,7 +91,14 @@ class File:
     def imported(self, dotted: str) -> str:
         """Return the full name behind a dotted one, as far as the imports of the file tell."""
         first, dot, rest = dotted.partition(".")
-        return self._imported.get(first, first) + dot + rest
+        return (self._imported.get(first) or self._from_star(first)) + dot + rest
+
+    def _from_star(self, name: str) -> str:
+        """Return the full name of what `import *` of a module of ours gives; others do not tell."""
+        for module in [] if name in self._bound else self._starred:
+            if name in getattr(sys.modules.get(module), "__all__", ()):
+                return f"{module}.{name}"
+        return name
 
     def _is_ours(self, decorator: ast.expr) -> bool:
         root = decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -302,6 +312,13 @@ def _imports(statement: ast.Import | ast.ImportFrom) -> dict[str, str]:
             first = alias.name.partition(".")[0]
             found[first] = first
     return found
+
+
+def _starred(statement: ast.Import | ast.ImportFrom) -> list[str]:
+    """Return the module of ours of which the statement imports everything, if it does."""
+    module = getattr(statement, "module", None) or ""
+    is_ours = module == "holdfast" or module.startswith("holdfast.")
+    return [module] if is_ours and any(alias.name == "*" for alias in statement.names) else []
 
 
 def _dotted(node: ast.expr) -> str:
