@@ -41,7 +41,8 @@ class _Made:
         return getcoroutinestate(self.coroutine) != CORO_CREATED
 
 
-_KEPT_MAX: Final = 100
+_LOOK_AT: Final = 128
+"""So many are kept before those that have begun are forgotten."""
 _made: Final[WeakKeyDictionary[Life, list[_Made]]] = WeakKeyDictionary()
 _lock: Final = Lock()
 
@@ -66,9 +67,11 @@ def note(name: str, coroutine: Coming[T]) -> Coming[T]:
     made = _Made(coroutine, key, name, f"{caller.f_code.co_filename}:{caller.f_lineno}")
     with _lock:
         kept = _made.setdefault(frame.life, [])
-        if len(kept) >= _KEPT_MAX:
-            kept[:] = [each for each in kept if not each.has_begun]
         kept.append(made)
+        size = len(kept)
+        if size >= _LOOK_AT and size & (size - 1) == 0:
+            # At each power of two: thousands that are gathered at once are not looked at for each.
+            kept[:] = [each for each in kept if not each.has_begun]
     return coroutine
 
 
