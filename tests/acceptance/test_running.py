@@ -281,6 +281,7 @@ BROKEN = {
     "two.py": "from holdfast import workflow\n@workflow\ndef a(): ...\n@workflow\ndef b(): ...\n",
     "eager.py": "from holdfast import main, workflow\n@workflow\ndef a(): ...\nmain(a)\n",
     "bytes.py": "x = '\\0\0'\n",
+    "twice.py": "from holdfast import step\n@step('a', once=True, retry=2)\ndef a(): ...\n",
 }
 REFUSED = [
     (("run", "nowhere.py"), "no file nowhere.py"),
@@ -292,6 +293,7 @@ REFUSED = [
     (("run", "two.py"), "say which: two.py:a"),
     (("run", "eager.py"), "__name__"),
     (("run", "bytes.py"), "bytes.py"),
+    (("run", "twice.py"), "twice.py:2: once=True and retry="),
     (("run", "script.py:nope"), "has no workflow 'nope'"),
     (("run", "script.py", "-p", "nme=x"), "did you mean 'name'"),
     (("run", "script.py", "-p", "name"), "NAME=VALUE"),

@@ -170,7 +170,7 @@ def test_a_wait_that_takes_too_long_holds(runs: Runs) -> None:
         return wait_for("never", lambda: CALLS["ready"], every="1m", timeout="1h")
 
     assert ("on_hold", 3) == (runs.start(flow).status, runs.start(flow).exit_code)
-    assert runs.hold().opened.question.endswith("UTC; wait 1h longer?")
+    assert runs.hold().opened.question.endswith(" UTC; wait 1h longer?")
     runs.answer("approve")
     runs.start(flow)
     CALLS["ready"] = 1

@@ -158,6 +158,9 @@ def _executed(name: str, path: Path) -> ModuleType:
     LOADING.add(name)
     try:
         loader.exec_module(module)
+    except UsageError as error:
+        del sys.modules[name]
+        raise UsageError(f"{_line_in(error, str(path))}: {error}") from error
     except HoldfastError:
         del sys.modules[name]
         raise

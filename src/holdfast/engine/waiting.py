@@ -161,8 +161,8 @@ def _fail(call: Call, error: Exception) -> Program[None]:
 
 
 def _ask_to_go_on(call: Call, deadline: datetime, limit: timedelta) -> Program[None]:
-    longer = show(limit.total_seconds())
-    question = f"{call.label}: not so by {deadline:%H:%M:%S} UTC; wait {longer} longer?"
+    until, longer = f"{deadline:%Y-%m-%d %H:%M:%S} UTC", show(limit.total_seconds())
+    question = f"{call.label}: not so by {until}; wait {longer} longer?"
     bound = f"{call.key}@{deadline.isoformat()}"
     answer = yield from ask(Asked("confirm", call.key, question, bound, {"runs": call.label}))
     at = yield from now()
