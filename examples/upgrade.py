@@ -20,11 +20,16 @@ def put(node, result):
     sh("cp", "/dev/stdin", FLEET / node, input=result)
 
 
-@step("build the fleet", check=FLEET.exists)
+def is_built(nodes):
+    return all((FLEET / node).exists() for node in nodes)
+
+
+@step("build the fleet", check=is_built)
 def build(nodes):
-    FLEET.mkdir()
+    FLEET.mkdir(exist_ok=True)
     for node in nodes:
-        put(node, "3.5")
+        if not (FLEET / node).exists():
+            put(node, "3.5")
 
 
 @step("uncordon {node}")

@@ -80,6 +80,17 @@ def test_an_example_is_readable(example: Path):
     assert f"holdfast run examples/{example.name}" in text.split('"""')[1]
 
 
+def test_a_fleet_that_is_there_in_part_is_built(shell: Shell):
+    """Killed while it was built, or built for fewer nodes: the rest is built, and no more."""
+    (shell.folder / "fleet").mkdir()
+    (shell.folder / "fleet/etcd-0").write_text("3.6")
+
+    said = shell("run", str(ROOT / "examples/upgrade.py"))
+
+    assert 0 == said.code, said.err
+    assert {"3.6"} == {node.read_text() for node in (shell.folder / "fleet").iterdir()}
+
+
 def test_the_backup_is_the_source(shell: Shell):
     """The backup example's copy has every byte, written in chunks."""
     source = shell.folder / "source"
