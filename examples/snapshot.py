@@ -11,13 +11,14 @@ from holdfast import preflight, require, step, workflow
 from holdfast.ops import snapshot
 
 SETTINGS = Path("settings")
+FILES = [SETTINGS / name for name in ("web", "mail", "search")]
 
 
-@step("write the settings", check=SETTINGS.exists)
+@step("write the settings", check=lambda: all(path.exists() for path in FILES))
 def build():
-    SETTINGS.mkdir()
-    for name in ("web", "mail", "search"):
-        (SETTINGS / name).write_text("port = 8000\n")
+    SETTINGS.mkdir(exist_ok=True)
+    for path in FILES:
+        path.write_text("port = 8000\n")
 
 
 @step("move everything to port {port}")
