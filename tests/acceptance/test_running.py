@@ -315,6 +315,7 @@ REFUSED = [
     (("resume", "knwon-2"), "did you mean 'known-2'?"),
     (("resume", "kno"), "several runs: "),
     (("approve", "known"), "waits for no answer"),
+    (("why", "known", "a step"), "`holdfast log known STEP`"),
     (("run", "script.py", "--store", "web://x"), "web://"),
 ]
 

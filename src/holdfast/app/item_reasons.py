@@ -51,7 +51,10 @@ def why_item(store: Store, view: RunView, text: str) -> ItemWhy:
     """Return why an item stands where it stands. Raises UsageError for a run without batches."""
     item = item_named(store, view.id, view.state, text)
     if item is None:
-        raise UsageError(f"run {view.id} has no batch, so there is no item {text!r}")
+        raise UsageError(
+            f"run {view.id} has no batch, so there is no item {text!r}; what a step did is told by "
+            f"`holdfast log {view.id} STEP`"
+        )
     batch = view.batches.get(item.batch)
     if item.known == "unknown":
         return _unknown(store, view, batch, item)
