@@ -167,6 +167,23 @@ def test_a_shell_is_in_one_run(shell: str, tmp_path: Path) -> None:
     assert ["succeeded"] * 2 == [script.state(run).status for run in script.runs]
 
 
+@every_shell
+def test_a_subshell_may_be_in_a_run_of_its_own(shell: str, tmp_path: Path) -> None:
+    """It has an end of its own: one for each target, say, beside the run of the script."""
+    script = Script(
+        tmp_path,
+        'eval "$(holdfast begin work)"\n'
+        '( eval "$(holdfast begin inner)"; holdfast step b -- echo in; exit 3 )\n'
+        "holdfast step a -- echo out\n",
+    )
+    ran = script.run(shell)
+    stand = {state.created.workflow: state.status for state in map(script.state, script.runs)
+             if state.created is not None}  # fmt: skip
+
+    assert (0, b"in\nout\n") == (ran.code, ran.out), ran
+    assert {"work": "succeeded", "inner": "failed"} == stand
+
+
 def test_begin_is_not_typed_at_a_terminal(tmp_path: Path) -> None:
     """There nobody evaluates what it prints: it says how it is written, and begins nothing."""
     code, text = Shell(tmp_path, "").at_terminal("begin", "work").end()

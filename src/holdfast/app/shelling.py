@@ -31,7 +31,7 @@ from holdfast.model.state import RunState
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import liveness, this_process
-from holdfast.runtime.shell_owner import end_left, is_called_by, is_within
+from holdfast.runtime.shell_owner import end_left, is_substituted_in, is_within
 from holdfast.runtime.takeover import Claim, take
 from holdfast.version import VERSION
 
@@ -129,7 +129,7 @@ def check_outside(store: Store, run: str) -> None:
     it can end one run only, and would leave this one without an end."""
     row = store.row(run) if run else None
     owner = None if row is None else row.owner
-    if owner is not None and liveness(owner) == "alive" and is_called_by(owner.pid):
+    if owner is not None and liveness(owner) == "alive" and is_substituted_in(owner.pid):
         raise UsageError(
             f"this shell is in run {run} already: end that first, with `holdfast end 0`. "
             "A script that begins its own run is called without `holdfast run`; nothing was begun"

@@ -126,19 +126,19 @@ def is_within(shell: int) -> bool:
     return shell in _parents()
 
 
-def is_called_by(shell: int) -> bool:
-    """Whether the shell itself started this process, or a subshell of it did: between the two is
-    nothing but what the shell forked, which has its command line."""
-    words = _words_of(shell)
+def is_substituted_in(shell: int) -> bool:
+    """Whether this process is in a command substitution of the very shell: between the two is at
+    most what the shell forked for that, which writes where we do. A subshell, or another script,
+    writes elsewhere."""
     between = [pid for pid in _up_to(shell) if pid != os.getpid()]
-    return is_within(shell) and all(_words_of(pid) == words for pid in between)
+    return is_within(shell) and all(_output_of(pid) == _output_of(os.getpid()) for pid in between)
 
 
-def _words_of(pid: int) -> bytes:
+def _output_of(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return os.readlink(f"/proc/{pid}/fd/1")
     except OSError:
-        return b""
+        return ""
 
 
 def _up_to(shell: int) -> Iterator[int]:
