@@ -132,7 +132,7 @@ def check_outside(store: Store, run: str) -> None:
     if owner is not None and liveness(owner) == "alive" and is_substituted_in(owner.pid):
         raise UsageError(
             f"this shell is in run {run} already: end that first, with `holdfast end 0`. "
-            "A script that begins its own run is called without `holdfast run`; nothing was begun"
+            "A script that begins its own run is called without `holdfast run`; no other was begun"
         )
 
 
