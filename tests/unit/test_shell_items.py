@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from holdfast.errors import UsageError
-from holdfast.flow.shell_items import Template, failure_of
+from holdfast.flow.shell_items import failure_of
+from holdfast.flow.shell_template import Template
 from holdfast.model.signature import signature
 from holdfast.ports.sources import NOT_YET
 from holdfast.runtime.batches.wrote import MEMORY_BYTES_MAX, Kept
@@ -35,11 +37,31 @@ def test_the_places_of_an_item(argv: list[str], item: str, expected: list[str]) 
     assert expected == Template(argv).words(item, 7)
 
 
-def test_a_shell_gets_what_is_put_in_quoted() -> None:
-    """An item is one word of the command, whatever it holds."""
-    template = Template(["cat {} | wc -l >", "{/}.count"], is_shell=True)
+NASTY = "a  b/$(echo ran);`echo ran`'*\"\\ $HOME\n#{}é"
 
-    assert ["/bin/sh", "-c", "cat 'a/b; c' | wc -l > 'b; c'.count"] == template.words("a/b; c", 1)
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("printf %s", NASTY),
+        ("printf %s {}", NASTY),
+        ('printf %s "{}"', NASTY),
+        ('printf %s "<{}>"', f"<{NASTY}>"),
+        ("printf %s '<{}>'", f"<{NASTY}>"),
+        ("printf %s --x={}y", f"--x={NASTY}y"),
+        ('printf %s "$(printf %s {})"', NASTY),
+        ('printf %s "`printf %s {}`"', NASTY),
+        ('printf %s "it\'s \\"{}\\" $(echo ")" | cat)"', f'it\'s "{NASTY}" )'),
+        ("# it's\nprintf %s {} # \"", NASTY),
+        ("x='#'{}; (printf %s \"$x\")", f"#{NASTY}"),
+        ("printf %s {#}$(( {#} + 1 )){//}", f"78{NASTY.rpartition('/')[0]}"),
+    ],
+)
+def test_a_shell_never_reads_an_item(code: str, expected: str) -> None:
+    """It is one word, whatever it holds, in quotes of the command or out of them."""
+    argv = Template(code.split(" "), is_shell=True).words(NASTY, 7)
+
+    assert expected == subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize(

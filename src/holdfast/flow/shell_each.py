@@ -12,8 +12,9 @@ from holdfast.engine.spec import Call, Rules
 from holdfast.engine.trace import Trace
 from holdfast.errors import LostOwnership, StepFailed, UsageError
 from holdfast.flow.shell_calls import Asked, ShellCall
-from holdfast.flow.shell_items import ItemCommand, Template
+from holdfast.flow.shell_items import ItemCommand
 from holdfast.flow.shell_life import ShellWorkflow
+from holdfast.flow.shell_template import Template
 from holdfast.flow.shell_words import shown_words
 from holdfast.flow.workflows import succeed
 from holdfast.model.codec import digest

@@ -1,23 +1,21 @@
-"""A command with a place for an item, and what came of it: for `each` of a shell."""
+"""The command of an item, and what came of it: for `each` of a shell."""
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import select
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from shlex import quote
 from typing import Final
 
 from holdfast.errors import CommandFailed, NotDone
 from holdfast.flow.shell_calls import LINE_BYTES_MAX, STEP, WHY_NOT
+from holdfast.flow.shell_template import Template
 from holdfast.flow.shell_words import as_value
 from holdfast.model.batching import item_key
 from holdfast.model.codec import digest
-from holdfast.model.making import dataclass
 from holdfast.ports.store import Output
 from holdfast.runtime.batches.orphans import VARIABLE
 from holdfast.runtime.batches.spawning import Program, found
@@ -26,9 +24,7 @@ from holdfast.runtime.batches.wrote import Kept, Wrote
 from holdfast.runtime.groups import Groups
 from holdfast.runtime.life import Life
 from holdfast.runtime.passing import NOT_EXECUTABLE, NOT_FOUND, Passing, no_room
-from holdfast.runtime.watchdog import SHELL
 
-PLACES: Final = re.compile(r"\{(?:|\.|/|//|/\.|#)\}")
 VALUE_BYTES_MAX: Final = 16 * 1024 * 1024
 """Of what an item writes, where that is to be recorded."""
 LOG_BYTES_MAX: Final = 1024 * 1024
@@ -57,55 +53,6 @@ class CommandKilled(CommandExited):
 
 class CommandNeverRan(NotDone):
     """An item's command could not be run at all."""
-
-
-# --- the command ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """The words of a command, with places for the item; read by a shell, or not."""
-
-    argv: Sequence[str]
-    is_shell: bool = False
-
-    @property
-    def has_place(self) -> bool:
-        """Whether any word has a place for the item; else it comes last."""
-        return any(PLACES.search(word) for word in self.argv)
-
-    @property
-    def program(self) -> str:
-        """The program that every item runs; empty where that is told by the item."""
-        return SHELL if self.is_shell else "" if PLACES.search(self.argv[0]) else self.argv[0]
-
-    def words(self, item: str, number: int) -> list[str]:
-        """Return the command for an item, the `number`th, from 1."""
-        given = [*self.argv] if self.has_place else [*self.argv, "{}"]
-        if self.is_shell:
-            return [SHELL, "-c", _filled(" ".join(given), item, number, quote)]
-        return [_filled(word, item, number, str) for word in given]
-
-
-def _filled(text: str, item: str, number: int, quoted: Callable[[str], str]) -> str:
-    if "{" not in text:
-        return text
-    return PLACES.sub(lambda place: _PLACED[place[0]](item, number, quoted), text)
-
-
-def _without_end(path: str) -> str:
-    head, dot, tail = path.rpartition(".")
-    return head if dot and "/" not in tail else path
-
-
-_PLACED: Final[dict[str, Callable[[str, int, Callable[[str], str]], str]]] = {
-    "{}": lambda item, number, quoted: quoted(item),
-    "{.}": lambda item, number, quoted: quoted(_without_end(item)),
-    "{/}": lambda item, number, quoted: quoted(item.rpartition("/")[2]),
-    "{//}": lambda item, number, quoted: quoted(os.path.dirname(item) or "."),
-    "{/.}": lambda item, number, quoted: quoted(_without_end(item.rpartition("/")[2])),
-    "{#}": lambda item, number, quoted: str(number),
-}
 
 
 # --- what came of it --------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from holdfast.cli.shell.words import Taken
 from holdfast.errors import UsageError
 from holdfast.flow.shell_calls import STEP, WHY_NOT, ShellCall
 from holdfast.flow.shell_each import EachAsked, Printer, each_in_script, each_replayed
-from holdfast.flow.shell_items import Template
+from holdfast.flow.shell_template import Template
 from holdfast.model.budget import Budget
 from holdfast.model.durations import seconds
 from holdfast.model.facts import Commands, Fact

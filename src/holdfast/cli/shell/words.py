@@ -119,7 +119,7 @@ EACH: Final = Shape(
         Option("--for", "Begin no item that does not fit into this time; exit 75.", "D"),
         Option("--keep-order", "Pass on what the items write in the order of the items."),
         Option("--out", "Write a line of JSON for each item there, exactly once.", "FILE"),
-        Option("--shell", "Let a shell read the command; what is put in is quoted."),
+        Option("--shell", "Let a shell read the command, but never an item."),
         Option("--id", "The id of a run of its own; the same again goes on with it.", "ID"),
         Option("--target", "What a run of its own acts on.", "T"),
         _ACCEPT,
