@@ -178,6 +178,7 @@ BEGUN = 'trap early EXIT\neval "$(holdfast begin x)"\n'
             None,
         ),
         (BEGUN + 'trap \'s=$?; rm f; holdfast end "$s" || exit "$?"\' EXIT\n', None),
+        ('trap x EXIT; eval "$(holdfast begin x)"\n', None),
         ("trap x EXIT\n", None),
     ],
 )

@@ -218,6 +218,7 @@ class ShellCall:
         if self.passing is None or self.passing.holds_back or self.code != 0:
             self._write(key, as_bytes(self.life.journal.load(result)))
         elif self.passing.lost is not None:
+            self.life.raise_if_leaving()  # Then it comes again in any case.
             raise _comes_again(key, self.passing.lost)
         return 0
 

@@ -21,10 +21,12 @@ def replaced_at(script: str, *, is_around: bool) -> int | None:
     of ours and never calls what ends the run; None without one. `is_around` says that the run was
     begun around the script, and not by it."""
     lines = script.splitlines()
-    begun = 0 if is_around else next((n for n, line in enumerate(lines) if _BEGINS in line), None)
-    if begun is None or _ENDS in script:
+    begun = (number for number, line in enumerate(lines, 1) if _BEGINS in line)
+    first = 0 if is_around else next(begun, len(lines))
+    if _ENDS in script:
         return None
-    return next((n + 1 for n in range(begun, len(lines)) if _SETS.match(lines[n])), None)
+    later = enumerate(lines[first:], first + 1)
+    return next((number for number, line in later if _SETS.match(line)), None)
 
 
 def traps(listing: str) -> Iterator[str]:
