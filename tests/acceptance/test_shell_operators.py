@@ -317,6 +317,19 @@ def test_a_step_whose_process_is_killed(tmp_path: Path) -> None:
     assert ("failed", "Interrupted") == (steps["left"].status, steps["left"].error_type)
 
 
+def test_a_refusal_leaves_a_persons_shell_open(tmp_path: Path) -> None:
+    """It ends a script, and is the status of what was typed otherwise."""
+    script = Script(tmp_path, BEGIN)
+    typed = b'eval "$(holdfast begin x --id no/such)"; echo "code $?"\n'
+    said = subprocess.run(
+        ["dash", "-i"], input=typed, cwd=tmp_path, env=script.env(), capture_output=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+    assert b"code 2\n" == said.stdout, said
+    assert 2 == script.run("dash", "--id", "no/such").code
+
+
 def test_a_target_has_one_run(tmp_path: Path) -> None:
     """Another script is refused with 5 while a run has the target, and takes it with a reason."""
     (tmp_path / "holdfast.toml").write_text("[targets.prod]\n")

@@ -85,14 +85,17 @@ def begin(
             "what this prints is for a shell to evaluate, and nothing was begun: write in the "
             f'script: eval "$(holdfast begin {quote(name)})"'
         )
+    shell = next(iter(command_of(os.getppid()).argv), "")
     try:
-        code.refuse_others(next(iter(command_of(os.getppid()).argv), ""), "this script")
+        code.refuse_others(shell, "this script")
         begun, url = _chosen(common, Wanted(
             check_label(name), _params(pairs), id, target, mode or "", ask or "", steal
         ))  # fmt: skip
     except HoldfastError as error:
         say(str(error))
-        click.echo(code.refusal(error.exit_code))
+        click.echo(
+            f"exit {error.exit_code}" if code.other(shell) else code.refusal(error.exit_code)
+        )
         click.get_current_context().exit(error.exit_code)
     for line in _lines(common, begun, url, accepts_drift=accepts_drift, steal=steal):
         click.echo(line)

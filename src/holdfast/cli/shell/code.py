@@ -15,10 +15,15 @@ OTHERS = frozenset(("fish", "csh", "tcsh"))
 """Shells that do not read this code."""
 
 
-def refuse_others(shell: str, what: str) -> None:
-    """Raise UsageError for a shell, called by any path, that is none of POSIX."""
+def other(shell: str) -> str:
+    """Return the name of a shell, called by any path, that is none of POSIX; else nothing."""
     name = os.path.basename(shell).removeprefix("-")
-    if name in OTHERS:
+    return name if name in OTHERS else ""
+
+
+def refuse_others(shell: str, what: str) -> None:
+    """Raise UsageError for a shell that is none of POSIX."""
+    if name := other(shell):
         raise UsageError(
             f"{what} is in {name}, which does not read POSIX shell code: write it for sh, bash, "
             "dash or zsh"
@@ -33,9 +38,10 @@ def called() -> str:
     return f"{quote(sys.executable)} -m holdfast"
 
 
-def refusal(exit_code: int) -> str:
-    """Return the code that ends the script: a failing command substitution would not."""
-    return f"exit {exit_code}"
+def refusal(exit_code: int | str) -> str:
+    """Return the code that ends the script: a failing command substitution would not. A shell that
+    a person types in stays open."""
+    return f"case $- in *i*) (exit {exit_code}) ;; *) exit {exit_code} ;; esac"
 
 
 def exports(variables: Mapping[str, str]) -> Iterator[str]:
@@ -53,8 +59,12 @@ def taking(file: str, steal: str | None = None) -> Iterator[str]:
     """
     own, reason = quote(file), "" if steal is None else f" {quote(steal)}"
     yield f"trap >|{own}"
-    yield f'{called()} begin --take {own} "$0" "$$"{reason} || exit "$?"'
+    yield f'if {called()} begin --take {own} "$0" "$$"{reason}; then'
     # In zsh a trap on EXIT that is set in a function is the function's, but for this.
     read = f". {own}"
     yield f'if [ -n "${{ZSH_VERSION-}}" ]; then emulate sh -c {quote(read)}; else {read}; fi'
     yield f"rm -f {own}"
+    yield "else"
+    yield f"holdfast_status=$?; rm -f {own}"
+    yield refusal('"$holdfast_status"')
+    yield "fi"

@@ -47,6 +47,7 @@ def traps(listing: str) -> Iterator[str]:
 
 
 _ZSH_EXIT = """\
+unset holdfast_status
 holdfast_subshell=$ZSH_SUBSHELL
 holdfast_at_exit() {{
 local code=$?
