@@ -123,6 +123,7 @@ def test_begun_in_a_function(shell: str, tmp_path: Path) -> None:
 
     assert 9 == ran.code and b"a\nmine 9\n" == ran.out, ran
     assert ["a"] == [*script.state().steps] and "failed" == script.state().status
+    assert str(tmp_path / "script.sh") == script.state().lives[0].file
 
 
 def test_a_later_trap_is_told_of(tmp_path: Path) -> None:

@@ -59,7 +59,9 @@ def taking(file: str, steal: str | None = None) -> Iterator[str]:
     """
     own, reason = quote(file), "" if steal is None else f" {quote(steal)}"
     yield f"trap >|{own}"
-    yield f'if {called()} begin --take {own} "$0" "$$"{reason}; then'
+    # In a function of zsh `$0` is the function's name.
+    script = '"${ZSH_ARGZERO:-$0}"'
+    yield f'if {called()} begin --take {own} {script} "$$"{reason}; then'
     # In zsh a trap on EXIT that is set in a function is the function's, but for this.
     read = f". {own}"
     yield f'if [ -n "${{ZSH_VERSION-}}" ]; then emulate sh -c {quote(read)}; else {read}; fi'
