@@ -58,6 +58,19 @@ def test_once_is_in_doubt(tmp_path: Path) -> None:
     assert "x\n" == (tmp_path / "paid").read_text()
 
 
+def test_what_could_not_be_started_is_in_no_doubt(tmp_path: Path) -> None:
+    """A step that runs at most once, and for which there was no room, is tried by the next call."""
+    script = Script(
+        tmp_path,
+        BEGIN + "pay() { holdfast step pay --once -- touch paid; echo $?; }\n"
+        "pay 3<&0 4<&0 5<&0 6<&0 7<&0 8<&0 9<&0\npay\n",
+    )
+    ran = script.run("dash")
+
+    assert (0, b"126\n0\n") == (ran.code, ran.out) and (tmp_path / "paid").exists(), ran
+    assert "touch: the descriptors 3 to 9 are all open" in ran.err
+
+
 def test_going_back_runs_the_recorded_commands(tmp_path: Path) -> None:
     """Rollback and settle need no script: they run what was recorded, where the step ran."""
     (tmp_path / "sub").mkdir()

@@ -41,7 +41,7 @@ from holdfast.ports.store import Output
 from holdfast.runtime.driving import drive
 from holdfast.runtime.life import Life
 from holdfast.runtime.ownership import liveness, this_process
-from holdfast.runtime.passing import Passing, cannot_run, write_all
+from holdfast.runtime.passing import NOT_EXECUTABLE, NotStarted, Passing, cannot_run, write_all
 from holdfast.runtime.shell_owner import is_beside
 
 STDOUT: Final = 1
@@ -69,9 +69,9 @@ class CommandExited(CommandFailed):
 class CommandNeverRan(NotDone):
     """A step's command could not be run at all: it is in no doubt."""
 
-    def __init__(self, argv: Iterable[str], code: int) -> None:
+    def __init__(self, argv: Iterable[str], code: int, why: str = "") -> None:
         words = tuple(argv)
-        super().__init__(f"exit status {code}: {WHY_NOT[code]}: {words[0]}")
+        super().__init__(f"exit status {code}: {why or WHY_NOT[code]}: {words[0]}")
         self.code = code
 
 
@@ -258,10 +258,8 @@ class ShellCall:
     def _body(self, call: Call) -> object:
         commands = call.commands
         assert commands is not None
-        self.code = cannot_run(commands.argv[0])
-        if self.code:
-            self.life.tell(f"{commands.argv[0]}: {WHY_NOT[self.code]}")
-            raise CommandNeverRan(commands.argv, self.code)
+        if code := cannot_run(commands.argv[0]):
+            raise self._never_ran(commands, code, WHY_NOT[code])
         self._out.clear()
         attempts = call.rules.retry.attempts
         log = Log(self.life, call.key, self.state.steps[call.key].attempts)
@@ -269,6 +267,8 @@ class ShellCall:
         self.passing = Passing(commands.argv, self._keeper(log), attempts > 1, inside)
         try:
             self.code = self.passing.run(self.life.groups_of(call.key))
+        except NotStarted as error:
+            raise self._never_ran(commands, NOT_EXECUTABLE, str(error)) from error
         finally:
             log.end()
         if self.code:
@@ -277,6 +277,11 @@ class ShellCall:
         if self.life.redactor:
             self.refuse_secret(fsdecode(wrote), "what it wrote")
         return as_value(wrote)
+
+    def _never_ran(self, commands: Commands, code: int, why: str) -> CommandNeverRan:
+        self.code = code
+        self.life.tell(f"{commands.argv[0]}: {why}")
+        return CommandNeverRan(commands.argv, code, why)
 
     def _keeper(self, log: Log) -> Callable[[str, bytes], None]:
         def keep(stream: str, chunk: bytes) -> None:

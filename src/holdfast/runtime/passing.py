@@ -8,7 +8,6 @@ descriptor of its own, because its input is the user's.
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import signal
@@ -16,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from holdfast.errors import CommandFailed, StoreError, UsageError
+from holdfast.errors import CommandFailed, NotDone, StoreError
 from holdfast.model.making import dataclass, field
 from holdfast.runtime.groups import Groups
 from holdfast.runtime.watchdog import SHELL, close, pipe, watchdog
@@ -35,6 +34,10 @@ KILLED: Final = 128
 
 _GATE: Final = 'IFS= read -r _ <&{0} && exec {0}<&- && exec "$@"'
 _RESET_SIGNALS: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+class NotStarted(NotDone):
+    """Why the system, or its caller's open files, had no room for a command: nothing of it ran."""
 
 
 @dataclass(slots=True)
@@ -57,16 +60,13 @@ class Passing:
         """Run the command to its end and return its code as a shell would: 126 and 127 when it
         could not be run, 128+n when signal n killed it.
 
-        Raises CommandFailed when `group` was told to end before it began. Any exception in here
-        first ends the command.
+        Raises NotStarted; CommandFailed when `group` was told to end before it began. Any
+        exception in here first ends the command.
         """
         try:
             ends = self._start()
         except OSError as error:
-            if error.errno != errno.E2BIG:
-                raise
-            _say(f"holdfast: {self.argv[0]}: {error.strerror}\n")
-            return NOT_EXECUTABLE
+            raise NotStarted(str(error.strerror).lower()) from error
         return self._attend(ends, group)
 
     def kill(self) -> None:
@@ -215,7 +215,7 @@ def _free_digit() -> int:
                 return digit
         except OSError:
             return digit
-    raise UsageError("the descriptors 3 to 9 are all open; close one of them before this step")
+    raise NotStarted("the descriptors 3 to 9 are all open; close one of them before this step")
 
 
 def _has_ended(pid: int) -> bool:
@@ -230,12 +230,5 @@ def _wait(pid: int) -> None:
 def _close(end: int) -> None:
     try:
         os.close(end)
-    except OSError:
-        pass
-
-
-def _say(text: str) -> None:
-    try:
-        os.write(2, text.encode())
     except OSError:
         pass
