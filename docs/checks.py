@@ -12,7 +12,7 @@ import click
 
 import holdfast
 from holdfast import errors
-from holdfast.cli.main import COMMANDS
+from holdfast.cli.commands import COMMANDS
 from holdfast.cli.main import holdfast as program
 from holdfast.model.facts import KINDS, HoldKind
 from holdfast.model.status import RunStatus, StepStatus

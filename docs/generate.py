@@ -14,7 +14,7 @@ import click
 from docs.fields import MEANINGS, OVERRIDES, STEP_OPTIONS
 
 import holdfast
-from holdfast.cli.main import COMMANDS
+from holdfast.cli.commands import COMMANDS
 from holdfast.cli.main import holdfast as program
 from holdfast.model import facts
 

@@ -12,7 +12,7 @@ import pytest
 from tests.acceptance.shell import Shell
 
 from holdfast.app.upkeep import verify_run
-from holdfast.cli.main import COMMANDS
+from holdfast.cli.commands import COMMANDS
 from holdfast.model.codec import digest
 from holdfast.model.facts import RunCreated
 from holdfast.runtime.clock import SystemClock

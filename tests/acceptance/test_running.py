@@ -368,7 +368,8 @@ def test_every_command_of_the_help_is_there():
     """Each name that the help lists loads, and its own help begins with a sentence."""
     import click
 
-    from holdfast.cli.main import COMMANDS, holdfast
+    from holdfast.cli.commands import COMMANDS
+    from holdfast.cli.main import holdfast
 
     context = click.Context(holdfast)
     names = [name for section in COMMANDS.values() for name in section]

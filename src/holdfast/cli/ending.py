@@ -132,7 +132,7 @@ def to_type(text: str, common: Common) -> str:
         return text
     import re
 
-    from holdfast.cli.main import COMMANDS
+    from holdfast.cli.commands import COMMANDS
 
     verbs = "|".join(verb for section in COMMANDS.values() for verb in section)
     given = typed(("holdfast", *options(common)))
