@@ -96,6 +96,23 @@ def test_resume_of_what_is_in_doubt_goes_on_once_that_is_decided(shell: Shell):
     assert 0 == shell("resume", "r").code
 
 
+def test_what_a_dead_process_left_in_doubt_is_known_before_anybody_resumes(shell: Shell):
+    """`retry` needs no STEP where `why` shows one in doubt, and `approve` says how it stands."""
+    shell("run", "script.py:doubts", "--id", "r")
+
+    assert "step charge of run r is in doubt: say `done`" in shell("approve", "r").err
+    again = shell("retry", "r")
+
+    assert (-9, "r: charge: runs again\n") == (again.code, again.out)
+
+
+def test_what_waits_for_no_answer_is_said_to_stand_as_it_does(shell: Shell):
+    """A run whose process was killed is not running."""
+    shell("run", "script.py:items", "--id", "r")
+
+    assert "run r waits for no answer: it is interrupted" in shell("approve", "r").err
+
+
 def test_items_that_may_have_taken_effect_do_not_go_on(shell: Shell):
     """Of a batch that was killed: what runs at most once is not among what is repeated."""
     assert -9 == shell("run", "script.py:items", "--id", "r").code

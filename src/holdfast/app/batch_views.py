@@ -206,8 +206,9 @@ def decided_since(state: RunState, row: BatchRow) -> dict[str, str]:
 # --- what its step is to a person ---------------------------------------------------------------
 
 
-def judged(state: RunState, step: StepState, *, orphaned: bool) -> tuple[StepStatus, bool]:
-    """Return a step's status as a person should see it, and whether its process is gone.
+def judged(state: RunState, step: StepState, *, is_living: bool) -> tuple[StepStatus, bool]:
+    """Return a step's status as a person should see it, and whether its process is gone;
+    `is_living` tells whether the run's owner may be at work.
 
     A batch is never in doubt, only its items are; and while a person is asked about it, it waits.
     What a run that has succeeded never finished (its script went on without it, or was edited)
@@ -215,12 +216,19 @@ def judged(state: RunState, step: StepState, *, orphaned: bool) -> tuple[StepSta
     """
     if state.status == "succeeded" and step.status in ("running", "waiting"):
         return "superseded", False
+    orphaned = step.status == "running" and not (is_living and step.epoch == state.epoch)
     if not step.is_batch:
         return ("in_doubt" if orphaned and step.leaves_doubt else step.status), orphaned
     is_left = orphaned and state.stopped is not None  # In order, while a person was asked.
     if step.status == "running" and (is_left or holds_of(state, step.key)):
         return "waiting", False
     return step.status, orphaned
+
+
+def doubtful(state: RunState, *, is_living: bool) -> list[str]:
+    """Return the steps in doubt, also those that a dead owner has left so."""
+    steps = list(state.steps.values())
+    return [s.key for s in steps if judged(state, s, is_living=is_living)[0] == "in_doubt"]
 
 
 def holds_of(state: RunState, key: str) -> list[HoldState]:

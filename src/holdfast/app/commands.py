@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from holdfast.app.batch_views import doubtful
 from holdfast.app.finding import find_run
 from holdfast.app.fleet_children import child_id, is_fleet
-from holdfast.app.judging import at_work_in, displaced_by
+from holdfast.app.judging import LIVING, at_work_in, displaced_by, owner_is
 from holdfast.app.meant import is_question, named, one_step, to_retry
 from holdfast.app.rollout_views import failed_steps, is_about_units
 from holdfast.app.wording import stands
@@ -256,7 +257,7 @@ def undecided(row: RunRow, state: RunState) -> list[str]:
     about together.
     """
     _refuse_if_over(row, state)
-    keys = _in_doubt(state) or _gates_that_hold(state)
+    keys = _in_doubt(row, state) or _gates_that_hold(state)
     if not keys and (failed := _failed_in_units(state)):
         return failed
     if not keys and state.failed is not None:
@@ -268,9 +269,9 @@ def undecided(row: RunRow, state: RunState) -> list[str]:
     return keys
 
 
-def _in_doubt(state: RunState) -> list[str]:
+def _in_doubt(row: RunRow, state: RunState) -> list[str]:
     """Return the steps in doubt, and the items that are asked about."""
-    keys = [s.key for s in state.in_doubt() if s.leaves_doubt or s.status == "in_doubt"]
+    keys = doubtful(state, is_living=owner_is(row) in LIVING)
     asked = [hold.opened for hold in state.open_holds if hold.opened.kind == "in_doubt"]
     return keys + [opened.key for opened in asked if opened.key not in state.steps]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from holdfast.app.batch_views import doubtful
+from holdfast.app.judging import LIVING, owner_is, status_of
 from holdfast.app.wording import stands
 from holdfast.errors import UsageError
 from holdfast.model.guessing import guess
@@ -33,8 +35,9 @@ def find_run(store: Store, text: str) -> RunRow:
     return rows[0]
 
 
-def find_hold(state: RunState, run: str, id: str | None) -> HoldState:
+def find_hold(state: RunState, row: RunRow, id: str | None) -> HoldState:
     """Return the hold of this id, or the only open one. Raises UsageError."""
+    run = row.id
     if id is not None:
         hold = state.holds.get(id)
         if hold is None:
@@ -50,10 +53,10 @@ def find_hold(state: RunState, run: str, id: str | None) -> HoldState:
     answered = [hold for hold in state.holds.values() if hold.answers]
     if answered:
         return answered[-1]
-    doubtful = [step.key for step in state.in_doubt() if step.leaves_doubt]
-    if doubtful:
+    in_doubt = doubtful(state, is_living=owner_is(row) in LIVING)
+    if in_doubt:
         raise UsageError(
-            f"step {doubtful[0]} of run {run} is in doubt: say `done` (it took effect) or `retry` "
+            f"step {in_doubt[0]} of run {run} is in doubt: say `done` (it took effect) or `retry` "
             "(run it again)"
         )
-    raise UsageError(f"run {run} waits for no answer: it {stands(state.status)}")
+    raise UsageError(f"run {run} waits for no answer: it {stands(status_of(row))}")

@@ -72,7 +72,7 @@ def answer(
     def choose(state: RunState) -> tuple[Sequence[Fact], str]:
         refused.clear()
         needs.clear()
-        found = find_hold(state, row.id, hold)
+        found = find_hold(state, row, hold)
         opened = found.opened
         if hold is None and opened.electorate.approvers:
             raise UsageError(

@@ -210,8 +210,7 @@ class Stages:
 
 
 def _step_view(state: RunState, step: StepState, stages: Stages, *, is_living: bool) -> StepView:
-    is_gone = step.status == "running" and not (is_living and step.epoch == state.epoch)
-    status, orphaned = judged(state, step, orphaned=is_gone)
+    status, orphaned = judged(state, step, is_living=is_living)
     return StepView(
         key=step.key,
         label=step.label or label_of(step.key),

@@ -80,7 +80,7 @@ def _answer(
     desk: Desk, run: str, given: Answer, hold: str | None, comment: str, value: Json = None
 ) -> None:
     row = find_run(desk.store, run)
-    opened = find_hold(commands.state_of(desk.store, row), row.id, hold).opened
+    opened = find_hold(commands.state_of(desk.store, row), row, hold).opened
     click.echo(safe(f"{opened.id}: {opened.question}"), err=True)
     done = holds.answer(
         desk.store, row.id, desk.clock, desk.by, given,
@@ -102,7 +102,7 @@ def answer(common: Common, run: str, value: str, hold: str | None, comment: str)
     """
     with opened_desk(common) as desk:
         row = find_run(desk.store, run)
-        opened = find_hold(commands.state_of(desk.store, row), row.id, hold).opened
+        opened = find_hold(commands.state_of(desk.store, row), row, hold).opened
         given = typed_answer(opened, value) if opened.kind == "question" else value
         _answer(desk, row.id, "value", hold, comment, given)
 
