@@ -87,6 +87,15 @@ def test_items_of_one_error_are_tried_again_as_it_is_offered(shell: Shell):
     assert "is tried again" in _typed(shell, only_this).out
 
 
+def test_a_new_run_is_not_called_like_an_option(shell: Shell):
+    """`--id --target prod` is a slip, and `holdfast show --target` no run: nothing is made."""
+    refused = shell("run", "script.py:steps", "-p", "name=x", "--id", "--target")
+
+    assert 2 == refused.code
+    assert "--id --target looks like an option" in refused.err
+    assert [] == json.loads(shell("list", "--json").out)["runs"]
+
+
 def test_who_types_such_a_name_is_told_where_it_stands(shell: Shell):
     """`why RUN -3` cannot know that -3 is no option."""
     shell("run", "script.py:items", "--id", "one")

@@ -27,6 +27,11 @@ def created(
     """Return the run that `fact` makes, or the one that has its `id` already, whether it is new,
     and from whom its target was taken. Durable on return."""
     run = None if id is None else check_run_id(id)
+    if run is not None and run.startswith("-") and store.row(run) is None:
+        raise UsageError(
+            f"--id {run} looks like an option, and every command about the run would take it for "
+            "one: give another"
+        )
 
     def attempt() -> tuple[str, bool]:
         return _named(store, fact) if run is None else (run, store.create(run, fact))
