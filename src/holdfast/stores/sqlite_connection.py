@@ -8,8 +8,8 @@ on, and only a store opened anew tells. After a failed fsync not even that is en
 the page cache may show what the disk never got: a marker file refuses the next opening until
 `holdfast doctor` has looked.
 
-The files are looked at before all that is to last: SQLite goes on with a database that was removed or
-replaced, in a file that nobody finds again, and its last close would take away the other one's log.
+The files are looked at before all that is to last: SQLite goes on with a database that was removed
+or replaced, in a file that nobody finds again, and its last close would take away the other's log.
 
 A forked child shares the connection's memory but not its locks. It must neither use nor close
 it, nor let the lock go; its copy refuses every call.
@@ -137,10 +137,7 @@ class Database:
             if self.lock is None:
                 return False
             try:
-                if durable:
-                    self._take_lock(self.lock)
-                else:
-                    self.lock.acquire()
+                self._take_lock(self.lock, is_to_last=durable)
                 if durable is not self._is_full:
                     self._set_synchronous(durable)
                 if self._connection.in_transaction:
@@ -202,9 +199,9 @@ class Database:
                 self._refusal = f"the store {self.path} is closed"
             self._finalizer()
 
-    def _take_lock(self, lock: LockFile) -> None:
+    def _take_lock(self, lock: LockFile, *, is_to_last: bool = True) -> None:
         lock.acquire()
-        if not self._files.are_there():
+        if is_to_last and not self._files.are_there():
             self._refusal = (
                 f"{self.path} was moved, removed or replaced while it was in use, or the lock "
                 "beside it was; nothing more is written to it. Put it back, and `holdfast resume` "
