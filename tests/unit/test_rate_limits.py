@@ -3,16 +3,18 @@ that was being read when it landed."""
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from tests.unit.runs import Runs
 
-from holdfast import RateLimited, each, workflow
+from holdfast import RateLimited, each, paged, workflow
 from holdfast.model.retry import Retry
 from holdfast.runtime.batches.shipping import Place, do_parcel, parcel
 from holdfast.runtime.batches.work import Work
@@ -124,3 +126,82 @@ def test_a_clock_that_is_set_back_makes_no_limit_longer(runs: Runs, at_once: int
 
     assert 3 == runs.start(night).result
     assert LIMIT_S <= began[-1] - began[0] < 3_600
+
+
+# --- a source that is limited ---
+
+
+class Interface:
+    """Pages of two items each. Where one is `limited` it is refused once, and the moment kept at
+    which each is asked for."""
+
+    def __init__(self, runs: Runs, *limited: int) -> None:
+        self._runs, self._limited = runs, list(limited)
+        self.asked: list[tuple[int, datetime]] = []
+        self.signal: signal.Signals | None = None
+
+    def page(self, at: Any) -> tuple[list[int], int | None]:
+        self.asked.append((at, self._runs.clock.now()))
+        if at in self._limited:
+            self._limited.remove(at)
+            if self.signal is not None:
+                signal.raise_signal(self.signal)
+            raise RateLimited(LIMIT_S)
+        return [2 * at, 2 * at + 1], at + 1 if at < 4 else None
+
+
+@pytest.mark.parametrize("crowd", [{}, {"chunk": 3}, {"at_once": 3}], ids=str)
+def test_a_page_that_is_limited_is_asked_for_again(runs: Runs, crowd: dict[str, Any]) -> None:
+    """When its time has come, not before; no item is lost, none comes twice, and nothing failed."""
+    interface, done = Interface(runs, 0, 2, 2, 4), list[int]()
+
+    @workflow
+    def night() -> tuple[int, int]:
+        found = each(paged(interface.page, start=0), done.append, name="item", **crowd)
+        return found.done, found.duplicates
+
+    outcome = runs.start(night)
+    pages = [at for at, _ in interface.asked]
+    waits = [(later - one).total_seconds() for (at, one), (next_at, later)
+             in pairwise(interface.asked) if at == next_at]  # fmt: skip
+
+    assert (10, 0) == tuple(outcome.result)
+    assert list(range(10)) == sorted(done)
+    assert [0, 0, 1, 2, 2, 2, 3, 4, 4] == pages
+    assert all(wait >= LIMIT_S for wait in waits)
+
+
+def test_a_limited_source_can_be_stopped_and_gone_on_with(runs: Runs) -> None:
+    """A life that ends while it waits for a page costs nothing; the next one keeps to the limit."""
+    interface, done = Interface(runs, 2), list[int]()
+
+    @workflow
+    def night() -> int:
+        return each(paged(interface.page, start=0), done.append, name="item").done
+
+    interface.signal = signal.SIGTERM
+    stopped = runs.start(night)
+    interface.signal = None
+    resumed = runs.resume(night)
+    limited, again = (moment for at, moment in interface.asked[2:4])
+
+    assert (143, 0) == (stopped.exit_code, resumed.exit_code)
+    assert list(range(10)) == sorted(done)
+    assert [0, 1, 2, 1, 2, 3, 4] == [at for at, _ in interface.asked]
+    assert (again - limited).total_seconds() >= LIMIT_S
+
+
+def test_a_generator_that_is_limited_ends_the_batch(runs: Runs) -> None:
+    """It is over, and asked again would seem to have no more: items would be left out."""
+
+    def source() -> Iterator[int]:
+        yield 0
+        raise RateLimited(LIMIT_S)
+
+    @workflow
+    def night() -> None:
+        each(source(), abs)
+
+    outcome = runs.start(night)
+
+    assert 1 == outcome.exit_code and "RateLimited" in outcome.reason

@@ -9,7 +9,7 @@ first one of that cursor.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Protocol, TypeVar, runtime_checkable
+from typing import Final, Literal, Protocol, TypeVar, runtime_checkable
 
 from holdfast.model.json import Json
 
@@ -42,6 +42,14 @@ class Resumable(Protocol[T_co]):
         also the finished ones. A cursor is plain JSON, never None, and means the same in another
         process. Raises UsageError for a cursor that this source did not give.
         """
+
+
+@runtime_checkable
+class Patient(Iterator[T_co], Protocol[T_co]):
+    """A reading that an error leaves where it was: after RateLimited it is asked again. Of any
+    other nobody knows that (a generator is over), and its error ends whoever reads."""
+
+    asks_again: Literal[True]
 
 
 @runtime_checkable

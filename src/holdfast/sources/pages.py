@@ -78,6 +78,8 @@ class Pages(Generic[T]):
 class _Reading(Iterator[tuple[Json, T]]):
     """One reading of the pages: the items of the page in hand, and where the next one is."""
 
+    asks_again: Final = True
+
     def __init__(self, pages: Pages[T], cursor: Json) -> None:
         self._pages, self._cursor, self._following = pages, cursor, cursor
         self._items: deque[T] = deque()
@@ -136,8 +138,9 @@ def paged(
     the end. Cursors are plain JSON. A page is asked for when its first item is wanted, and not
     oftener than `rate` ("20/s", "5000/h"). A batch that goes on begins with the page of the oldest
     unfinished item. What `fn` raises comes out of the reading, and the next `next` asks for the
-    same page again. Raises UsageError for an answer of another form, for a page that names itself
-    as the next one, and for pages that go round.
+    same page again: a batch does that after `RateLimited`, when its time has come. Raises
+    UsageError for an answer of another form, for a page that names itself as the next one, and for
+    pages that go round.
     """
     if not callable(fn):
         raise UsageError(f"paged: {fn!r} cannot be called; give a function of a cursor")

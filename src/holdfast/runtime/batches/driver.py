@@ -26,7 +26,7 @@ from holdfast.runtime.batches.book import HARDENED_S, Book, begin_once
 from holdfast.runtime.batches.crews import Crew, Site
 from holdfast.runtime.batches.pace import Pace
 from holdfast.runtime.batches.reading import Reading
-from holdfast.runtime.batches.work import Landed, Landing, Work
+from holdfast.runtime.batches.work import Landed, Landing, Work, limited_s
 from holdfast.runtime.calling import SLICE_S
 from holdfast.runtime.life import Life
 
@@ -136,17 +136,23 @@ class Driver:
                 self._look()
                 if self.site.landed.empty():
                     continue
-            if not chunk:
-                return
-            if not self.site.landed.empty():
-                # What landed while the source was read may be a rate limit.
-                self._again.extendleft(reversed(chunk))
-                return
-            if self.life.is_due():
-                self._again.extendleft(reversed(chunk))
-                self.halt = "leaving"
+            if self._is_put_off(chunk):
                 return
             self._start(chunk)
+
+    def _is_put_off(self, chunk: list[Work]) -> bool:
+        """Whether nothing is to begin now; these are kept for later."""
+        limited, self.reading.limited = self.reading.limited, None
+        if limited is not None:
+            self.pace.limit(limited_s(limited))
+        elif not chunk:
+            return True
+        elif self.site.landed.empty():  # Else it may be a rate limit that has landed meanwhile.
+            if not self.life.is_due():
+                return False
+            self.halt = "leaving"
+        self._again.extendleft(reversed(chunk))
+        return True
 
     def _start(self, chunk: list[Work]) -> None:
         slot, book = self._free.pop(), self.book
@@ -164,7 +170,7 @@ class Driver:
         """Return the next items to hand out; one that is to be done alone comes alone."""
         size = self.pace.room_for(self.rules.chunk)
         chunk = self._new(size)
-        while len(chunk) < size and not self.reading.is_skipping:
+        while len(chunk) < size and not (self.reading.is_skipping or self.reading.limited):
             work = self._next()
             if work is None:
                 break

@@ -15,9 +15,10 @@ from itertools import islice, repeat
 from threading import current_thread, main_thread
 from typing import Any, Final, TypeVar
 
+from holdfast.errors import RateLimited
 from holdfast.model.items import KEY_BYTES, NO_PRINT, key_digest, key_of, print_of
 from holdfast.model.json import Json
-from holdfast.ports.sources import NOT_YET, Changeable, Resumable
+from holdfast.ports.sources import NOT_YET, Changeable, Patient, Resumable
 from holdfast.runtime.batches.book import ENTRY_BYTES, Book
 from holdfast.runtime.batches.index import Index
 from holdfast.runtime.batches.work import Work
@@ -39,7 +40,9 @@ class Reading:
     `duplicates` are items whose key came before, `changed` are finished ones that are not what
     they were, `gone` those that are in the manifest and came no more; the last is known once the
     reading `is_over`. It `is_waiting` while the source has no item yet, and `is_skipping` when it
-    has passed over many: then it is asked again at once, but whoever asks looks around before.
+    has passed over many: then it is asked again at once, but whoever asks looks around before. It
+    is `limited` when the source has said that it may be asked for more, but later; whoever asks
+    takes note of that.
 
     A second signal interrupts the source, which is the user's code and may take its time; nothing
     else of a reading.
@@ -49,6 +52,7 @@ class Reading:
         self.duplicates = self.changed = self.gone = 0
         self.distinct = 0
         self.is_over = self.is_waiting = self.is_skipping = False
+        self.limited: RateLimited | None = None
         self.total = len(items) if isinstance(items, Sized) else None
         self._take = self._taker(book, items)
 
@@ -72,9 +76,14 @@ class Reading:
         return works
 
 
-def _asked(life: Life, begin: Callable[[], Iterator[T]]) -> Iterator[T]:
-    """Yield what a source has. A second signal may interrupt the source, and only it."""
-    stream, is_main = None, current_thread() is main_thread()
+def _asked(
+    life: Life, begin: Callable[[], Iterator[T]], limited: Callable[[RateLimited], T] | None = None
+) -> Iterator[T]:
+    """Yield what a source has. A second signal may interrupt the source, and only it.
+
+    A rate limit of a reading that may be asked again is what `limited` makes of it."""
+    stream: Iterator[T] | None = None
+    is_main = current_thread() is main_thread()
     while True:
         # Signals are handled in the main thread: only there is it this code that they interrupt.
         life.in_body = is_main
@@ -86,6 +95,10 @@ def _asked(life: Life, begin: Callable[[], Iterator[T]]) -> Iterator[T]:
             item = next(stream)
         except StopIteration:
             return
+        except RateLimited as error:
+            if limited is None or not isinstance(stream, Patient):
+                raise
+            item = limited(error)
         finally:
             life.in_body = False
         yield item
@@ -194,6 +207,10 @@ def _compared(
             reading.is_waiting = True
             yield _NOTHING
             continue
+        if isinstance(item, RateLimited):
+            reading.is_waiting, reading.limited = True, item
+            yield _NOTHING
+            continue
         key = key_of(item, rules.key)
         digest = key_digest(key)
         fingerprint = print_of(item, rules.fingerprint) if rules.has_prints else NO_PRINT
@@ -253,7 +270,7 @@ def _start_of(book: Book, items: Iterable[object]) -> tuple[Json, int]:
 def _stream(life: Life, items: Iterable[object], cursor: Json) -> Iterator[tuple[Json, object]]:
     if isinstance(items, Resumable):
         resumable = items
-        return _asked(life, lambda: resumable.resume(cursor))
+        return _asked(life, lambda: resumable.resume(cursor), lambda error: (None, error))
     return zip(repeat(None), _asked(life, lambda: iter(items)))
 
 

@@ -131,11 +131,12 @@ def failure_of(error: BaseException, retry: Retry, redact: Callable[[str], str] 
         location_of(error),
         isinstance(error, Exception) and retry.retries(error),
         isinstance(error, NotDone | RateLimited),
-        _limited_s(error) if isinstance(error, RateLimited) else None,
+        limited_s(error) if isinstance(error, RateLimited) else None,
     )
 
 
-def _limited_s(error: RateLimited) -> float:
+def limited_s(error: RateLimited) -> float:
+    """Return how long nothing is to begin."""
     try:
         wait_s = pause_s(error.retry_after, datetime.now(UTC))
     except UsageError:
