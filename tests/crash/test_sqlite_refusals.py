@@ -149,6 +149,17 @@ def test_links_are_not_followed(tmp_path: Path, end: str) -> None:
     assert [] == list((tmp_path / "elsewhere").iterdir())
 
 
+def test_what_is_no_file_is_no_store_that_is_yet_to_be_made(tmp_path: Path) -> None:
+    """A directory, a pipe, a link: refused by all that opens a store, and by who inspects it."""
+    (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(made(tmp_path / "s.db"))
+    for name in ("directory", "pipe", "link"):
+        for look in (SqliteStore, SqliteStore.inspect):
+            with pytest.raises(ConfigError, match=f"{name} is (not a regular|a symbolic)"):
+                look(tmp_path / name)
+
+
 def test_a_fact_changed_behind_our_back_is_found(tmp_path: Path) -> None:
     """Its chain does not follow: reading raises, and the health report names run and fact."""
     path = made(tmp_path / "s.db")

@@ -116,14 +116,11 @@ def _with_scopes(keys: Sequence[str]) -> list[str]:
 
 
 def check_run_id(text: str) -> str:
-    """Return `text` when it may be a run's id, else raise UsageError.
-
-    One that begins with a hyphen would be an option of every command that it is typed behind.
-    """
-    if text.startswith("-") or not 0 < len(text) <= RUN_ID_CHARS_MAX or as_id(text) != text:
+    """Return `text` when it may be a run's id, else raise UsageError."""
+    if not 0 < len(text) <= RUN_ID_CHARS_MAX or as_id(text) != text:
         raise UsageError(
             f"{text!r} is no run id: give 1 to {RUN_ID_CHARS_MAX} letters, digits, dots, "
-            "underscores, colons or hyphens, and no hyphen first"
+            "underscores, colons or hyphens"
         )
     return text
 

@@ -151,3 +151,9 @@ def refuse_link(path: Path) -> None:
             f"{path} is a symbolic link; holdfast opens its files without following links. "
             "Give the real path with --store"
         )
+
+
+def refuse_other_kinds(path: Path) -> None:
+    """Raise ConfigError when a directory, a pipe or a device is where the database should be."""
+    if not path.is_file():
+        raise ConfigError(f"{path} is not a regular file; give another path with --store")

@@ -16,13 +16,13 @@ from holdfast.errors import StoreError
 from holdfast.model.making import dataclass
 from holdfast.ports.store import StoreAbsent
 from holdfast.stores.filesystems import is_network, mount_of
-from holdfast.stores.lockfile import beside, holder_of
+from holdfast.stores.lockfile import beside, holder_of, refuse_link, refuse_other_kinds
 from holdfast.stores.spill import SpillFiles
 from holdfast.stores.sqlite_batch_health import broken_batches
 from holdfast.stores.sqlite_connection import suspect_marker
 from holdfast.stores.sqlite_errors import reading
 from holdfast.stores.sqlite_rows import PAGE_ROWS, page
-from holdfast.stores.sqlite_schema import connect_read_only, refuse_no_file, version_of
+from holdfast.stores.sqlite_schema import connect_read_only, version_of
 
 PROBLEMS_MAX: Final = 100
 """How many lines of SQLite's integrity check, and how many broken runs, are reported."""
@@ -73,13 +73,14 @@ class Health:
 def inspect(path: str | os.PathLike[str]) -> Health:
     """Return the health of the database at `path`, suspect or not.
 
-    Reads all of it. Raises StoreAbsent when there is none, ConfigError for a database that is not
-    ours or is newer than we are; what is damaged is reported, not raised.
+    Reads all of it. Raises StoreAbsent when there is none, ConfigError for what is no database of
+    ours, or one that is newer than we are; what is damaged is reported, not raised.
     """
     place = Path(os.path.abspath(path))
+    refuse_link(place)
     if not place.exists():
         raise StoreAbsent(f"there is no store at {place}")
-    refuse_no_file(place)
+    refuse_other_kinds(place)
     try:
         connection = connect_read_only(place)
     except sqlite3.Error as problem:

@@ -10,7 +10,13 @@ from typing import Final
 from holdfast.errors import StoreError
 from holdfast.ports.store import StoreAbsent
 from holdfast.stores.filesystems import judge, mount_of
-from holdfast.stores.lockfile import LockFile, OnBlocked, beside, refuse_link
+from holdfast.stores.lockfile import (
+    LockFile,
+    OnBlocked,
+    beside,
+    refuse_link,
+    refuse_other_kinds,
+)
 from holdfast.stores.spill import sync_folder
 from holdfast.stores.sqlite_connection import Database, mark_suspect, suspect_marker
 from holdfast.stores.sqlite_errors import is_failed_sync
@@ -21,7 +27,6 @@ from holdfast.stores.sqlite_schema import (
     not_opened,
     prepare,
     recognise,
-    refuse_no_file,
 )
 
 ENDS: Final = (
@@ -67,7 +72,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _check_access(path: Path, mode: int) -> None:
-    refuse_no_file(path)
+    refuse_other_kinds(path)
     if os.access(path, mode, effective_ids=True) or os.statvfs(path).f_flag & os.ST_RDONLY:
         return
     raise StoreError(f"{path} belongs to {_user(path.stat().st_uid)}; {OTHERWISE}")

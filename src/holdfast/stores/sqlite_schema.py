@@ -220,12 +220,6 @@ def not_opened(problem: sqlite3.Error, path: Path) -> StoreError:
     return translated(problem, f"{path} cannot be opened", "no fact was written")
 
 
-def refuse_no_file(path: Path) -> None:
-    """Raise ConfigError where a folder, or a device, is in the place of a database."""
-    if not path.is_file():
-        raise ConfigError(f"{path} is not a regular file; give another path with --store")
-
-
 def version_of(connection: sqlite3.Connection, path: Path) -> int:
     """Return the schema version of an open database, 0 for an empty one. Raises ConfigError for
     one that is not ours or is newer than we are, sqlite3.Error."""
