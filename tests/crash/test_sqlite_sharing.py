@@ -17,10 +17,11 @@ from typing import SupportsIndex
 import pytest
 from tests.crash.lives import Site, script
 from tests.crash.test_kill_batches import permits
+from tests.crash.test_sqlite_faults import needs_strace
 
 from holdfast.errors import StoreError
-from holdfast.model.facts import Fact, StepSucceeded
-from holdfast.ports.store import Appended
+from holdfast.model.facts import Fact, RunSucceeded, StepSucceeded
+from holdfast.ports.store import Appended, Output
 from holdfast.stores import sqlite_health
 from holdfast.stores.lockfile import LockFile, LockTimeout, holder_of
 from holdfast.stores.sqlite import SqliteStore
@@ -342,3 +343,50 @@ def test_runs_that_are_removed_meanwhile_are_not_found_damaged(tmp_path: Path) -
         remover.join()
 
     assert [] == [health.broken for health in found if not health.is_clean]
+
+
+@needs_strace
+def test_what_a_killed_gc_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    """It dies after a run's rows are gone and before its files are; so did a writer of a value."""
+    site = Site(tmp_path)
+    with closing(SqliteStore(site.store)) as store:
+        for run in ("gone", "kept"):
+            store.create(run, run_created())
+            store.append(run, [StepSucceeded(AT, "k", run + "x" * 70_000)], after=1, epoch=None)
+        store.append("gone", [RunSucceeded(AT)], after=2, epoch=None)
+        store.write_output("gone", [Output(AT, "k", 1, "out", "text")])
+    (site.store.with_name("s.db.spill") / "ab").mkdir(exist_ok=True)
+    (site.store.with_name("s.db.spill") / "ab" / ".torn.123").write_text("half")
+    gc = [sys.executable, "-m", "holdfast", "gc", "--older-than", "0s"]
+    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=unlink:signal=KILL:when=1"]
+    subprocess.run([*strace, *gc], env=site.env, check=False, capture_output=True)
+    left = files_beside(site.store)
+    swept = subprocess.run(gc, env=site.env, check=False, capture_output=True)
+
+    assert 0 == swept.returncode and len(left) > 1
+    with closing(SqliteStore(site.store, read_only=True)) as store:
+        assert ["kept"] == [row.id for row in store.rows()]
+    assert 1 == len(files_beside(site.store))
+    assert sqlite_health.inspect(site.store).is_clean
+
+
+def files_beside(store: Path) -> list[Path]:
+    """Return the values and the output that lie beside a database."""
+    folders = (store.with_name(f"s.db.{name}") for name in ("spill", "output"))
+    return [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+
+
+def test_a_run_has_no_output_of_another(tmp_path: Path) -> None:
+    """In an older copy of a database the next number may be one whose output lies there still."""
+    path = made(tmp_path / "s.db")
+    copy = path.read_bytes()
+    with closing(SqliteStore(path)) as store:
+        store.create("later", run_created())
+        store.write_output("later", [Output(AT, "k", 1, "out", "of the other")])
+    for file in tmp_path.glob("s.db-*"):
+        file.unlink()
+    path.write_bytes(copy)
+    with closing(SqliteStore(path)) as store:
+        store.create("another", run_created())
+
+        assert [] == list(store.read_output("another"))

@@ -57,7 +57,7 @@ def gc(
     ago, and that are not among the `keep_last` newest finished ones of their workflow. A run
     whose owner may still be alive stays, and one of a fleet that is not over: it would be done
     again. Steps that nothing was heard of for `TRIALS_KEPT` have
-    earned nothing any more: they are forgotten whole.
+    earned nothing any more: they are forgotten whole. What killed processes left goes, too.
     """
     limit = None if older_than is None else clock.now() - older_than
     if not dry_run:
@@ -66,6 +66,8 @@ def gc(
         # What was listed may have been taken up since, or removed, and its id used again.
         if dry_run or store.remove(row.id, seen=row):
             yield Removed(row.id, row.workflow, row.target, row.status, row.ended_at)
+    if not dry_run:
+        store.sweep()
 
 
 def _removable(store: Store, limit: datetime | None, keep_last: int) -> list[RunRow]:

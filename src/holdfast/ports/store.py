@@ -257,5 +257,9 @@ class Store(Protocol):
         when it is not, or when there is none.
         """
 
+    def sweep(self) -> None:
+        """Remove what killed processes left beside the store and nothing refers to: values whose
+        row was never written, files of runs that were being removed. For `gc` alone."""
+
     def close(self) -> None:
         """Release what is held. Safe to call twice. What was durable stays so."""

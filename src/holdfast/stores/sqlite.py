@@ -108,8 +108,13 @@ class SqliteStore:
                 sqlite_rows.insert_facts(connection, head, (fact,), self._journals.keep)
             return head
 
-        remember = partial(self._journals.remember, run)
-        return self._database.write(work, durable=True, afterwards=remember) is not None
+        def afterwards(head: Head | None) -> None:
+            self._journals.remember(run, head)
+            if head is not None:
+                # In an older copy of the database its number may have been another run's.
+                self._outputs.remove(head.number)
+
+        return self._database.write(work, durable=True, afterwards=afterwards) is not None
 
     def append(
         self,
@@ -193,6 +198,11 @@ class SqliteStore:
         removed = self._database.write(work, durable=True, afterwards=afterwards)
         self._numbers.pop(run, None)
         return removed is not None
+
+    def sweep(self) -> None:
+        from holdfast.stores.sweeping import sweep
+
+        self._database.write(lambda connection: sweep(connection, self.path), durable=False)
 
     def keep_trials(self, trials: Sequence[Trial]) -> None:
         self._database.write(

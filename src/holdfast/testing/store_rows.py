@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import StoreCorrupt, StoreError, TargetLocked, UsageError
+from holdfast.model.batches import BatchRow, Checkpoint
 from holdfast.model.facts import (
     CursorSaved,
     RunFailed,
@@ -17,6 +18,7 @@ from holdfast.model.facts import (
     StepSucceeded,
 )
 from holdfast.model.json import Json
+from holdfast.model.tail import done_record
 from holdfast.ports.store import Appended, Output, Store
 from holdfast.testing.samples import (
     AT,
@@ -185,6 +187,23 @@ class Rows(Opens):
         assert [run_created()] == facts(store)
         assert [] == list(store.read_output("r"))
         assert Appended(True, 3) == store.append("s", [started(1)], after=2, epoch=1)
+        store.close()
+
+    def test_a_sweep_takes_nothing_that_is_needed(self, tmp_path: Path) -> None:
+        """Large values of steps and of batches, output and tails of a run are there after it."""
+        store = owned(self.open(tmp_path))
+        store.write_output("r", [Output(AT, "k", 1, "out", "text")])
+        store.append("r", [StepSucceeded(AT, "k", LARGE)], after=2, epoch=1)
+        change = Checkpoint(BatchRow("k"), values=[(0, "0", {"item": LARGE})])
+        store.batches.checkpoint("r", 1, change)
+        store.batches.tail("r", "k", 1, slots=1).write(done_record(0, 0))
+        store.sweep()
+        (*_, last) = facts(store)
+
+        assert isinstance(last, StepSucceeded) and isinstance(last.result, Spilled)
+        assert LARGE == store.load(last.result)
+        assert [{"item": LARGE}] == [kept.value for kept in store.batches.values("r", "k")]
+        assert 1 == len(list(store.read_output("r"))) == len(store.batches.left("r", "k", 2))
         store.close()
 
     def test_only_the_run_that_was_seen_is_removed(self, tmp_path: Path) -> None:
