@@ -334,3 +334,20 @@ def test_a_timeout_fails_the_item_and_frees_its_worker(runs: Runs) -> None:
 
     assert {"total": 4, "done": 3, "failed": 1} == outcome.result
     assert "timed out; it may still be running" == row.error
+
+
+@pytest.mark.parametrize("source", [list, iter])
+def test_what_a_shorter_source_has_no_more_is_told(runs: Runs, source: Any) -> None:
+    """By position, too, where it was not to change: more are done than it has."""
+
+    lengths = [10, 4]
+
+    @workflow
+    def main() -> tuple[int, int, int]:
+        items = source(range(lengths.pop(0)))
+        found = each(items, abs, name="item", key="position", stop_after=6)
+        return found.total, found.done, found.gone
+
+    runs.start(main)
+
+    assert (4, 6, 2) == tuple(runs.resume(main).result)

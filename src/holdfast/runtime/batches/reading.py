@@ -38,8 +38,8 @@ class Reading:
     """One reading of a source in one life: `take` gives what is to be done, in order.
 
     `duplicates` are items whose key came before, `changed` are finished ones that are not what
-    they were, `gone` those that are in the manifest and came no more; the last is known once the
-    reading `is_over`. It `is_waiting` while the source has no item yet, and `is_skipping` when it
+    they were, `gone` those that are known and came no more; the last is known once the reading
+    `is_over`. It `is_waiting` while the source has no item yet, and `is_skipping` when it
     has passed over many: then it is asked again at once, but whoever asks looks around before. It
     is `limited` when the source has said that it may be asked for more, but later; whoever asks
     takes note of that.
@@ -60,12 +60,18 @@ class Reading:
         if book.rules.identity == "keys":
             works = _by_key(self, book, items)
         elif isinstance(items, Sequence):
-            self.distinct = len(items)
+            self.ends_at(len(items), book)
             return _InSequence(book, items).take
         else:
             works = _in_stream(self, book, items)
             return lambda count: list(islice(works, count))
         return lambda count: list(islice(iter(works.__next__, _NOTHING), count))
+
+    def ends_at(self, count: int, book: Book) -> None:
+        """A source that is told by position has so many items, and no more. It had more where some
+        of later places are known: it was not to change, and did."""
+        known = max(book.settled.highest(), book.noted.highest()) + 1
+        self.distinct, self.gone = count, max(0, known - count)
 
     def take(self, count: int) -> list[Work]:
         """Return the next items that nobody settled yet; fewer when the source has no more."""
@@ -159,7 +165,7 @@ def _in_stream(reading: Reading, book: Book, items: Iterable[object]) -> Iterato
             life.in_body = False
         yield _work(book, at, item)
         at += 1
-    reading.distinct = at
+    reading.ends_at(at, book)
 
 
 def _work(book: Book, ordinal: int, item: object) -> Work:
