@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
@@ -145,6 +145,23 @@ def test_what_would_run_nothing_is_refused_where_it_is_written(
         step("take {name}", **{word: way})(touch)
     assert 2 == runs.start(flow).exit_code
     assert not CALLS
+
+
+async def yield_awaited() -> AsyncIterator[None]:
+    yield
+
+
+@pytest.mark.parametrize("function", [give_back_later, yield_awaited])
+@pytest.mark.parametrize(
+    "decorate",
+    [step, step("a"), workflow, workflow(name="a"), aio.step, aio.step("a"), aio.workflow],
+)
+def test_what_yields_is_no_step_and_no_workflow(
+    decorate: Callable[..., Any], function: Callable[..., Any]
+) -> None:
+    """A call of it runs nothing: it is refused when the script is loaded, not when it is begun."""
+    with pytest.raises(UsageError, match="is a generator function"):
+        decorate(function)
 
 
 # --- whether it is already so ---

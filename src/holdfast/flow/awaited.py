@@ -18,6 +18,7 @@ from holdfast.engine.step import step as step_program
 from holdfast.engine.trace import Trace
 from holdfast.errors import Leaving, StepFailed, UsageError
 from holdfast.flow.aside import asked_aside, attempt_of, chosen, usable
+from holdfast.flow.decorator import refuse_generator
 from holdfast.flow.noting import note_failure, note_left
 from holdfast.flow.recorded import read_back
 from holdfast.flow.returning import given_value
@@ -64,6 +65,9 @@ class AsyncStepFunction(StepFunction[P, Coroutine[Any, Any, R]], Generic[P, R]):
     def __init__(
         self, function: Callable[P, Awaitable[R] | R], rules: Rules, options: Options
     ) -> None:
+        if not callable(function):
+            raise UsageError(f"step: {function!r:.80} cannot be called; it stands above a function")
+        refuse_generator("step: ", function)
         super().__init__(cast(Callable[P, Coroutine[Any, Any, R]], function), rules, options)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:

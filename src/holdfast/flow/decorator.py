@@ -64,6 +64,7 @@ def _blocking(
             "@classmethod and the like"
         )
     refuse_async(function, "step")
+    refuse_generator("step: ", function)
     refuse_async_ways(options)
     return StepFunction(function, rules, options)
 

@@ -11,7 +11,7 @@ from holdfast.engine import debts, doubt, drift
 from holdfast.engine.effects import NOW, Program, record_at_boundary
 from holdfast.engine.trace import Trace
 from holdfast.errors import UsageError
-from holdfast.flow.decorator import refuse_async
+from holdfast.flow.decorator import refuse_async, refuse_generator
 from holdfast.flow.parameters import Parameters
 from holdfast.flow.scopes import in_scope, scope_key
 from holdfast.flow.secret import refuse_secrets
@@ -49,6 +49,7 @@ class Workflow(Generic[P, R]):
                 f"workflow: {function!r:.80} is no function of a script, of which the file and the "
                 "parameters are known; define one with `def` that calls it"
             )
+        refuse_generator("workflow: ", function)
         self.function = function
         self.name = name or function.__name__
         self.mode, self.target, self.ask = mode, target, ask
