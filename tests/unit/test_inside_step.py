@@ -14,6 +14,7 @@ from tests.unit.runs import CALLS, Runs, fail_until, touch
 from holdfast import (
     Here,
     StepFailed,
+    aio,
     attempt,
     do,
     here,
@@ -263,14 +264,17 @@ def test_a_secret_in_an_error_of_the_script_is_covered(runs: Runs, monkeypatch) 
 
 
 class Ear:
-    """Keeps what it hears of a step's progress."""
+    """Keeps what it hears of a step's progress, and the notes."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[object, ...]] = []
+        self.notes: list[str] = []
 
     def fact(self, fact, state) -> None: ...
     def output(self, output) -> None: ...
-    def note(self, text) -> None: ...
+    def note(self, text) -> None:
+        self.notes.append(text)
+
     def progress(self, key, done, total, note) -> None:
         self.heard.append((key, done, total, note))
 
@@ -347,3 +351,27 @@ def test_a_second_signal_does_not_interrupt_what_a_body_records(runs: Runs) -> N
     kinds = [type(fact) for fact in runs.facts()]
     assert [StepStarted, CursorSaved, StepLeft, RunStopped] == kinds[-4:]
     assert ("waiting", 1) == (runs.step("copy").status, runs.step("copy").saved)
+
+
+@pytest.mark.parametrize("is_awaited", [False, True])
+def test_an_argument_that_was_changed_in_place_is_told(runs: Runs, is_awaited: bool) -> None:
+    """A resumed run gets the result without the body, and its argument as it was."""
+    ear = Ear()
+
+    def collect(found: list[str], quiet: list[str], name: str) -> None:
+        found.append(name)
+
+    def flow() -> None:
+        do("collect", collect, [], [], "a")
+        do("look", lambda found: len(found), ["a"])
+
+    async def awaited() -> None:
+        await aio.do("collect", collect, [], [], "a")
+        await aio.do("look", lambda found: len(found), ["a"])
+
+    runs.start(aio.workflow(awaited) if is_awaited else workflow(flow), listeners=[ear])
+
+    assert [
+        "collect: it changed its argument found or quiet in place, which a resumed run will not "
+        "see; let it return what it found"
+    ] == ear.notes

@@ -38,6 +38,7 @@ from holdfast.flow.steps import (
     plain,
     prepare,
     refuse_secret_result,
+    tell_of_changed,
 )
 from holdfast.flow.unawaited import note, refuse_unawaited
 from holdfast.flow.workflows import Workflow, succeed
@@ -178,6 +179,7 @@ async def run_in_step(
             value = await called(step.perform, arguments)
         refuse_unawaited(frame.life, call.key)
         refuse_secret_result(frame.life, call.key, value)
+        tell_of_changed(frame.life, call, arguments)
         return value
     finally:
         frame.life.end_of_body(call.key, attempt)

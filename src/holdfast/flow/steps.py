@@ -354,11 +354,30 @@ def run_in_step(
     try:
         value = step.perform(arguments)
         refuse_secret_result(frame.life, call.key, value)
+        tell_of_changed(frame.life, call, arguments)
         return value
     finally:
         frame.life.end_of_body(call.key, attempt)
         current_step.reset(logged)
         FRAME.reset(inside)
+
+
+def tell_of_changed(life: Life, call: Call, arguments: Mapping[str, object]) -> None:
+    """Say so when a body changed its arguments in place, such as a list that it added to: a replay
+    answers without the body, and what comes after it would find them as they were."""
+    changeable = [name for name, value in arguments.items() if type(value) not in PLAIN_JSON]
+    if not changeable:
+        return
+    try:
+        is_changed = digest(recordable(arguments)) != call.inputs
+    except Exception:
+        return  # Somebody changes them now, perhaps: nothing of that makes a done step fail.
+    if is_changed:
+        names = " or ".join(changeable)
+        life.tell_once(
+            f"{call.key}: it changed its argument {names} in place, which a resumed run will not "
+            "see; let it return what it found"
+        )
 
 
 def refuse_secret_result(life: Life, key: str, value: object) -> None:
