@@ -145,6 +145,16 @@ def test_a_builtin_that_tells_no_parameters_is_bound_as_it_is_called(function: A
     assert function("11") == signature.call(signature.bind(("11",), {}))
 
 
+def test_a_wrong_call_names_its_step(runs: Runs) -> None:
+    """As Python does it for a function; `inspect` names the argument alone."""
+
+    @workflow
+    def flow() -> None:
+        step(only_by_name)()  # type: ignore[call-arg]
+
+    assert "TypeError: only_by_name(): missing a required argument: 'a'" == runs.start(flow).reason
+
+
 class Fleet:
     """Steps of every kind that a class can have, in either order."""
 

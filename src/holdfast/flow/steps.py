@@ -144,7 +144,10 @@ class StepFunction(Generic[P, R]):
 
     def arguments(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
         """Return the call's arguments by name, defaults included. Raises TypeError."""
-        return self.signature.bind(args, kwargs)
+        try:
+            return self.signature.bind(args, kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.name}(): {error}") from None  # As Python names the function.
 
     @cached_property
     def code(self) -> str:
