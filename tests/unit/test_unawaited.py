@@ -18,6 +18,16 @@ async def work(name: str, waits: bool = False) -> str:
     return touch(name)
 
 
+@aio.step
+def plain(name: str) -> str:
+    return touch(name)
+
+
+@aio.step
+async def calls_another(name: str) -> str:
+    return await plain(name)
+
+
 @aio.workflow
 async def inner(name: str) -> None:
     await work(name)
@@ -107,6 +117,17 @@ def test_a_scope_is_not_closed_over_it(runs: Runs) -> None:
     assert ["branch/part"] == [fact.key for fact in runs.facts(ScopeClosed)]
 
 
+def test_a_step_inside_a_step_is_awaited(runs: Runs) -> None:
+    """It is a plain call there, also where its function is plain."""
+
+    @aio.workflow
+    async def flow() -> str:
+        return await calls_another("a")
+
+    assert "a" == runs.start(flow).result
+    assert ["calls_another a"] == [fact.key for fact in runs.facts(StepSucceeded)]
+
+
 def test_a_task_that_never_began_is_one(runs: Runs) -> None:
     """The loop would cancel it without a word."""
 
@@ -155,5 +176,6 @@ def test_a_failure_is_told_before_what_it_kept_from_being_awaited(runs: Runs) ->
 
 
 def test_outside_any_run_nothing_is_kept() -> None:
-    """There an awaited step is just its function."""
+    """There an awaited step is just its function; a plain one is awaited too, as in a run."""
     assert "a" == asyncio.run(work("a"))
+    assert "b" == asyncio.run(plain("b"))

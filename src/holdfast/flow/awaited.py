@@ -75,10 +75,10 @@ class AsyncStepFunction(StepFunction[P, Coroutine[Any, Any, R]], Generic[P, R]):
         frame = FRAME.get()
         if frame is None or frame.step is not None:
             self._refuse_unrecorded(frame)
-            made = self.body(*args, **kwargs)
-            return note(f"step {self.name!r}", made) if asyncio.iscoroutine(made) else made
-        made = recorded(frame, self, self.arguments(args, kwargs))
-        return note(f"step {self.name!r}", made)
+            made = called(self.body, *args, **kwargs)
+        else:
+            made = recorded(frame, self, self.arguments(args, kwargs))
+        return note(f"step {self.name!r}", cast(Coroutine[Any, Any, R], made))
 
     def run(
         self, frame: Frame, what: Performs, arguments: Mapping[str, object]
