@@ -177,7 +177,7 @@ async def run_in_step(
             value = await cast(Awaitable[object], step.perform(arguments))
         else:
             value = await called(step.perform, arguments)
-        refuse_unawaited(frame.life, call.key)
+        refuse_unawaited(frame.life, call.key, is_scope=False)
         refuse_secret_result(frame.life, call.key, value)
         tell_of_changed(frame.life, call, arguments)
         return value

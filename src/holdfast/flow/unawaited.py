@@ -28,10 +28,9 @@ Coming = Coroutine[Any, Any, T]
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A coroutine, the key of the step or scope that made it, and how a person finds it."""
+    """A coroutine, and how a person finds who made it."""
 
     coroutine: Coming[Any]
-    key: str
     name: str
     place: str
 
@@ -41,9 +40,39 @@ class _Made:
         return getcoroutinestate(self.coroutine) != CORO_CREATED
 
 
-_LOOK_AT: Final = 128
-"""So many are kept before those that have begun are forgotten."""
-_made: Final[WeakKeyDictionary[Life, list[_Made]]] = WeakKeyDictionary()
+class _Kept:
+    """What a life has made and not yet awaited, by the key of who made it; what has begun is let
+    go now and then."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, list[_Made]] = {}
+        self._count, self._limit = 0, _KEPT_MIN
+
+    def add(self, key: str, made: _Made) -> None:
+        if self._count >= self._limit:
+            self._let_go()
+        self._made.setdefault(key, []).append(made)
+        self._count += 1
+
+    def _let_go(self) -> None:
+        left = {key: [m for m in made if not m.has_begun] for key, made in self._made.items()}
+        self._made = {key: made for key, made in left.items() if made}
+        self._count = sum(map(len, self._made.values()))
+        self._limit = max(_KEPT_MIN, 2 * self._count)
+
+    def take(self, key: str, *, is_scope: bool) -> list[_Made]:
+        """Return what a step or scope has made, and whatever is within the scope; let go of it."""
+        keys = [key] if key in self._made else []
+        if is_scope:
+            inside = f"{key}/" if key else ""
+            keys = [each for each in self._made if each == key or each.startswith(inside)]
+        taken = [made for each in keys for made in self._made.pop(each)]
+        self._count -= len(taken)
+        return [made for made in taken if not made.has_begun]
+
+
+_KEPT_MIN: Final = 100
+_kept: Final[WeakKeyDictionary[Life, _Kept]] = WeakKeyDictionary()
 _lock: Final = Lock()
 
 
@@ -64,26 +93,18 @@ def note(name: str, coroutine: Coming[T]) -> Coming[T]:
         return coroutine
     caller = sys._getframe(2)
     key = frame.trace.scope if frame.step is None else frame.step.key
-    made = _Made(coroutine, key, name, f"{caller.f_code.co_filename}:{caller.f_lineno}")
+    made = _Made(coroutine, name, f"{caller.f_code.co_filename}:{caller.f_lineno}")
     with _lock:
-        kept = _made.setdefault(frame.life, [])
-        kept.append(made)
-        size = len(kept)
-        if size >= _LOOK_AT and size & (size - 1) == 0:
-            # At each power of two: thousands that are gathered at once are not looked at for each.
-            kept[:] = [each for each in kept if not each.has_begun]
+        _kept.setdefault(frame.life, _Kept()).add(key, made)
     return coroutine
 
 
-def refuse_unawaited(life: Life, key: str) -> None:
+def refuse_unawaited(life: Life, key: str, *, is_scope: bool = True) -> None:
     """Raise UsageError for what was called in a step or scope, and is still not awaited where it
     ends well. Nothing of what it names has run."""
-    inside = f"{key}/" if key else ""
     with _lock:
-        kept = _made.pop(life, [])
-        here = [made.key == key or made.key.startswith(inside) for made in kept]
-        _made[life] = [made for made, is_here in zip(kept, here, strict=True) if not is_here]
-    lost = [m for m, is_here in zip(kept, here, strict=True) if is_here and not m.has_begun]
+        kept = _kept.get(life)
+        lost = [] if kept is None else kept.take(key, is_scope=is_scope)
     if not lost or life.is_replaying:
         return
     in_tasks = {task.get_coro() for task in asyncio.all_tasks()}
