@@ -18,6 +18,7 @@ from tests.unit.runs import Runs
 from holdfast import UsageError, do, workflow
 from holdfast.integrations.forge import ForgeRefused
 from holdfast.ops import pulls
+from holdfast.ops.forges import answer_of
 from holdfast.ops.pulls import Forge, Pull, gitea, github
 
 SECRET = "FORGE_TOKEN"
@@ -143,6 +144,44 @@ def test_one_that_appears_meanwhile_is_found_by_the_refusal(
     outcome = runs.start(proposes)
 
     assert 1 == outcome.result.number == len(forge.pulls) == forge.count("POST", "/pulls")
+
+
+def test_outside_any_run_they_are_functions(forge: forges.Forge) -> None:
+    """As those who test their own scripts call them."""
+    pull = pulls.open_pull(AT["forge"], "new", "main", "Set it")
+
+    assert pulls.merge_pull(AT["forge"], pull).merged
+    assert 1 == len(forge.pulls)
+
+
+def test_what_somebody_else_opened_is_not_closed(runs: Runs, forge: forges.Forge) -> None:
+    """In the moment between looking and opening, or after this step was killed."""
+    forge.forced = [("POST", "/pulls", CONFLICT[forge.kind], {}), ("GET", "/pulls", 200, {}, [])]
+    forge.forced.append(("GET", "/pulls", 200, {}, []))
+    forge.add("new")
+    runs.start(proposes_in_vain)
+    outcome = runs.rollback(proposes_in_vain)
+
+    assert "rolled_back" != outcome.status
+    assert "does not carry the mark of this step" in repr(runs.facts())
+    assert ["open"] == [pull["state"] for pull in forge.pulls]
+
+
+CONFLICT = {"github": 422, "gitea": 409}
+
+
+@pytest.mark.parametrize("at", range(1, 12))
+def test_a_rollback_of_what_was_cut_short_closes_its_own(
+    runs: Runs, forge: forges.Forge, at: int
+) -> None:
+    """And not the one that somebody opens then, where there is none."""
+    runs.is_crashed(proposes_in_vain, at, "before")
+    ours = len(forge.pulls)
+    if not ours:
+        forge.add("new")
+    runs.rollback(proposes_in_vain)
+
+    assert ["closed" if ours else "open"] == [pull["state"] for pull in forge.pulls]
 
 
 def test_a_rollback_closes_what_was_opened(runs: Runs, forge: forges.Forge) -> None:
@@ -329,7 +368,7 @@ sys.exit(0 if answer.status < 300 else 1)
 def test_a_next_page_on_another_host_is_not_asked_for(forge: forges.Forge) -> None:
     """The token would go there."""
     with pytest.raises(ForgeRefused, match="another host"):
-        pulls._ask(AT["forge"], "GET", "http://127.0.0.1:1/repos/acme/config/pulls")
+        answer_of(AT["forge"], "GET", "http://127.0.0.1:1/repos/acme/config/pulls")
     assert [] == forge.asked
 
 

@@ -24,22 +24,14 @@ from urllib.parse import quote, urlencode
 from holdfast.engine.spec import Check
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.decorator import step
-from holdfast.flow.inside import save, saved, token
+from holdfast.flow.inside import saved, token
 from holdfast.flow.steps import Duration
 from holdfast.flow.verbs import wait_for
-from holdfast.integrations.forge import (
-    PATIENCE_S_MAX,
-    Answer,
-    ForgeBusy,
-    ForgeRefused,
-    checked,
-    next_page,
-)
+from holdfast.integrations.forge import ForgeBusy, ForgeRefused
 from holdfast.model.retry import Retry
 from holdfast.model.types import register
-from holdfast.ops.forges import GITHUB, ask
+from holdfast.ops.forges import GITHUB, in_step, note, pages, patiently, well
 from holdfast.runtime.clock import SystemClock
-from holdfast.runtime.context import FRAME
 
 __all__ = [
     "ChecksFailed", "Forge", "ForgeBusy", "ForgeRefused", "NotMergeable", "Pull", "checks",
@@ -49,7 +41,6 @@ __all__ = [
 VERSION = "1"
 """Part of the code hash of steps that use this: it changes when what it does does."""
 PAGE: Final = 50
-PAGES_MAX: Final = 40
 CLOSED_PAGES_MAX: Final = 2
 """How far back a pull request is looked for that this step opened and somebody closed since."""
 NOT_ALLOWED, CONFLICT, INVALID = 405, 409, 422
@@ -64,6 +55,10 @@ class NotMergeable(HoldfastError):
 
 class PullMerged(HoldfastError):
     """A pull request is merged, and cannot be closed."""
+
+
+class PullNotOurs(HoldfastError):
+    """A pull request may be somebody else's, and is not closed."""
 
 
 class ChecksFailed(HoldfastError):
@@ -117,48 +112,7 @@ def _owned(name: str) -> str:
     return name
 
 
-# --- asking -------------------------------------------------------------------------------------
-
-
-def _ask(forge: Forge, method: str, path: str, body: object = None) -> Answer:
-    """Return the answer to one request about the repository, whatever its status."""
-    url = path if "://" in path else f"{forge.url}/repos/{forge.name}{path}"
-    if not url.startswith(f"{forge.url}/"):
-        raise ForgeRefused(f"{method} {url}", 0, "the next page is on another host")
-    return ask(forge.url, forge.token, method, url.removeprefix(f"{forge.url}/"), body)
-
-
-def _well(forge: Forge, method: str, path: str, body: object = None) -> Answer:
-    answer = _ask(forge, method, path, body)
-    return checked(answer, f"{method} {forge}{path}", SystemClock().now().timestamp())
-
-
-def _patiently(forge: Forge, method: str, path: str, body: object = None) -> Answer:
-    """Ask within a step, but not before the time that the forge asked for has passed."""
-    left = _not_before(saved()) - SystemClock().now().timestamp()
-    if 0 < left <= PATIENCE_S_MAX:
-        raise ForgeBusy(f"{method} {forge}{path}", "not asked again yet", left)
-    try:
-        return _well(forge, method, path, body)
-    except ForgeBusy as busy:
-        if busy.retry_after_s and _in_step():
-            _note("not_before", SystemClock().now().timestamp() + busy.retry_after_s)
-        raise
-
-
-def _note(name: str, value: object) -> None:
-    """Save one thing beside what the step saved."""
-    kept = saved()
-    save({**(kept if isinstance(kept, dict) else {}), name: value})
-
-
-def _not_before(kept: object) -> float:
-    return float(kept.get("not_before", 0.0)) if isinstance(kept, dict) else 0.0
-
-
-def _in_step() -> bool:
-    found = FRAME.get()
-    return found is not None and found.step is not None
+# --- seeing -------------------------------------------------------------------------------------
 
 
 def _pull(found: Any) -> Pull:
@@ -173,7 +127,7 @@ def _pull(found: Any) -> Pull:
 
 def pull_now(forge: Forge, pull: Pull) -> Pull:
     """Return the pull request as it is now."""
-    return _pull(_well(forge, "GET", f"/pulls/{pull.number}").body)
+    return _pull(well(forge, "GET", f"/pulls/{pull.number}").body)
 
 
 def _listed(forge: Forge, head: str) -> Iterator[Any]:
@@ -182,26 +136,11 @@ def _listed(forge: Forge, head: str) -> Iterator[Any]:
     asked = {"state": "open", "per_page": PAGE, "limit": PAGE}
     if forge.kind == "github":
         asked["head"] = f"{forge.name.partition('/')[0]}:{head}"
-    for body in _pages(forge, f"/pulls?{urlencode(asked)}", list):
+    for body in pages(forge, f"/pulls?{urlencode(asked)}", list):
         yield from body
     asked |= {"state": "closed", "sort": "created" if forge.kind == "github" else "recentupdate"}
-    for body in islice(_pages(forge, f"/pulls?{urlencode(asked)}", list), CLOSED_PAGES_MAX):
+    for body in islice(pages(forge, f"/pulls?{urlencode(asked)}", list), CLOSED_PAGES_MAX):
         yield from body
-
-
-def _pages(forge: Forge, path: str, kind: type) -> Iterator[Any]:
-    """Yield the bodies of all pages of a list. Raises ForgeRefused when there is no end of them:
-    what was not read could be what is looked for."""
-    for _ in range(PAGES_MAX):
-        answer = _well(forge, "GET", path)
-        if not isinstance(answer.body, kind):
-            raise ForgeBusy(f"GET {forge}{path}", "what answered is no forge: it gave no list")
-        yield answer.body
-        more = next_page(answer)
-        if more is None:
-            return
-        path = more
-    raise ForgeRefused(f"GET {forge}{path}", 0, f"more than {PAGES_MAX} pages")
 
 
 # --- opening and closing ------------------------------------------------------------------------
@@ -209,7 +148,7 @@ def _pages(forge: Forge, path: str, kind: type) -> Iterator[Any]:
 
 def _sign() -> str:
     """Return what is written into a pull request so that its step finds it again."""
-    return f"<!-- holdfast {token()} -->" if _in_step() else ""
+    return f"<!-- holdfast {token()} -->" if in_step() else ""
 
 
 def _found(forge: Forge, head: str, base: str, sign: str) -> Pull | None:
@@ -232,27 +171,35 @@ def _is_open(forge: Forge, head: str, base: str) -> object:
     return Check.ABSENT if found is None else Check.done(found)
 
 
-def _close(forge: Forge, result: Pull | None) -> None:
-    opened = result
-    if not isinstance(opened, Pull):
-        return
+def _close(forge: Forge, opened: Pull) -> None:
     now = pull_now(forge, opened)
     if now.merged:
         raise PullMerged(f"{forge} {now} is merged: it cannot be closed; revert it with another")
     if now.state == "open":
-        _well(forge, "PATCH", f"/pulls/{now.number}", {"state": "closed"})
+        well(forge, "PATCH", f"/pulls/{now.number}", {"state": "closed"})
+
+
+def _text(forge: Forge, pull: Pull) -> str:
+    found = well(forge, "GET", f"/pulls/{pull.number}").body
+    _pull(found)  # Raises ForgeBusy for what is none.
+    return str(found["body"])
 
 
 @step("close the pull request of {head}", retry=PATIENCE)
 def _undo_open(forge: Forge, head: str, base: str, result: Pull | None) -> None:
-    _close(forge, result if isinstance(result, Pull) else _signed(forge, head, base))
-
-
-def _signed(forge: Forge, head: str, base: str) -> Pull | None:
-    """Return the pull request that an attempt without a result opened: an open one of ours."""
     kept = saved()
     sign = kept.get("sign") if isinstance(kept, dict) else None
-    return _found(forge, head, base, sign) if sign else None
+    opened = result if isinstance(result, Pull) else _found(forge, head, base, sign or "")
+    if sign is None or opened is None:
+        return  # It was cut short before it had asked for one.
+    if sign in _text(forge, opened):
+        _close(forge, opened)
+    elif isinstance(result, Pull):
+        raise PullNotOurs(
+            f"{forge} {opened} does not carry the mark of this step: somebody else has opened it, "
+            f"or has taken that out of its text; look at {opened.url}, close it yourself if it is "
+            "of this run, and mark this as done"
+        )
 
 
 @step("open a pull request of {head}", check=_is_open, undo=_undo_open, retry=PATIENCE)
@@ -265,9 +212,9 @@ def open_pull(forge: Forge, head: str, base: str, title: str, body: str = "") ->
     sign = _sign()
     asked = {"head": head, "base": base, "title": title, "body": f"{body}\n\n{sign}".strip()}
     if sign:
-        _note("sign", sign)
+        note("sign", sign)
     try:
-        return _pull(_patiently(forge, "POST", "/pulls", asked).body)
+        return _pull(patiently(forge, "POST", "/pulls", asked).body)
     except ForgeRefused as refused:
         # GitHub says 422 and Gitea 409 when there is one; both also say it of other things.
         found = None
@@ -304,11 +251,11 @@ def checks(forge: Forge, pull: Pull) -> dict[str, State]:
 
 def _states(forge: Forge, ref: str) -> Iterator[tuple[str, State]]:
     """Yield the name and state of all that checks a commit."""
-    for body in _pages(forge, f"/commits/{ref}/status?per_page={PAGE}&limit={PAGE}", dict):
+    for body in pages(forge, f"/commits/{ref}/status?per_page={PAGE}&limit={PAGE}", dict):
         for status in body["statuses"] or ():
             yield status["context"], _state(status.get("state") or status.get("status"))
     if forge.kind == "github":
-        for body in _pages(forge, f"/commits/{ref}/check-runs?per_page={PAGE}", dict):
+        for body in pages(forge, f"/commits/{ref}/check-runs?per_page={PAGE}", dict):
             for run in body["check_runs"]:
                 is_over = run["status"] == "completed"
                 yield run["name"], _state(run["conclusion"]) if is_over else "pending"
@@ -383,7 +330,7 @@ def merge_pull(
     else:
         words = ("POST", {"Do": method, "head_commit_id": pull.commit})
     try:
-        _patiently(forge, words[0], f"/pulls/{pull.number}/merge", words[1])
+        patiently(forge, words[0], f"/pulls/{pull.number}/merge", words[1])
     except ForgeRefused as refused:
         now = pull_now(forge, pull)
         if now.merged:
