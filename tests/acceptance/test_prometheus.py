@@ -144,11 +144,14 @@ def test_no_series_hides_behind_another_of_its_name(served: Prometheus) -> None:
     with pytest.raises(UsageError, match="two series are called 'lab' by the label 'job'"):
         ops.range("put_total", over="3s", step="1s", by="job", server=served.url)()
     both = '{__name__=~"up|temperature"}'
-    names = sorted(ops.query(both, server=served.url)())
+    names = sorted(ops.query(both, server=served.url, timeout="1500ms")())
     past = sorted(ops.range(both, over="3s", step="1s", server=served.url)())
 
     assert names == past
     assert ["temperature: ", "up: "] == [name[: name.index("instance=")] for name in names]
+    (whole,) = ops.query(f"count({both})", server=served.url)().values()
+    (scraped,) = ops.query("up", server=served.url)().values()
+    assert 2 == whole.value and abs((scraped.at - whole.at).total_seconds()) < 5
 
 
 def test_a_gate_waits_for_a_window_after_the_change_and_passes(

@@ -52,7 +52,8 @@ class Server:
     def query(self, query: str) -> Answer:
         """Return the value of a query now. Raises UsageError for what is no PromQL, and
         PrometheusFailed."""
-        return _answer(self._post("query", {"query": query, "timeout": f"{self.timeout_s:g}s"}))
+        limit = f"{max(1, round(self.timeout_s * 1000))}ms"  # A fraction is no duration there.
+        return _answer(self._post("query", {"query": query, "timeout": limit}))
 
     def query_range(self, query: str, start: float, end: float, step_s: float) -> Answer:
         """Return the values of a query between two times. Raises UsageError for what is no

@@ -13,6 +13,7 @@ the time of the reading, and what no sample stands behind is no reading.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections import Counter
@@ -139,9 +140,10 @@ class Query:
 
     def _newest(self, server: Server, answer: Answer) -> datetime:
         """Return the time of the newest sample of the selector that is furthest behind."""
-        asked = [each.text for each in promql.selectors(self.query) if not each.is_past]
-        if not asked:
+        found = [each.text for each in promql.selectors(self.query) if not each.is_past]
+        if not found:
             return _time_of(answer)
+        asked = [text for each in found for text in _of_one_metric(server, each)]
         parts = (
             f'label_replace(max(timestamp({text})), "{_SOURCE}", "{number}", "", "")'
             for number, text in enumerate(asked)
@@ -252,6 +254,19 @@ def range(  # its name is that of the API
     made = RangeQuery(query, server, by, covers_s, fresh, link, token, seconds(timeout))
     made.over_s, made.step_s, made.take = over_s, step_s, take
     return made
+
+
+def _of_one_metric(server: Server, selector: str) -> list[str]:
+    """Return the selectors of each metric that a selector without a name finds: `timestamp` drops
+    the name, and refuses series that are the same then."""
+    if not selector.startswith("{"):
+        return [selector]
+    found = _values(server.query(f"count by (__name__) ({selector})"))
+    names = [labels["__name__"] for labels, _ in found if "__name__" in labels]
+    if len(names) < 2:
+        return [selector]
+    inner = selector[1:-1].rstrip(",")
+    return [f"{{{inner},__name__={json.dumps(name)}}}" for name in names]
 
 
 # --- what an answer says ----------------------------------------------------------------------
