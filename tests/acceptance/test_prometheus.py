@@ -138,6 +138,15 @@ def test_a_range_takes_the_past_together(served: Prometheus) -> None:
     assert 1 <= len(points) <= 4
 
 
+def test_a_range_is_as_old_as_the_newest_sample_behind_it(served: Prometheus) -> None:
+    """Prometheus gives a value for now, and says for five minutes what it saw last."""
+    (past,) = ops.range("reported", over="3s", step="1s", server=served.url)().values()
+    (fixed,) = ops.range("vector(1)", over="3s", step="1s", server=served.url)().values()
+
+    assert 20 == past.value and OLD <= datetime.now(UTC) - past.at < OLD + timedelta(minutes=2)
+    assert datetime.now(UTC) - fixed.at < timedelta(seconds=5)
+
+
 def test_no_series_hides_behind_another_of_its_name(served: Prometheus) -> None:
     """By a label that tells them apart no more, a range is refused as a query is; those of several
     metrics with the same labels have the metric in their names."""
