@@ -168,6 +168,24 @@ def test_a_secret_in_a_label_is_refused(flow, monkeypatch):
     assert "hunter2" not in outcome.reason + everything_on(disk)
 
 
+@step("trial of {name}")
+def trial(name: str) -> int:
+    return len(secret("API_KEY"))
+
+
+@workflow
+def trials() -> list[int]:
+    return [trial("a"), trial("b")]
+
+
+def test_a_label_may_say_what_the_script_says(monkeypatch):
+    """The password of a trial is often a word that a label in the script holds anyway."""
+    monkeypatch.setenv("API_KEY", "trial")
+    outcome, _ = live_once(trials, MemoryStore(MemoryDisk()))
+
+    assert outcome is not None and outcome.result == [5, 5], outcome
+
+
 @pytest.mark.parametrize("text", ['hunter"2', "hunter\\2", "hunter\n2", "hunter\t2", "20260131"])
 def test_a_secret_is_found_however_json_writes_it(text, monkeypatch):
     """Quotes, backslashes and line ends are escaped where it is recorded; a number may be one."""

@@ -57,6 +57,8 @@ class Options:
     undo: Callable[..., object] | None = None
     owes: Callable[..., object] | None = None
     was: str = ""
+    is_literal: bool = False
+    """Whether the label was given with the call, and is no template that the script holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +260,9 @@ def identify(
     """Return the label and key of one call, noting that the script reached it."""
     trace = frame.trace
     label = step.label(arguments)
-    refuse_secret_name(frame.life, label)
+    if frame.life.redactor:
+        template = "" if step.options.is_literal else step.options.label or step.name
+        refuse_secret_name(frame.life, label, template)
     key = join(trace.scope, label, trace.number(label))
     frame.life.afterwards.note_reached(key, trace, frame.lane)
     return label, key

@@ -117,7 +117,9 @@ def named(step: StepFunction[..., Any], label: str) -> StepFunction[..., Any]:
     """Return the step under a label that is taken as it is. Raises UsageError for none."""
     check_label(label)
     literal = label.replace("{", "{{").replace("}", "}}")
-    return StepFunction(step.function, step.rules, replace(step.options, label=literal))
+    return StepFunction(
+        step.function, step.rules, replace(step.options, label=literal, is_literal=True)
+    )
 
 
 def positional(step: StepFunction[..., Any], args: tuple[Any, ...]) -> dict[str, object]:
