@@ -57,8 +57,9 @@ def main() -> None:
 
 def _without(url: str, text: str) -> str:
     """Return one line of text without any part of the URL that may be a password."""
-    parts = re.split(r"[/:@?&=]+", url)[1:]
-    parts += map(unquote, parts)  # A service may show what it was given, and not as the URL has it.
+    written = re.split(r"[/:@?&=]+", url)[1:]
+    # A service may show what it was given, and not as the URL has it.
+    parts = {*written, *map(unquote, written)}
     for part in sorted(parts, key=len, reverse=True):
         if len(part) >= SECRET_CHARS_MIN:
             text = text.replace(part, "…")
