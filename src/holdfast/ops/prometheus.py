@@ -88,7 +88,7 @@ class Query:
         values = _values(answer)
         if not values:
             return {}
-        at = self._newest(server, answer)
+        at = self._newest(server) or _time_of(answer)
         names = self._names([labels for labels, _ in values])
         return {name: Reading(value, at) for name, (_, value) in zip(names, values, strict=True)}
 
@@ -138,11 +138,12 @@ class Query:
             headers["Authorization"] = f"Bearer {token_of(self._token)}"
         return Server(self._address(), self._timeout_s, headers)
 
-    def _newest(self, server: Server, answer: Answer) -> datetime:
-        """Return the time of the newest sample of the selector that is furthest behind."""
+    def _newest(self, server: Server) -> datetime | None:
+        """Return the time of the newest sample of the selector that is furthest behind; None for a
+        query that selects nothing of today."""
         found = [each.text for each in promql.selectors(self.query) if not each.is_past]
         if not found:
-            return _time_of(answer)
+            return None
         asked = [text for each in found for text in _of_one_metric(server, each)]
         parts = (
             f'label_replace(max(timestamp({text})), "{_SOURCE}", "{number}", "", "")'
@@ -178,13 +179,17 @@ class RangeQuery(Query):
     take: Take
 
     def __call__(self) -> Readings:
-        """Return what was taken of each series, at the time of its last value; see `Query`."""
+        """Return what was taken of each series, at the time of its last value, or of the newest
+        sample behind it; see `Query`."""
         named: Readings = {}
-        for name, readings in self.readings().items():
+        found = self.readings()
+        newest = self._newest(self._server()) if found else None
+        for name, readings in found.items():
             values = [each.value for each in readings if each.value is not None]
             well = [value for value in values if not math.isnan(value)]
             value = _TAKES[self.take](well) if well else math.nan
-            named[name] = Reading(value, readings[-1].at)
+            last = readings[-1].at
+            named[name] = Reading(value, last if newest is None else min(last, newest))
         return named
 
     def readings(self) -> dict[str, tuple[Reading, ...]]:
