@@ -132,6 +132,20 @@ def test_a_channel_that_fails_keeps_no_other_from_its_notice(tmp_path):
     assert "s3cret" not in str(line)
 
 
+@pytest.mark.slow
+def test_a_channel_that_hangs_takes_no_others_time(tmp_path):
+    """However many notices it holds up, a command has each of them."""
+    limits = Limits(pauses_s=(), attempt_s=3.0, total_s=3.0, at_once=1, idle_s=0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"json://127.0.0.1:{silent.getsockname()[1]}/"
+        command = ("sh", "-c", "echo x >>got")
+        sent = Errand(tmp_path / "n", (url,), command, str(tmp_path), limits)
+        lines = delivered(sent, *[TEXT] * 5)
+
+    assert "x\n" * 5 == (tmp_path / "got").read_text()
+    assert ["URL 1 (json:)"] * 5 == [line["to"] for line in lines]
+
+
 def test_a_torn_notice_is_one_line(tmp_path):
     """What a power loss left of a file stops nothing, and does not stay."""
     sent = Errand(tmp_path / "n", ("json://127.0.0.1/",), (), "/", QUICK)

@@ -97,14 +97,18 @@ class Delivery:
 
 
 class Round:
-    """Takes notices and delivers each to every channel, a few programs at a time."""
+    """Takes notices and delivers each to every channel, a few programs at a time for each: one
+    that hangs keeps no other waiting."""
 
     def __init__(self, errand: Errand) -> None:
         self._limits = errand.limits
         self._spool = Spool(errand.folder, errand.address)
         self._spool.tidy()
         self._channels = channels_of(errand)
-        self._running = threading.BoundedSemaphore(errand.limits.at_once)
+        self._running = {
+            channel.name: threading.BoundedSemaphore(errand.limits.at_once)
+            for channel in self._channels
+        }
         self._jobs: set[Future[None]] = set()
 
     @property
@@ -138,7 +142,7 @@ class Round:
         attempts, why = 0, "there was no time for an attempt"
         for pause_s in (0.0, *self._limits.pauses_s):
             time.sleep(max(0.0, min(pause_s, delivery.deadline - time.monotonic())))
-            with self._running:
+            with self._running[channel.name]:
                 limit_s = _limit(self._limits, delivery.deadline)
                 if limit_s <= 0:
                     break

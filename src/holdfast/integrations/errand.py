@@ -26,7 +26,7 @@ class Limits:
     attempt_s: float = 30.0
     total_s: float = 600.0
     at_once: int = 4
-    """Programs that run beside one another."""
+    """Programs that run beside one another for one receiver."""
     idle_s: float = 30.0
     """How long a deliverer with nothing to do waits for the next notice."""
 
