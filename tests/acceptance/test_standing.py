@@ -158,3 +158,5 @@ def test_stop_of_a_paused_run_changes_nothing(shell: Shell):
     assert "r: asked to pause" in shell("pause", "r").out
     assert "r: asked to pause already" in shell("stop", "r").out
     assert "r: asked to pause already" in shell("stop", "--all").out
+    assert "r: asked to stop" in shell("stop", "r", "--now").out
+    assert "paused by" in shell("why", "r").out

@@ -273,5 +273,5 @@ def test_a_verb_never_costs_the_owner_a_step(runs: Runs) -> None:
     runs.start(flow)
 
     assert "succeeded" == runs.step("busy").status
-    assert ["verb"] == [fact.kind for fact in runs.facts(RunStopped)]
+    assert ["pause"] == [fact.kind for fact in runs.facts(RunStopped)]
     assert "busy" == runs.resume(flow).result

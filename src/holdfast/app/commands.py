@@ -86,7 +86,8 @@ def stop(
         asked = state.stop
         if asked is not None and asked.now >= now and asked.pause >= pause:
             return (), f"{row.id}: asked to {'pause' if asked.pause else 'stop'} already"
-        return (StopRequested(clock.now(), by, now, pause),), f"{row.id}: asked to {word}"
+        pauses = pause or (asked is not None and asked.pause)  # A stop takes no pause back.
+        return (StopRequested(clock.now(), by, now, pauses),), f"{row.id}: asked to {word}"
 
     return decide(store, row.id, choose), row
 
