@@ -307,7 +307,7 @@ def test_an_output_that_was_cut_says_so_and_how_to_go_on(shell: Shell) -> None:
 
     assert 74 == refused.code and "is 10 bytes long, but 50 bytes" in told
     assert "ended without saying why" not in told
-    assert "m holdfast rewind r --to same # begin anew" in told, told
+    assert "holdfast rewind r --to same # begin anew" in told, told
     assert 0 == ended.code and list(map(str, range(40))) == (
         (shell.folder / "o.jsonl").read_text().split()
     )
