@@ -17,6 +17,7 @@ from holdfast.model.state import RunState
 from holdfast.runtime.journal import Journal
 from holdfast.stores.sqlite import SqliteStore
 
+BEGIN = 'eval "$(holdfast begin work "$@")"\n'
 DEADLINE_S = 120.0
 SHELLS = [
     pytest.param(

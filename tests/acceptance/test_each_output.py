@@ -26,6 +26,14 @@ def test_what_an_item_leaves_behind_may_write_on(script: Script) -> None:
     assert 0 == done.code, done
 
 
+def test_what_an_item_leaves_behind_is_heard_while_it_writes(script: Script) -> None:
+    """As of a step: a second without a word ends it, and not a second in all."""
+    code = "(for n in 1 2 3 4; do sleep 0.5; echo $n; done; exec sleep 60) &"
+    done = alone(script, "x", "--", "sh", "-c", code, items="one\n")
+
+    assert (0, b"1\n2\n3\n4\n") == (done.code, done.out), done
+
+
 def test_what_there_is_no_room_for_ends_the_batch_in_order(script: Script) -> None:
     """It says nothing of the item; what is in hand beside it still lands."""
     wide = "while test ! -e other; do :; done; head -c 9000000 /dev/zero; sleep 60"

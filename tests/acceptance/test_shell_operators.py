@@ -9,9 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.acceptance.shells import SHELLS, Script, every_shell, is_gone
+from tests.acceptance.shells import BEGIN, SHELLS, Script, every_shell, is_gone
 
-BEGIN = 'eval "$(holdfast begin work "$@")"\n'
 LOOKS_MAX = 400
 
 

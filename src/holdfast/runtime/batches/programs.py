@@ -72,6 +72,7 @@ class _Running:
     __slots__ = (
         "began",
         "deadline",
+        "drained_by",
         "ends",
         "has_ended",
         "is_late",
@@ -87,6 +88,7 @@ class _Running:
         self.wrote = Wrote()
         self.has_ended = self.is_late = False
         self.deadline: float | None = None
+        self.drained_by = 0.0
         self.unkept: OSError | None = None
         """Why there was no room for what it wrote."""
 
@@ -229,8 +231,7 @@ class Programs:
             return False
         self._keep(running, which, chunk)
         if running.has_ended:
-            quiet = monotonic() + QUIET_S
-            running.deadline = min(quiet, running.deadline or quiet)
+            running.deadline = min(monotonic() + QUIET_S, running.drained_by)
         return True
 
     def _keep(self, running: _Running, which: int, chunk: bytes) -> None:
@@ -250,7 +251,8 @@ class Programs:
         if running.is_late:
             _kill(running.pid, signal.SIGKILL)  # What it started had as long as it had.
         self._close(running, END)
-        running.deadline = monotonic() + QUIET_S
+        now = monotonic()
+        running.deadline, running.drained_by = now + QUIET_S, now + DRAIN_S
         for which in (OUT, ERR):
             self._drain(running, which)
 
