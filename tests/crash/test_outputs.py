@@ -133,3 +133,21 @@ def test_a_killed_batch_destroys_nothing_of_a_later_one(tmp_path: Path) -> None:
     assert f"are in {tmp_path}/out.jsonl.cut now" in text
     assert list(range(300)) == sorted(own)
     assert list(range(1000, 1300)) == sorted(others)
+
+
+@pytest.mark.kills
+@pytest.mark.parametrize("append", ["true", "false"])
+def test_lines_whose_turn_comes_as_a_life_begins_are_its_own(append: str, tmp_path: Path) -> None:
+    """Killed before any checkpoint has them, they are cut off and written again: the file that an
+    earlier life has closed is not taken for somebody else's."""
+    site = Site(tmp_path)
+    words = ("run", script("turns:turns"), "--id", "r", "--plain", "-p", f"append={append}")
+    site.holdfast(*words, "--for", "5s")
+    site.holdfast("skip", "r", "numbers/0", "-m", "it never will be")
+    site.env["DIES"] = "1"
+    killed = site.holdfast("resume", "r", "--plain")
+    del site.env["DIES"]
+    code, text = site.holdfast("resume", "r", "--plain")
+
+    assert (-signal.SIGKILL, 0) == (killed[0], code), text
+    assert [1, 2, 3] == [*map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())]

@@ -268,7 +268,8 @@ def _init_of(cls: Any, plan: _Plan) -> Callable[..., None]:
     if hasattr(cls, "__post_init__"):
         lines.append("self.__post_init__()")
     # Made of nothing but our own fields' names, as `dataclasses` does it.
-    exec("\n ".join([*lines, "pass"]), known)
+    # In the name of this file, so that no error is said to be in a line of it that nobody has.
+    exec(compile("\n ".join([*lines, "pass"]), __file__, "exec"), known)
     init: Callable[..., None] = known["__init__"]
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     return init
