@@ -85,6 +85,7 @@ def main(workflow: str, moment: str, command: tuple[str, ...]) -> None:
         common,
         Presence(no_input=True),
         lambda setting: start(setting, globals()[workflow], {}, id="r"),
+        begins=True,
     )
 
 

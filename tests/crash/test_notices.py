@@ -214,5 +214,5 @@ def test_a_folder_that_cannot_be_written_costs_the_run_nothing(site):
     site.folder.write_text("in the way")
     code, text = site.run("works")
 
-    assert 0 == code
+    assert 0 == code, text
     assert 1 == text.count("a notice could not be handed over")
