@@ -130,10 +130,11 @@ def test_what_is_lost_for_good_is_made_again(shell: Shell) -> None:
         if path.is_file():
             path.unlink()
 
-    refused = shell("resume", "r")
+    refused, why = shell("resume", "r"), shell("why", "r")
     again = "holdfast rewind r --to find"
 
-    assert again in refused.err
+    assert 74 == refused.code and again in refused.err
+    assert "r has failed" in why.out and again in " ".join(why.out.split())
     assert 0 == shell(*again.split()[1:]).code
     assert "100000" == shell("resume", "r").out.strip()
 

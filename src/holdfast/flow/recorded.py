@@ -61,7 +61,8 @@ def unreadable(life: Life, error: HoldfastError) -> Leaving:
     if life.replays_here():
         life.tell(f"the script could be walked only so far: {life.redactor(str(error))}")
         return walk_over()
-    if isinstance(error, StoreError):
+    if isinstance(error, StoreError) and not isinstance(error, StoreCorrupt):
+        # Nothing is to be written where nothing can be read; a value that is lost is told.
         return life.leave(str(error), error.exit_code, "storage")
     life.failure = life.failure or error
     return life.leave(str(error), error.exit_code, UNREADABLE)
