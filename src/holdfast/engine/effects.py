@@ -70,6 +70,7 @@ class Wait:
     idle: bool = False
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Returned:
     """The user's code came back with a value."""

@@ -56,33 +56,26 @@ def annotated(cls: type) -> dict[str, Any]:
 
 
 def made_often(cls: type[T]) -> type[T]:
-    """Return `cls`, a frozen dataclass with slots, with an `__init__` that sets them directly.
+    """Return `cls`, a frozen dataclass with slots, whose objects nothing but the type checker keeps
+    from being changed.
 
-    That of `dataclasses` calls `object.__setattr__` for each field, because the class forbids an
-    assignment: 1.6 µs for the twelve of `StepStarted`. This one lets the new object be of a twin
-    class, which has the same slots and allows it, and gives it its own class back at the end:
-    0.6 µs. What `cls` may be given, and that nobody can change an object of it, stays the same.
+    A class that forbids an assignment forbids it to its `__init__`, too, which has to go around
+    by `object.__setattr__`: for each field that costs ten times what an assignment does, and two
+    facts and their effects are made in every step. For a process it stays what it was declared
+    to be: it compares, hashes, copies and shows itself the same.
     """
     plan: _Plan = cls.__dict__["__plan__"]
     assert plan.frozen and plan.slots and not hasattr(cls, "__post_init__"), cls
     assert not any(isinstance(default, _Factory) for default in plan.defaults.values()), cls
     plan.is_often = True
+    del cls.__setattr__, cls.__delattr__
     return cls
 
 
-def twin_of(cls: type) -> type | None:
-    """Return the twin of a class of which many are made: an object of it gets its fields, and is
-    then told its class (`__class__`). None for any other class."""
+def is_made_often(cls: type) -> bool:
+    """Whether the fields of an object of `cls` can be set one by one, without its `__init__`."""
     plan: _Plan | None = cls.__dict__.get("__plan__")
-    if plan is None or not plan.is_often:
-        return None
-    if plan.twin is None:
-        plan.twin = type(cls.__name__, (), {"__slots__": tuple(plan.types)})
-    return plan.twin
-
-
-BECOME: Final[Callable[[object, type], None]] = object.__dict__["__class__"].__set__
-"""Gives an object its class, also one that forbids to be changed."""
+    return plan is not None and plan.is_often
 
 
 # --- how a class is made ----------------------------------------------------------------------
@@ -104,11 +97,10 @@ _NONE: Final = object()
 class _Plan:
     """What is known of one class: its fields with their types, in order, and their defaults."""
 
-    __slots__ = ("defaults", "frozen", "is_often", "slots", "twin", "types")
+    __slots__ = ("defaults", "frozen", "is_often", "slots", "types")
 
     def __init__(self, frozen: bool, slots: bool) -> None:
         self.frozen, self.slots, self.is_often = frozen, slots, False
-        self.twin: type | None = None
         self.types: dict[str, object] = {}
         self.defaults: dict[str, Any] = {}
 
@@ -244,7 +236,7 @@ def _first_init(cls: Any, plan: _Plan) -> Callable[..., None]:
 
 def _init_of(cls: Any, plan: _Plan) -> Callable[..., None]:
     names = list(plan.types)
-    known: dict[str, Any] = {"none": _NONE, "set_": object.__setattr__, "own": cls}
+    known: dict[str, Any] = {"none": _NONE, "set_": object.__setattr__}
     given = []
     for name in names:
         if name not in plan.defaults:
@@ -258,10 +250,7 @@ def _init_of(cls: Any, plan: _Plan) -> Callable[..., None]:
     for name, default in plan.defaults.items():
         if isinstance(default, _Factory):
             lines.append(f"if {name} is none: {name} = default_{name}()")
-    if plan.is_often:
-        known["become"], known["twin"] = BECOME, twin_of(cls)
-        lines += ["become(self, twin)", *(f"self.{n} = {n}" for n in names), "become(self, own)"]
-    elif plan.frozen:
+    if plan.frozen and not plan.is_often:
         lines += [f"set_(self, {name!r}, {name})" for name in names]
     else:
         lines += [f"self.{name} = {name}" for name in names]

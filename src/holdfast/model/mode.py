@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from holdfast.model.making import dataclass
+from holdfast.model.making import dataclass, made_often
 from holdfast.model.terms import Terms
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """Whether to ask, and the rule to show beside it."""

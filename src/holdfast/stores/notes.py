@@ -16,9 +16,10 @@ import contextlib
 import os
 import struct
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from holdfast.errors import StoreError
+from holdfast.model.making import dataclass, made_often
 from holdfast.stores.lockfile import open_regular, refuse_link
 from holdfast.stores.rows import chain
 
@@ -30,7 +31,9 @@ WHOLE_BYTES: Final = 1 << 20
 OPEN_FILES_MAX: Final = 32
 
 
-class Note(NamedTuple):
+@made_often
+@dataclass(frozen=True, slots=True)
+class Note:
     """One fact as its row would be."""
 
     seq: int

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from holdfast.model.making import BECOME, twin_of
+from holdfast.model.making import is_made_often
 
 Decode: TypeAlias = Callable[[Any], Any]
 """Returns the value of what was stored. Raises TypeError or ValueError.
@@ -56,16 +56,13 @@ def reader_of(
     # What has no field that differs from its default has no value to take either.
     taken = [f" {values}= stored.values()"] if names else []
     lines = ["def read(stored):", *taken, *checks]
-    twin = twin_of(make)
-    if twin is None:
-        lines.append(f" return make({', '.join(arguments)})")
+    if is_made_often(make):
+        known["new"] = object.__new__
+        given = zip(defaults, arguments, strict=True)
+        lines += [" made = new(make)", *(f" made.{name} = {value}" for name, value in given)]
+        lines.append(" return made")
     else:
-        known |= {"new": object.__new__, "twin": twin, "become": BECOME}
-        lines.append(" made = new(twin)")
-        lines += [
-            f" made.{name} = {value}" for name, value in zip(defaults, arguments, strict=True)
-        ]
-        lines.append(" become(made, make)\n return made")
+        lines.append(f" return make({', '.join(arguments)})")
     # Made of nothing but numbers and the names of our own fields.
     exec("\n".join(lines), known)
     reader: Reader = known["read"]

@@ -64,22 +64,26 @@ class Files:
     """The files at these paths as they were when they were opened."""
 
     def __init__(self, *paths: Path) -> None:
-        self._paths = tuple(map(os.fspath, paths))
-        self._known = self._look()
+        self._known = [(os.fspath(path), _inode(path)) for path in paths]
 
     def are_there(self) -> bool:
         """Whether the same files are at their paths still."""
-        return self._look() == self._known
-
-    def _look(self) -> list[tuple[int, int]]:
-        found = []
-        for path in self._paths:
-            try:
+        try:
+            for path, known in self._known:
                 file = os.stat(path)
-            except OSError:
-                break
-            found.append((file.st_dev, file.st_ino))
-        return found
+                if (file.st_ino, file.st_dev) != known:
+                    return False
+        except OSError:
+            return False
+        return True
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        file = os.stat(path)
+    except OSError:
+        return None  # It is gone already: so it is not there when it is looked for.
+    return file.st_ino, file.st_dev
 
 
 class Database:

@@ -107,15 +107,16 @@ def next_note(head: Head, fact: Fact) -> Note | None:
 
 def as_owner(number: int, note: Note) -> tuple[Any, ...]:
     """Return the values of `INSERT_AS_OWNER` for it."""
-    seq, epoch, kind, body, link = note
-    return number << SEQ_BITS | seq, epoch, kind, body, link, number, epoch
+    row_id, epoch = number << SEQ_BITS | note.seq, note.epoch
+    # Of bytes the driver asks each time whether somebody adapts them: more than binding costs.
+    return row_id, epoch, note.kind, note.body, bytearray(note.link), number, epoch
 
 
 def insert_note(connection: sqlite3.Connection, head: Head, note: Note) -> None:
     """Make a row of the note that follows `head`, and move it."""
-    seq, epoch, kind, body, link = note
-    connection.execute(_INSERT, (head.number << SEQ_BITS | seq, epoch, kind, body, link))
-    head.seq, head.link = seq, link
+    row_id = head.number << SEQ_BITS | note.seq
+    connection.execute(_INSERT, (row_id, note.epoch, note.kind, note.body, note.link))
+    head.seq, head.link = note.seq, note.link
 
 
 def link_of(connection: sqlite3.Connection, number: int, seq: int) -> bytes | None:
