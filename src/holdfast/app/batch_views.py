@@ -165,15 +165,15 @@ def _listed(
     return Listed(status, count, names, max(0, count - named))
 
 
-def names_of(keys: Sequence[str], limit: int = NAMES_MAX) -> tuple[tuple[str, ...], int]:
+def names_of(keys: Sequence[str]) -> tuple[tuple[str, ...], int]:
     """Return what to call some items, and how many of them that names.
 
     Keys that are numbers are told in stretches, `7, 1040-1043`; others by name. Either is what a
     person types to mean an item.
     """
     if not all(key.isdigit() for key in keys):
-        return tuple(keys[:limit]), min(limit, len(keys))
-    stretches = list(intervals(sorted(map(int, keys))))[:limit]
+        return tuple(keys[:NAMES_MAX]), min(NAMES_MAX, len(keys))
+    stretches = list(intervals(sorted(map(int, keys))))[:NAMES_MAX]
     texts = (f"{first}-{last}" if last > first else str(first) for first, last in stretches)
     return tuple(texts), sum(last - first + 1 for first, last in stretches)
 

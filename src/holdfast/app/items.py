@@ -34,7 +34,7 @@ class Item:
 
     `row`: it is more than simply done or untried. `done`: its bit is set; with a ledger it may
     have been done by another run. `reached`: it has an address, and no end. `ledger`: this batch
-    has not met it, and its ledger knows it. `unknown`: neither.
+    has not met it, and its ledger knows it. `unknown`: none of these.
     """
 
     batch: str
@@ -67,12 +67,6 @@ def item_named(store: Store, run: str, state: RunState, text: str) -> Item | Non
         names = ", ".join(f"{item.batch}/{item.key}" for item in found[:SHOWN_MAX])
         raise UsageError(f"{text!r} may be {names}; say which, with its batch")
     return found[0] if found else None
-
-
-def is_item(store: Store, run: str, state: RunState, text: str) -> bool:
-    """Whether `text` is the key of an item that a batch of the run knows."""
-    found = items_named(store, run, state, text)
-    return bool(found) and found[0].known != "unknown"
 
 
 def near(store: Store, run: str, item: Item) -> list[str]:

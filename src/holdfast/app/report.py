@@ -41,7 +41,7 @@ def export_markdown(store: Store, run: str) -> str:
     parts = [
         *_header(view, why_of(view)),
         *_parameters(view),
-        *_steps(store, view),
+        *_steps(view),
         *_batches(store, view),
         *_units(view),
         *_failures(view),
@@ -115,7 +115,7 @@ def _parameter(name: str, value: Json) -> tuple[str, str]:
     return _cell(name), _cell(text.removeprefix(f"{name}="))
 
 
-def _steps(store: Store, view: RunView) -> Iterator[str]:
+def _steps(view: RunView) -> Iterator[str]:
     yield "## Steps"
     yield ""
     if not view.steps:

@@ -103,7 +103,7 @@ def choose(setting: Setting, wanted: Wanted) -> Begun:
         check_same(state, fact, run)
     row = find_run(setting.store, run)
     if not state.is_finished:
-        _check_free(setting, row, state, resumes=wanted.resumes)
+        _check_free(row, state, resumes=wanted.resumes)
     return _begun(setting, row, state)
 
 
@@ -181,7 +181,7 @@ def _check_shell(state: RunState, run: str) -> None:
         raise UsageError(f"run {run} is not of a shell script: choose another --id")
 
 
-def _check_free(setting: Setting, row: RunRow, state: RunState, *, resumes: bool) -> None:
+def _check_free(row: RunRow, state: RunState, *, resumes: bool) -> None:
     """Raise what keeps a run from being taken up by its script."""
     owner = row.owner
     if owner is not None and liveness(owner) in ("alive", "stopped") and is_within(owner.pid):

@@ -212,7 +212,7 @@ class Prompt:
     def _attend(self, run: str, state: RunState, hold: HoldState) -> HoldAnswered | None:
         dialog = self._dialog
         if dialog is None or dialog.hold.opened.id != hold.opened.id:
-            dialog = self._open(run, state, hold)
+            dialog = self._open(state, hold)
         try:
             line = self._lines.read(LINE_WAIT_S)
         except EOFError:
@@ -231,7 +231,7 @@ class Prompt:
                 self._show_keys(dialog)
             return None
 
-    def _open(self, run: str, state: RunState, hold: HoldState) -> Dialog:
+    def _open(self, state: RunState, hold: HoldState) -> Dialog:
         opened = hold.opened
         self._ask.progress.pause(opened.id, opened.key)
         has_answered = self._has_answered(hold)

@@ -102,9 +102,9 @@ def record(*facts: Fact, durable: bool = True) -> Program[None]:
     yield Record(facts, durable)
 
 
-def record_at_boundary(*facts: Fact, durable: bool = True) -> Program[bool]:
+def record_at_boundary(*facts: Fact) -> Program[bool]:
     """Make `facts` permanent unless the run is to stop or the journal moved; see `Record`."""
-    return cast(bool, (yield Record(facts, durable, boundary=True)))
+    return cast(bool, (yield Record(facts, boundary=True)))
 
 
 def look() -> Program[RunState]:
@@ -119,9 +119,9 @@ def pause(until: datetime | None) -> Program[None]:
     yield Wait(until, idle=True)
 
 
-def invoke(ticket: str, call: Call, place: Place = "here") -> Program[Outcome]:
+def invoke(ticket: str, call: Call) -> Program[Outcome]:
     """Return what came of `call`."""
-    yield Submit(ticket, call, place)
+    yield Submit(ticket, call)
     landed = cast(Landed, (yield WAIT))
     while ticket not in landed:
         landed = cast(Landed, (yield WAIT))  # A check that was given up on has ended at last.

@@ -66,10 +66,10 @@ def decode(tree: Json, types: Types | None = None, *, as_type: object | None = N
 # --- the arguments of a call ------------------------------------------------------------------
 
 
-def fingerprint(values: Mapping[str, object], silent: Container[str] = ()) -> tuple[str, str]:
+def fingerprint(values: Mapping[str, object]) -> tuple[str, str]:
     """Return a digest over the recordable arguments, and a short text of all."""
     trees = recordable(values)
-    return digest(trees), shown_arguments(values, trees, silent)
+    return digest(trees), shown_arguments(values, trees)
 
 
 def recordable(values: Mapping[str, object]) -> dict[str, Json]:

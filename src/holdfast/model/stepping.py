@@ -36,7 +36,7 @@ def _step_started(state: Stepped, fact: f.StepStarted) -> None:
         step.reached_seq = state.seq
     else:
         if is_anew:
-            _begin_anew(state, step)
+            _begin_anew(step)
         for name in _TOLD_BY_START:
             setattr(step, name, getattr(begun, name))
     if fact.is_batch:
@@ -91,7 +91,7 @@ _TOLD_BY_START: Final = (
 """What a step that starts again is told anew: how it ended before counts no more."""
 
 
-def _begin_anew(state: Stepped, step: StepState) -> None:
+def _begin_anew(step: StepState) -> None:
     """A finished step is to run again: its earlier execution counts no more."""
     step.forgiven, step.next_at = step.attempts, None
     step.saved, step.has_saved, step.accepted_inputs, step.world = None, False, (), ""
@@ -160,7 +160,7 @@ def _step_rearmed(state: Stepped, fact: f.StepRearmed) -> None:
     if step is None:
         return
     if step.is_finished:
-        _begin_anew(state, step)
+        _begin_anew(step)
         reopen(state, fact.key)
         state.forget_member(fact.key)
     step.status, step.forgiven, step.next_at = "waiting", step.attempts, None
@@ -208,7 +208,7 @@ def _timer_set(state: Stepped, fact: f.TimerSet) -> None:
         )
         step.started_seq, step.epoch = state.seq, state.epoch
     if step.is_finished:  # A window that has to be open once more.
-        _begin_anew(state, step)
+        _begin_anew(step)
         state.forget_member(fact.key)
     step.status, step.next_at, step.label = "waiting", fact.until, fact.label or step.label
     step.inputs, step.shown, step.location = fact.inputs, fact.shown, fact.location

@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 
 from holdfast.runtime.batches.crews import Site, timed_out
 from holdfast.runtime.batches.shipping import die_with
-from holdfast.runtime.batches.work import Body, Death, Landed, Landing, Work, do_item, failure_of
+from holdfast.runtime.batches.work import Death, Landed, Landing, Work, do_item, failure_of
 from holdfast.runtime.capture import current_step
 
 LINES_MAX: Final = 10
@@ -31,9 +31,7 @@ _OUTSIDE: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 """What people and schedulers send: it says nothing about the item."""
 
 
-def do_alone(
-    site: Site, slot: int, work: Work, say: Callable[[str], None], body: Body | None = None
-) -> None:
+def do_alone(site: Site, slot: int, work: Work, say: Callable[[str], None]) -> None:
     """Begin one item in a process of its own; what comes of it is put on the crew's queue.
 
     `say` gets each line of its output. A death is an outcome: how, and the last lines.
@@ -47,7 +45,7 @@ def do_alone(
     if pid == 0:
         os.close(told)
         os.close(heard)
-        _child(site, body or site.body, work, tell, speak, driver)
+        _child(site, work, tell, speak, driver)
     os.close(tell)
     os.close(speak)
     site.tail.occupy(slot, work.ordinal, pid)
@@ -55,7 +53,7 @@ def do_alone(
     threading.Thread(target=waiter.wait, name=f"holdfast alone {slot}", daemon=True).start()
 
 
-def _child(site: Site, body: Body, work: Work, tell: int, speak: int, driver: int) -> NoReturn:
+def _child(site: Site, work: Work, tell: int, speak: int, driver: int) -> NoReturn:
     """The forked process: do the item, tell the outcome, and end without any clean-up that is
     the parent's."""
     try:
@@ -68,7 +66,7 @@ def _child(site: Site, body: Body, work: Work, tell: int, speak: int, driver: in
         current_step.set(None)
         sys.stdout = open(1, "w", buffering=1, closefd=False, errors="backslashreplace")
         sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")
-        landing = do_item(lambda item: _awaited(body(item)), work, site.retry)
+        landing = do_item(lambda item: _awaited(site.body(item)), work, site.retry)
         sys.stdout.flush()
         sys.stderr.flush()
         content = _content(landing, site)
