@@ -13,7 +13,7 @@ from datetime import datetime
 from holdfast.app.batch_views import doubtful
 from holdfast.app.finding import find_run
 from holdfast.app.fleet_children import child_id, is_fleet
-from holdfast.app.judging import LIVING, at_work_in, displaced_by, owner_is
+from holdfast.app.judging import at_work_in, displaced_by, is_owned, owner_is
 from holdfast.app.meant import is_question, named, one_step, to_retry
 from holdfast.app.rollout_views import failed_steps, is_about_units
 from holdfast.app.wording import stands
@@ -36,7 +36,7 @@ from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.ownership import is_at_work, liveness
+from holdfast.runtime.ownership import is_at_work
 
 TRIES_MAX = 1_000
 
@@ -117,7 +117,7 @@ def cancel(
         return (fact,), f"{row.id}: cancelled{left}{_targets_left(row)}"
 
     cancelled = decide(store, row.id, choose)
-    if row.owner is not None and liveness(row.owner) == "dead":
+    if owner_is(row) == "dead":
         store.release(row.id, row.epoch)  # Its process cannot let go of the target any more.
     return cancelled
 
@@ -137,7 +137,7 @@ def _giving_back(store: Store, row: RunRow, state: RunState) -> str:
             f"back with `holdfast settle {row.id}`"
         )
     stopped = ""
-    if row.owner is not None and liveness(row.owner) != "dead":
+    if is_owned(row):
         stopped = f"stop it with `holdfast stop {row.id}`, then "
     if state.ledger.is_going_back:
         return (
@@ -272,7 +272,7 @@ def undecided(row: RunRow, state: RunState) -> list[str]:
 
 def _in_doubt(row: RunRow, state: RunState) -> list[str]:
     """Return the steps in doubt, and the items that are asked about."""
-    keys = doubtful(state, is_living=owner_is(row) in LIVING)
+    keys = doubtful(state, is_living=is_owned(row))
     asked = [hold.opened for hold in state.open_holds if hold.opened.kind == "in_doubt"]
     return keys + [opened.key for opened in asked if opened.key not in state.steps]
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from holdfast.app.fleet_children import child_id, is_fleet
-from holdfast.app.judging import owner_is, process_named, status_of
+from holdfast.app.judging import is_owned, process_named, status_of
 from holdfast.app.rollout_views import UnitView, rollouts_of
 from holdfast.app.wording import stands
 from holdfast.errors import StoreCorrupt
@@ -91,7 +91,7 @@ def judged(store: Store, row: RunRow, state: RunState, at: datetime) -> Verdict:
 
 def _in_the_way(store: Store, row: RunRow, state: RunState) -> Iterator[str]:
     """Yield what keeps a run where it is, whatever the time."""
-    if row.owner is not None and owner_is(row) != "dead":
+    if row.owner is not None and is_owned(row):
         yield f"it is running in {process_named(row.owner)}"
     if state.stop is not None:
         yield f"it was {'paused' if state.stop.pause else 'stopped'} by {state.stop.by.name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.app.batch_views import doubtful
-from holdfast.app.judging import LIVING, owner_is, status_of
+from holdfast.app.judging import is_owned, status_of
 from holdfast.app.wording import stands
 from holdfast.errors import UsageError
 from holdfast.model.guessing import guess
@@ -53,7 +53,7 @@ def find_hold(state: RunState, row: RunRow, id: str | None) -> HoldState:
     answered = [hold for hold in state.holds.values() if hold.answers]
     if answered:
         return answered[-1]
-    in_doubt = doubtful(state, is_living=owner_is(row) in LIVING)
+    in_doubt = doubtful(state, is_living=is_owned(row))
     if in_doubt:
         raise UsageError(
             f"step {in_doubt[0]} of run {run} is in doubt: say `done` (it took effect) or `retry` "

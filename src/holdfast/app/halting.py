@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.app.commands import Decide, decide
+from holdfast.app.judging import is_owned, process_named
 from holdfast.app.meant import named
 from holdfast.errors import HoldfastError
 from holdfast.model.facts import Owner, StopRequested, Who
@@ -12,7 +13,6 @@ from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
-from holdfast.runtime.ownership import liveness
 
 _UNFINISHED = ("running", "waiting", "on_hold", "queued", "failed", "stopped", "paused")
 
@@ -34,7 +34,7 @@ def stop_all(store: Store, clock: Clock, by: Who, *, now: bool = False) -> Itera
     Each is durable when it is yielded. One that cannot be asked keeps no other from being asked.
     """
     rows = {row.id: row for status in _UNFINISHED for row in store.rows(status=status)}
-    for row in sorted(rows.values(), key=lambda row: not _is_living(row)):
+    for row in sorted(rows.values(), key=lambda row: not is_owned(row)):
         try:
             yield _stopped(store, row, clock, by, now)
         except HoldfastError as error:
@@ -42,8 +42,8 @@ def stop_all(store: Store, clock: Clock, by: Who, *, now: bool = False) -> Itera
 
 
 def _stopped(store: Store, row: RunRow, clock: Clock, by: Who, now: bool) -> Halt:
-    owner = row.owner if _is_living(row) else None
-    where = "" if owner is None else f" in pid {owner.pid} on {owner.host}"
+    owner = row.owner if is_owned(row) else None
+    where = "" if owner is None else f" in {process_named(owner)}"
 
     done = decide(store, row.id, _choose(clock, by, now, where))
     return Halt(row.id, done.text, owner)
@@ -69,7 +69,3 @@ def _choose(clock: Clock, by: Who, now: bool, where: str) -> Decide:
         return (StopRequested(clock.now(), by, now, pause),), f"asked to stop{said}"
 
     return choose
-
-
-def _is_living(row: RunRow) -> bool:
-    return row.owner is not None and liveness(row.owner) != "dead"

@@ -16,6 +16,7 @@ from holdfast.app.commands import Done, decide
 from holdfast.app.finding import find_hold, find_run
 from holdfast.app.gates import check_gate
 from holdfast.app.hold_standing import lacking
+from holdfast.app.judging import is_owned
 from holdfast.app.rollout_views import is_about_units
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.model.facts import (
@@ -34,7 +35,6 @@ from holdfast.model.state import AUTO_REST, RunState
 from holdfast.model.undo_facts import UndoBegun
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
-from holdfast.runtime.ownership import liveness
 
 VALUE_COLUMNS_MAX: Final = 60
 _PAST = {"approve": "approved", "reject": "rejected", "skip": "skipped", "value": "answered"}
@@ -185,7 +185,7 @@ def _too_old(state: RunState, hold: HoldState, run: str) -> UsageError:
 
 def _is_owned(store: Store, run: str) -> bool:
     row = store.row(run)
-    return row is not None and row.owner is not None and liveness(row.owner) != "dead"
+    return row is not None and is_owned(row)
 
 
 def _failing(state: RunState, no: HoldAnswered, opened: HoldOpened) -> tuple[Fact, ...]:

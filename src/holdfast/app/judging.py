@@ -20,7 +20,7 @@ LIVING: Final = ("alive", "stopped", "elsewhere")
 
 def status_of(row: RunRow) -> RunStatus:
     """Return where a run stands, its owner's death included."""
-    if row.status == "running" and owner_is(row) not in LIVING:
+    if row.status == "running" and not is_owned(row):
         return "interrupted"
     return row.status  # type: ignore[return-value]
 
@@ -28,6 +28,11 @@ def status_of(row: RunRow) -> RunStatus:
 def owner_is(row: RunRow) -> Liveness | None:
     """Return how a run's owner is, or None when it has none."""
     return None if row.owner is None else liveness(row.owner)
+
+
+def is_owned(row: RunRow) -> bool:
+    """Whether a process may be at work on a run."""
+    return owner_is(row) in LIVING
 
 
 def named(who: Who) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
+from holdfast.app.judging import process_named
 from holdfast.model.facts import Owner
 from holdfast.ports.store import Store
 from holdfast.runtime.journal import Journal
@@ -37,7 +38,7 @@ def end_owner(owner: Owner, wait: Callable[[float], object]) -> str:
     goes to the very process that was compared, not to its number.
     """
     health = liveness(owner)
-    named = f"pid {owner.pid} on {owner.host}"
+    named = process_named(owner)
     if health == "elsewhere":
         return f"{named} is {whereabouts(owner)}: it stops at its next boundary"
     if health == "dead" or not signal_owner(owner, signal.SIGTERM):

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from holdfast.app.commands import decide
-from holdfast.app.judging import named, owner_is, process_named, status_of
+from holdfast.app.judging import is_owned, named, process_named, status_of
 from holdfast.app.wording import stands
 from holdfast.errors import RunLocked, TargetLocked, UsageError
 from holdfast.model.facts import Fact, LockStolen, Who
@@ -38,7 +38,7 @@ def on_target(
             row = store.row(locked.run)
             if row is None or _is_left_behind(store, row):
                 continue
-            if steal is None or owner_is(row) not in (None, "dead"):
+            if steal is None or is_owned(row):
                 raise _explained(row, locked.target, steals=steal is not None) from locked
             taken = _steal(store, clock, by, row, steal)
     raise RunLocked("several runs fight for this target; try again")
@@ -46,7 +46,7 @@ def on_target(
 
 def _is_left_behind(store: Store, row: RunRow) -> bool:
     """Free the target of a run that somebody ended and whose process is gone since."""
-    if row.status in FINISHED and owner_is(row) in (None, "dead"):
+    if row.status in FINISHED and not is_owned(row):
         store.release(row.id, row.epoch)
         return True
     return False
@@ -58,7 +58,7 @@ def _steal(store: Store, clock: Clock, by: Who, row: RunRow, reason: str) -> str
 
     def choose(state: RunState) -> tuple[tuple[Fact, ...], str]:
         now = store.row(row.id)
-        if now is not None and owner_is(now) not in (None, "dead"):
+        if now is not None and is_owned(now):
             raise _explained(now, str(row.target), steals=True)
         return (LockStolen(clock.now(), by, reason),), ""
 
@@ -68,9 +68,9 @@ def _steal(store: Store, clock: Clock, by: Who, row: RunRow, reason: str) -> str
 
 def _explained(row: RunRow, target: str, *, steals: bool) -> TargetLocked:
     """Return the refusal with what a person needs to decide what to do."""
-    run, health = row.id, owner_is(row)
+    run = row.id
     since = f"since {_minute(row.started_at)} by {row.started_by}"
-    if health in (None, "dead"):
+    if not is_owned(row):
         gone = ""
         if row.owner is not None:
             gone = f"; its process, {process_named(row.owner)}, is dead"

@@ -10,7 +10,7 @@ from holdfast.app.batch_checks import verify_batches
 from holdfast.app.batch_digests import verify_digests
 from holdfast.app.finding import find_run
 from holdfast.app.fleet_children import is_of, unfinished_fleets
-from holdfast.app.judging import owner_is
+from holdfast.app.judging import is_owned
 from holdfast.app.views import VERSION, time_json
 from holdfast.errors import StoreCorrupt
 from holdfast.model.facts import (
@@ -87,7 +87,7 @@ def _removable(store: Store, limit: datetime | None, keep_last: int) -> list[Run
 
 
 def _is_over(row: RunRow, limit: datetime | None) -> bool:
-    if row.ended_at is None or owner_is(row) not in (None, "dead"):
+    if row.ended_at is None or is_owned(row):
         return False
     return limit is None or row.ended_at < limit
 

@@ -16,13 +16,14 @@ from holdfast.app.finding import find_hold, find_run
 from holdfast.app.given import given_by
 from holdfast.app.halting import stop_all
 from holdfast.app.hold_standing import RESUMING_BARS
+from holdfast.app.judging import is_owned, process_named
 from holdfast.app.loading import workflow_of
 from holdfast.app.meant import asked_about
 from holdfast.app.outputs import typed_output
 from holdfast.app.starting import resume
 from holdfast.app.stopping import end_owner, end_steps
 from holdfast.cli import item_deciding
-from holdfast.cli.desk import Desk, is_owned, opened_desk
+from holdfast.cli.desk import Desk, opened_desk
 from holdfast.cli.each_again import going_again
 from holdfast.cli.naming import hold_option, run_argument, step_argument
 from holdfast.cli.options import Common, store_options
@@ -218,8 +219,8 @@ def _check_pairs(row: RunRow, state: RunState, pairs: Sequence[str]) -> None:
     """Raise before anything is recorded, when these parameters cannot be set."""
     if row.owner is not None and is_owned(row):
         raise RunLocked(
-            f"run {row.id} is running in pid {row.owner.pid} on {row.owner.host}: stop it before "
-            f"parameters are set: holdfast stop {row.id}"
+            f"run {row.id} is running in {process_named(row.owner)}: stop it before parameters are "
+            f"set: holdfast stop {row.id}"
         )
     with redirect_stdout(sys.stderr):
         given_by(workflow_of(row, None, state), pairs)

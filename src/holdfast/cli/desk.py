@@ -8,16 +8,17 @@ from contextlib import contextmanager
 import click
 
 from holdfast.app.commands import Done
+from holdfast.app.judging import is_owned
 from holdfast.app.next_ways import Next
 from holdfast.app.script_ways import with_script
 from holdfast.cli.ending import line_of, to_type
 from holdfast.cli.options import Common
 from holdfast.cli.text import safe
 from holdfast.model.facts import RunCreated, Who
-from holdfast.ports.store import RunRow, Store
+from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.ownership import liveness, this_person
+from holdfast.runtime.ownership import this_person
 
 
 class Desk:
@@ -47,11 +48,6 @@ class Desk:
         if not (isinstance(first, RunCreated) and first.shell):
             return way
         return next(with_script(Journal(self.store, run).refresh(), (way,)))
-
-
-def is_owned(row: RunRow) -> bool:
-    """Whether a process may be working on the run."""
-    return row.owner is not None and liveness(row.owner) != "dead"
 
 
 @contextmanager
