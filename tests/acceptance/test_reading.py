@@ -54,6 +54,11 @@ def deploy(how: str):
 if __name__ == "__main__":
     holdfast.run(deploy, {"how": sys.argv[1]}, id=sys.argv[1], store=sys.argv[2])
 """
+OF_ONE_RUN = (
+    *(("show",), ("log",), ("watch",), ("why",), ("export",), ("verify",), ("failures",)),
+    ("fleet", "status"),
+)
+"""The commands that read one run."""
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 
 
@@ -192,8 +197,8 @@ def test_reading_makes_no_store(shop):
     """No reading command leaves anything behind where there is no store."""
     assert {"version": 1, "runs": []} == shop.json("list")
     assert "holdfast run" in shop.full("list").stderr
-    for command in ("show", "log", "watch", "why", "export", "verify"):
-        assert "no run 'x'" in _refused(shop.full(command, "x"))
+    for command in OF_ONE_RUN:
+        assert "no run 'x'" in _refused(shop.full(*command, "x"))
     shop.cli("gc")
     shop.cli("doctor")
 
@@ -204,8 +209,8 @@ def test_an_unknown_run_is_one_line(shop):
     """A run that is not there is a usage error, said in one line."""
     shop.run("ok")
 
-    for command in ("show", "log", "watch", "why", "export", "verify"):
-        assert "no run 'nope'" in _refused(shop.full(command, "nope"))
+    for command in OF_ONE_RUN:
+        assert "no run 'nope'" in _refused(shop.full(*command, "nope"))
 
 
 def test_a_prefix_of_an_id_is_enough(shop):

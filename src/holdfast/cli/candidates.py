@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from holdfast.cli.options import Common
+from holdfast.cli.naming import places_given
 
 if TYPE_CHECKING:
     from holdfast.ports.store import RunRow, Store
@@ -26,29 +26,20 @@ def candidates(error: click.MissingParameter) -> str:
 
     Nothing when something else is missing, or when the store cannot be read.
     """
+    from holdfast.cli.reading import reading
     from holdfast.errors import HoldfastError
     from holdfast.ports.store import StoreAbsent
 
     context, missing = error.ctx, error.param
     if context is None or missing is None or missing.name != "run":
         return ""
-    outer = context.find_object(Common) or Common()
-    common = Common(
-        context.params.get("store") or outer.store,
-        config=context.params.get("config") or outer.config,
-    )
     try:
-        store = common.open(create=False, read_only=True)
+        with reading(places_given(context)) as store:
+            return _runs_for(store, context.command.name or "")
     except StoreAbsent:
         return "there are no runs here yet"
     except HoldfastError:
         return ""
-    try:
-        return _runs_for(store, context.command.name or "")
-    except HoldfastError:
-        return ""
-    finally:
-        store.close()
 
 
 def _runs_for(store: Store, command: str) -> str:

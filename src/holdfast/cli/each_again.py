@@ -9,6 +9,7 @@ from holdfast.app.finding import find_run
 from holdfast.app.starting import Setting
 from holdfast.cli.each_alone import PIPE, alone_in
 from holdfast.cli.options import Common
+from holdfast.cli.reading import reading
 from holdfast.cli.shell.words import read
 from holdfast.errors import UsageError
 from holdfast.flow.running import Outcome
@@ -20,12 +21,9 @@ from holdfast.runtime.journal import Journal
 def going_again(common: Common, run: str) -> Callable[[Setting], Outcome] | None:
     """Return what goes on with the run as its own command did; None for every other run, and
     where the items came from a pipe: whoever has them has to call it."""
-    store = common.open(create=False, read_only=True)
-    try:
+    with reading(common) as store:
         row = find_run(store, run)
         commands = _commands(Journal(store, row.id).refresh())
-    finally:
-        store.close()
     taken = None if commands is None else read(commands.argv[1:])
     if commands is None or taken is None or taken.get("items") in (None, PIPE):
         return None

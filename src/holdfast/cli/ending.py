@@ -118,24 +118,19 @@ def _way(way: Next, common: Common, columns: int | None) -> list[str]:
 
 def line_of(way: Next, common: Common) -> str:
     """Return what a person may type to go on, about the same store."""
-    return _as_called(safe(way.line(*options(common))))
-
-
-def options(common: Common) -> tuple[str, ...]:
-    """Return what the next command needs to find the same store."""
-    return common.repeated
+    return _as_called(safe(way.line(*common.repeated)))
 
 
 def to_type(text: str, common: Common) -> str:
     """Return a message in which what it says to type finds the same store."""
-    if not options(common):
+    if not common.repeated:
         return text
     import re
 
     from holdfast.cli.commands import COMMANDS
 
     verbs = "|".join(verb for section in COMMANDS.values() for verb in section)
-    given = typed(("holdfast", *options(common)))
+    given = typed(("holdfast", *common.repeated))
     return re.sub(rf"\bholdfast (?=(?:{verbs})\b)", lambda _: f"{given} ", text)
 
 
@@ -145,7 +140,7 @@ def next_command(common: Common, *words: str) -> str:
 
 
 def _command(common: Common) -> str:
-    return _as_called(typed(("holdfast", *options(common))))
+    return _as_called(typed(("holdfast", *common.repeated)))
 
 
 def _as_called(line: str) -> str:

@@ -14,10 +14,10 @@ from holdfast.app.failures import Batches, Group
 from holdfast.app.next_ways import Next, about, item_ways, shown_holds
 from holdfast.app.views import RunView, view_run
 from holdfast.cli.batch_lines import items
-from holdfast.cli.inspecting import command_options, reading
 from holdfast.cli.naming import run_argument
 from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import Paper, paper
+from holdfast.cli.reading import reading
 from holdfast.cli.showing import next_lines
 from holdfast.cli.text import json_text, safe
 from holdfast.model.batches import ItemRow
@@ -61,7 +61,7 @@ def failures(common: Common, run: str, batch: str | None, is_plain: bool, as_jso
         ways = list(_ways(view, groups))
         if ways:
             click.echo()
-        for line in next_lines(ways, command_options(common), sheet.columns):
+        for line in next_lines(ways, common.repeated, sheet.columns):
             click.echo(line, color=True)
 
 

@@ -20,6 +20,7 @@ from holdfast.app.views import view_run
 from holdfast.cli.naming import run_argument
 from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import Paper, paper
+from holdfast.cli.reading import reading
 from holdfast.cli.rollouts import picture
 from holdfast.cli.running import Presence, live_through, parameters_from, presence_options
 from holdfast.cli.shell.running import shell_of
@@ -164,8 +165,7 @@ def fleet_status(common: Common, run: str, as_json: bool, is_plain: bool) -> Non
     goes on by itself.
     """
     sheet = paper(is_plain=is_plain)
-    store = common.open(create=False, read_only=True)
-    try:
+    with reading(common, run) as store:
         if as_json:
             click.echo(json_text(fleet_view(store, view_run(store, run)).as_json()))
             return
@@ -174,8 +174,6 @@ def fleet_status(common: Common, run: str, as_json: bool, is_plain: bool) -> Non
             _draw(store, watched, sheet)
         view = fleet_view(store, watched.view)
         click.echo("\n".join([*picture_lines(view, sheet), *_needing(view, common, sheet)]))
-    finally:
-        store.close()
 
 
 def _draw(store: Store, watched: Watched, sheet: Paper) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,11 +13,12 @@ from holdfast.app.views import owed_json
 from holdfast.cli.naming import run_argument, to_option
 from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import paper
+from holdfast.cli.reading import reading
 from holdfast.cli.running import Presence, live_through, presence_options
 from holdfast.cli.showing import owed_lines
 from holdfast.cli.text import json_text, safe
 from holdfast.model.terms import MODES
-from holdfast.ports.store import StoreAbsent
+from holdfast.ports.store import DebtRow, StoreAbsent
 
 OWED_MAX: Final = 1_000
 _MODE = click.option("--mode", type=click.Choice(MODES), help="Whether undos ask for a yes.")
@@ -72,16 +74,12 @@ def settle(
 @store_options
 def owed(common: Common, is_plain: bool, as_json: bool) -> None:
     """What all runs owe, the oldest debt first."""
+    rows: Sequence[DebtRow] = ()
     try:
-        store = common.open(create=False, read_only=True)
+        with reading(common) as store:
+            rows = list(store.debts(limit=OWED_MAX))
     except StoreAbsent as absent:
         click.echo(safe(str(absent)), err=True)
-        rows = []
-    else:
-        try:
-            rows = list(store.debts(limit=OWED_MAX))
-        finally:
-            store.close()
     if as_json:
         click.echo(json_text(owed_json(rows)))
         return

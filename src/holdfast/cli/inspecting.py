@@ -14,30 +14,16 @@ from holdfast.cli.failing import say
 from holdfast.cli.naming import run_argument, step_argument, target_option
 from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import Paper, paper
+from holdfast.cli.reading import reading
 from holdfast.cli.text import json_text, safe, safe_lines, when
 from holdfast.errors import UsageError
 from holdfast.model import durations
 from holdfast.model.json import Json
 from holdfast.model.status import RunStatus
-from holdfast.ports.store import Store, StoreAbsent
+from holdfast.ports.store import StoreAbsent
 
 EXIT_UNHEALTHY = 74
 OLDER_THAN = "30d"
-
-
-@contextmanager
-def reading(common: Common, run: str | None = None) -> Iterator[Store]:
-    """Open the store to read. Raises UsageError, naming the run, when there is no store."""
-    try:
-        store = common.open(create=False, read_only=True)
-    except StoreAbsent as absent:
-        if run is None:
-            raise
-        raise UsageError(f"no run {run!r}: {absent}") from absent
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 class _Status(click.Choice[str]):
@@ -111,7 +97,7 @@ def show(common: Common, run: str, is_plain: bool, as_json: bool) -> None:
         if as_json:
             click.echo(json_text(views.shown(store, view)))
         else:
-            _echo(run_lines(view, paper(is_plain=is_plain), _now(), command_options(common)))
+            _echo(run_lines(view, paper(is_plain=is_plain), _now(), common.repeated))
 
 
 @click.command("why")
@@ -137,7 +123,7 @@ def why(common: Common, run: str, item: str | None, is_plain: bool, as_json: boo
 
     with reading(common, run) as store:
         found = reasons.why(store, run)
-    options = command_options(common)
+    options = common.repeated
     if as_json:
         click.echo(json_text(found.as_json(*options)))
         return
@@ -204,7 +190,7 @@ def watch(common: Common, run: str, is_plain: bool, as_json: bool) -> None:
                 _echo_now(json_text(event))
             return
         draw = watching.watch_drawn if sheet.can_redraw else watching.watch_lines
-        draw(store, row, sheet, command_options(common), _echo_now)
+        draw(store, row, sheet, common.repeated, _echo_now)
 
 
 @click.command("export")
@@ -318,11 +304,6 @@ def doctor(common: Common, as_json: bool) -> None:
 
 
 # --- shared -----------------------------------------------------------------------------------
-
-
-def command_options(common: Common) -> tuple[str, ...]:
-    """Return the options that a command to type next has to repeat."""
-    return common.repeated
 
 
 @contextmanager

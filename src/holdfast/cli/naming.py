@@ -23,7 +23,7 @@ SHOWN_MAX: Final = 100
 Complete: TypeAlias = "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]"
 
 
-def _given(context: click.Context) -> Common:
+def places_given(context: click.Context) -> Common:
     """Return the store and the inventory that the words before say."""
     store = config = None
     at: click.Context | None = context
@@ -52,25 +52,22 @@ def _completed(find: Callable[[click.Context, str], Iterable[tuple[str, str]]]) 
 
 
 def _runs(context: click.Context, begun: str) -> Iterable[tuple[str, str]]:
-    store = _given(context).open(create=False, read_only=True)
-    try:
+    from holdfast.cli.reading import reading
+
+    with reading(places_given(context)) as store:
         rows = store.rows(prefix=begun, limit=SHOWN_MAX)
-        return [(row.id, f"{row.workflow}: {row.status}") for row in rows]
-    finally:
-        store.close()
+    return [(row.id, f"{row.workflow}: {row.status}") for row in rows]
 
 
 def _state(context: click.Context) -> RunState:
     from holdfast.app.finding import find_run
+    from holdfast.cli.reading import reading
     from holdfast.runtime.journal import Journal
 
     # Behind an option that still lacks its value, the words before it have not become arguments.
     text = context.params.get("run") or next((word for word in context.args if word), "")
-    store = _given(context).open(create=False, read_only=True)
-    try:
+    with reading(places_given(context)) as store:
         return Journal(store, find_run(store, text).id).refresh()
-    finally:
-        store.close()
 
 
 def _steps(context: click.Context, begun: str) -> Iterable[tuple[str, str]]:
@@ -89,7 +86,7 @@ def _holds(context: click.Context, begun: str) -> Iterable[tuple[str, str]]:
 
 
 def _targets(context: click.Context, begun: str) -> Iterable[tuple[str, str]]:
-    targets = _given(context).inventory.targets.values()
+    targets = places_given(context).inventory.targets.values()
     return [(target.name, target.risk) for target in targets if target.name.startswith(begun)]
 
 

@@ -11,6 +11,7 @@ import click
 from holdfast.app.target_views import TargetView, targets_json, view_targets
 from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import STATUS_COLOURS, Colour, Paper, paper
+from holdfast.cli.reading import reading
 from holdfast.cli.showing import status_words
 from holdfast.cli.table import table_lines
 from holdfast.cli.text import json_text, safe
@@ -47,12 +48,8 @@ def targets_command(common: Common, is_plain: bool, as_json: bool) -> None:
 def _views(common: Common) -> list[TargetView]:
     if not common.inventory.targets:
         return []
-    with suppress(StoreAbsent):
-        store = common.open(create=False, read_only=True)
-        try:
-            return view_targets(common.inventory, store)
-        finally:
-            store.close()
+    with suppress(StoreAbsent), reading(common) as store:
+        return view_targets(common.inventory, store)
     return view_targets(common.inventory, None)
 
 

@@ -9,9 +9,9 @@ from typing import Final
 import click
 
 from holdfast.app.trust import Trust, revoke, trust, trust_json
-from holdfast.cli.inspecting import reading
 from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import Paper, paper
+from holdfast.cli.reading import reading
 from holdfast.cli.table import table_lines
 from holdfast.cli.text import ago, field_lines, json_text, safe, since
 from holdfast.errors import UsageError
