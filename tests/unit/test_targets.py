@@ -10,7 +10,7 @@ from tests.unit.cordons import cordon
 from tests.unit.runs import Runs, touch
 
 from holdfast.app import commands
-from holdfast.app.judging import named
+from holdfast.app.judging import person_named
 from holdfast.app.reasons import why
 from holdfast.app.views import view_run
 from holdfast.cli.paper import Paper
@@ -101,7 +101,9 @@ def test_a_target_is_stolen_with_a_reason(runs: Runs) -> None:
     assert (TESTER, "r is forgotten") == (lost.by, lost.reason)
     (life,) = [f.fact for f in runs.store.read("s") if isinstance(f.fact, LifeStarted)]
     assert life.took_over.startswith("target db taken from run r by ")
-    assert f"taken from it by {named(TESTER)}: r is forgotten" in why(runs.store, "r").summary
+    assert (
+        f"taken from it by {person_named(TESTER)}: r is forgotten" in why(runs.store, "r").summary
+    )
 
 
 def test_a_target_is_never_stolen_from_a_living_process(runs: Runs) -> None:

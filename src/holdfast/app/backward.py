@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from holdfast.app.judging import named
+from holdfast.app.judging import person_named
 from holdfast.app.views import RunView
 from holdfast.model.state import RunState
 
@@ -31,8 +31,8 @@ def way_back(view: RunView) -> Iterator[tuple[str, str]]:
     failed = view.state.failed
     if ledger.rolling is not None:
         to = f" to {ledger.rolling.to}" if ledger.rolling.to else ""
-        text = f"{named(ledger.rolling.by)} began to roll it back{to}: `resume` goes on with that"
-        yield "rollback", text
+        by = person_named(ledger.rolling.by)
+        yield "rollback", f"{by} began to roll it back{to}: `resume` goes on with that"
     elif ledger.begun:
         yield "undoing", f"{ledger.begun} is being undone: `resume` first goes on with that"
     elif failed is not None and failed.is_undone:

@@ -14,9 +14,9 @@ from holdfast.app.batch_views import doubtful
 from holdfast.app.finding import find_run
 from holdfast.app.fleet_children import child_id, is_fleet
 from holdfast.app.judging import at_work_in, displaced_by, is_owned, owner_is
-from holdfast.app.meant import is_question, named, one_step, to_retry
+from holdfast.app.meant import is_question, one_step, to_retry
 from holdfast.app.rollout_views import failed_steps, is_about_units
-from holdfast.app.wording import stands
+from holdfast.app.wording import some_of, stands
 from holdfast.engine.debts import settled
 from holdfast.errors import RunLocked, UsageError
 from holdfast.model.facts import (
@@ -194,7 +194,7 @@ def rearm_all(
             _refuse_while_it_runs(store, row.id, state, key, clock.now())
         at = clock.now()
         facts = tuple(StepRearmed(at, key, by, reason) for key in keys)
-        return facts, f"{named(keys)}: {'runs' if len(keys) == 1 else 'run'} again"
+        return facts, f"{some_of(keys)}: {'runs' if len(keys) == 1 else 'run'} again"
 
     return decide(store, row.id, choose)
 
@@ -266,7 +266,7 @@ def undecided(row: RunRow, state: RunState) -> list[str]:
     if not keys:
         raise UsageError("no step is in doubt or failed; name the one to run again")
     if len(keys) > 1:
-        raise UsageError(f"several steps need a decision: {named(keys)}; name one")
+        raise UsageError(f"several steps need a decision: {some_of(keys)}; name one")
     return keys
 
 

@@ -1,16 +1,15 @@
-"""Find the run, hold or step that a person means."""
+"""Find the run or the hold that a person means."""
 
 from __future__ import annotations
 
 from holdfast.app.batch_views import doubtful
 from holdfast.app.judging import is_owned, status_of
-from holdfast.app.wording import stands
+from holdfast.app.wording import SHOWN_MAX, stands
 from holdfast.errors import UsageError
 from holdfast.model.guessing import guess
 from holdfast.model.state import HoldState, RunState
 from holdfast.ports.store import RunRow, Store
 
-SHOWN_MAX = 5
 GUESSED_FROM_MAX = 200
 """The newest runs, of which one may have been meant by an id that there is not."""
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from holdfast.app.loading import load_module
 from holdfast.app.terms import target_params
+from holdfast.app.wording import SHOWN_MAX
 from holdfast.errors import UsageError
 from holdfast.flow.gates import Gate
 from holdfast.flow.questions import confirm
@@ -34,7 +35,7 @@ def chosen_targets(inventory: Inventory, wanted: Sequence[str]) -> list[str]:
     for text in wanted:
         names = [name for name in inventory.targets if _is_meant(inventory, name, text)]
         if not names:
-            known = ", ".join(list(inventory.targets)[:5]) or "none"
+            known = ", ".join(list(inventory.targets)[:SHOWN_MAX]) or "none"
             where = inventory.file or "there is no inventory"
             raise UsageError(f"--targets {text!r} means no target; there are: {known} ({where})")
         found.update(dict.fromkeys(names))

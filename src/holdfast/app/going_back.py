@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.app.finding import SHOWN_MAX
-from holdfast.app.wording import stands
+from holdfast.app.wording import latest_of, stands
 from holdfast.engine.giving_back import refuse_past_no_return
 from holdfast.errors import UsageError
 from holdfast.flow.errands import Errand
@@ -53,7 +52,7 @@ def _place(state: RunState, run: str, to: str) -> tuple[str, int]:
     keys = find(list(steps), to)
     begun = [steps[key].started_seq for key in keys if key in steps]
     if not begun:
-        known = ", ".join(list(steps)[-SHOWN_MAX:]) or "none yet"
+        known = latest_of(steps)
         raise UsageError(f"no step {to!r} in run {run}; it has {known}")
     name = keys[0] if len(keys) == 1 else to.rstrip("/")
     return name, min(begun)

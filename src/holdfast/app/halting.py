@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.app.commands import Decide, decide
 from holdfast.app.judging import is_owned, process_named
-from holdfast.app.meant import named
+from holdfast.app.wording import some_of
 from holdfast.errors import HoldfastError
 from holdfast.model.facts import Owner, StopRequested, Who
 from holdfast.model.making import dataclass
@@ -60,8 +60,10 @@ def _choose(clock: Clock, by: Who, now: bool, where: str) -> Decide:
         ]
         if not where:
             said = "; no process works on it"
+        elif in_hand:
+            said = f"; in hand{where}: {some_of(in_hand)}"
         else:
-            said = f"; in hand{where}: {named(in_hand)}" if in_hand else f"; nothing in hand{where}"
+            said = f"; nothing in hand{where}"
         stop = state.stop
         if stop is not None and stop.now >= now:
             return (), f"asked to {'pause' if stop.pause else 'stop'} already{said}"

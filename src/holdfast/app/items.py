@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 from holdfast.app.batch_views import rows_of
-from holdfast.app.finding import SHOWN_MAX
+from holdfast.app.wording import SHOWN_MAX
 from holdfast.errors import UsageError
 from holdfast.model.batches import BatchRow, ItemRow
 from holdfast.model.bits import segments_of

@@ -35,7 +35,7 @@ def is_owned(row: RunRow) -> bool:
     return owner_is(row) in LIVING
 
 
-def named(who: Who) -> str:
+def person_named(who: Who) -> str:
     """Return a person, and from where: `ana@ops1`; a claimed name has the real one beside it."""
     return f"{who.claimed} ({who.user}@{who.host})" if who.claimed else f"{who.user}@{who.host}"
 

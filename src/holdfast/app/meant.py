@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.app.finding import SHOWN_MAX
 from holdfast.app.rollout_views import failed_steps, is_about_units
-from holdfast.app.wording import stands
+from holdfast.app.wording import latest_of, some_of, stands
 from holdfast.errors import UsageError
 from holdfast.model.facts import HoldOpened
 from holdfast.model.keys import escape, find, last, unescape
@@ -35,7 +34,9 @@ def one_step(state: RunState, text: str, verb: str) -> str:
     """Return the key of the one step that `text` names; a scope is refused with its steps."""
     found = meant(state, text)
     if found.is_scope:
-        raise UsageError(f"{text!r} is a scope, and {verb} is about one step: {named(found.keys)}")
+        raise UsageError(
+            f"{text!r} is a scope, and {verb} is about one step: {some_of(found.keys)}"
+        )
     return found.keys[0]
 
 
@@ -58,7 +59,7 @@ def to_retry(state: RunState, text: str) -> tuple[str, ...]:
     keys = tuple(key for key in found.keys if _has_failed(state.steps[key]))
     if not keys:
         left = [key for key in found.keys if not state.steps[key].is_finished]
-        other = f"; unfinished in it: {named(left)}" if left else ""
+        other = f"; unfinished in it: {some_of(left)}" if left else ""
         raise UsageError(f"no step in {text!r} has failed{other}")
     return keys
 
@@ -85,12 +86,6 @@ def has_changed(state: RunState, key: str) -> bool:
     return any(isinstance(change, dict) and change.get("key") == key for change in changes)
 
 
-def named(keys: tuple[str, ...] | list[str]) -> str:
-    """Return the first of some keys, and how many more there are."""
-    more = f" and {len(keys) - SHOWN_MAX} more" if len(keys) > SHOWN_MAX else ""
-    return ", ".join(keys[:SHOWN_MAX]) + more
-
-
 def _has_failed(step: StepState) -> bool:
     return step.status == "failed" or (step.next_at is not None and step.attempts > 0)
 
@@ -112,7 +107,7 @@ def is_question(state: RunState, key: str) -> bool:
 
 
 def _unknown(state: RunState, text: str) -> str:
-    known = ", ".join(list(state.steps)[-SHOWN_MAX:]) or "none yet"
+    known = latest_of(state.steps)
     opened = asked_about(state, text)
     if opened is not None:
         return (

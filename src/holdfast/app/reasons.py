@@ -13,7 +13,7 @@ from holdfast.app.fleet_children import is_fleet
 from holdfast.app.fleet_targets import are_waited_for
 from holdfast.app.hold_standing import RESUMING_BARS, agreement
 from holdfast.app.hold_ways import doubt_ways, hold_ways
-from holdfast.app.judging import named, process_named
+from holdfast.app.judging import person_named, process_named
 from holdfast.app.meant import is_question
 from holdfast.app.next_ways import Next, about
 from holdfast.app.script_ways import with_script
@@ -134,7 +134,7 @@ def _reasons(view: RunView) -> Iterator[Reason]:
 def _end(view: RunView) -> Iterator[Reason]:
     cancelled = view.state.cancelled
     if cancelled is not None:
-        text = f"cancelled by {named(cancelled.by)}" + _colon(cancelled.reason)
+        text = f"cancelled by {person_named(cancelled.by)}" + _colon(cancelled.reason)
         yield Reason("cancelled", text, at=cancelled.at)
         if view.is_alive and view.row.owner is not None:
             where = process_named(view.row.owner)
@@ -220,19 +220,19 @@ def _is_rejected(step: StepView) -> bool:
 def _stops(view: RunView) -> Iterator[Reason]:
     stop, stopped, stolen = view.state.stop, view.state.stopped, view.state.stolen
     if stolen is not None:
-        text = f"target {view.row.target} was taken from it by {named(stolen.by)}"
+        text = f"target {view.row.target} was taken from it by {person_named(stolen.by)}"
         text += f" for run {view.displaced_by}" if view.displaced_by else ""
         yield Reason("stolen", text + _colon(stolen.reason), at=stolen.at)
     rewound = view.state.rewound
     if rewound is not None:
-        text = f"taken back to {rewound.to} by {named(rewound.by)}"
+        text = f"taken back to {rewound.to} by {person_named(rewound.by)}"
         yield Reason("rewound", text + _colon(rewound.reason), rewound.to, rewound.at)
     if stop is not None:
         word = "pause" if stop.pause else "stop"
         if view.is_alive:
-            text = f"{named(stop.by)} asked it to {word}: it leaves at its next boundary"
+            text = f"{person_named(stop.by)} asked it to {word}: it leaves at its next boundary"
         else:
-            text = f"{'paused' if stop.pause else 'stopped'} by {named(stop.by)}"
+            text = f"{'paused' if stop.pause else 'stopped'} by {person_named(stop.by)}"
         yield Reason("stop", text, at=stop.at)
     elif stopped is not None and stopped.kind not in ("park", "timer"):
         text = f"stopped: {stopped.reason} (exit {stopped.exit_code})"

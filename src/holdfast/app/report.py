@@ -10,7 +10,7 @@ from typing import Final
 
 from holdfast.app.decisions import decisions
 from holdfast.app.failures import groups_of
-from holdfast.app.judging import named, process_named
+from holdfast.app.judging import person_named, process_named
 from holdfast.app.reasons import Why, why_of
 from holdfast.app.rollout_views import rollouts_of
 from holdfast.app.sentences import sentence
@@ -64,7 +64,7 @@ def _header(view: RunView, reason: Why) -> Iterator[str]:
     facts = {
         "Script": _cell(row.file),
         "Mode": _cell(_mode(state)),
-        "Started": f"{_when(row.started_at)} by {_cell(named(state.created.by))}",
+        "Started": f"{_when(row.started_at)} by {_cell(person_named(state.created.by))}",
         "Ended": _ended(row),
         "Lives": str(len(state.lives)),
     }
@@ -92,7 +92,7 @@ def _lives(state: RunState) -> Iterator[str]:
         (
             str(life.epoch),
             _when(life.at),
-            _cell(named(life.by)),
+            _cell(person_named(life.by)),
             _cell(process_named(life.owner)),
             _cell(life.took_over or ("resumed" if life.resumed else "")),
         )
@@ -215,7 +215,8 @@ def _hold_rows(hold: HoldState) -> Iterator[tuple[str, ...]]:
         yield (*asked, hold.status, "", "", "")
     for answer in hold.answers:
         said = answer.answer if answer.value is None else f"{answer.answer} {_value(answer.value)}"
-        yield (*asked, said, _cell(named(answer.by)), _when(answer.at), _cell(answer.comment))
+        by = _cell(person_named(answer.by))
+        yield (*asked, said, by, _when(answer.at), _cell(answer.comment))
 
 
 def _decisions(store: Store, view: RunView) -> Iterator[str]:
@@ -224,7 +225,7 @@ def _decisions(store: Store, view: RunView) -> Iterator[str]:
         (
             str(decision.seq),
             _when(decision.at),
-            _cell(named(decision.by)),
+            _cell(person_named(decision.by)),
             _cell(decision.place),
             _cell(decision.what, SENTENCE_CHARS_MAX),
             _cell(decision.digest[:12]),

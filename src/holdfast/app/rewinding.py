@@ -9,11 +9,10 @@ crash leaves all of it or nothing; and no life begins by it: the next `resume` d
 from __future__ import annotations
 
 from holdfast.app.commands import TRIES_MAX, Done
-from holdfast.app.finding import SHOWN_MAX, find_run
+from holdfast.app.finding import find_run
 from holdfast.app.items_in_doubt import refuse_items_in_doubt
-from holdfast.app.meant import named
 from holdfast.app.shell_runs import again
-from holdfast.app.wording import stands
+from holdfast.app.wording import latest_of, some_of, stands
 from holdfast.errors import InDoubt, PastNoReturn, RunLocked, UsageError
 from holdfast.model.facts import Rewound, Who
 from holdfast.model.keys import find
@@ -71,7 +70,7 @@ def rewind(
         refuse_items_in_doubt(store, row.id, state, [step.key for step in way.steps])
         if way.once and not reason.strip():
             raise UsageError(
-                f"these run at most once, and would run again: {named(way.once)}; "
+                f"these run at most once, and would run again: {some_of(way.once)}; "
                 "say why: add -m REASON"
             )
         fact = Rewound(clock.now(), row.epoch + 1, by, way.to, way.since, way.keys, reason)
@@ -122,7 +121,7 @@ def _place(state: RunState, run: str, to: str) -> str:
     entered = (key for key, scope in state.scopes.items() if scope.entered_seq)
     found = find(list(dict.fromkeys([*state.steps, *entered])), to)
     if not found:
-        known = ", ".join(list(state.steps)[-SHOWN_MAX:]) or "none yet"
+        known = latest_of(state.steps)
         raise UsageError(f"no step or scope {to!r} was reached in run {run}; it has {known}")
     return found[0] if len(found) == 1 else to.rstrip("/")
 
@@ -131,7 +130,7 @@ def _said(way: Way) -> str:
     count = "1 step runs" if len(way.steps) == 1 else f"{len(way.steps)} steps run"
     text = f"back to {way.to}: {count} again"
     if way.steps:
-        text += f": {named([step.key for step in way.steps])}"
+        text += f": {some_of([step.key for step in way.steps])}"
     if way.once:
-        text += f"; once more, though at most once: {named(way.once)}"
+        text += f"; once more, though at most once: {some_of(way.once)}"
     return text

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from holdfast.app.commands import decide
-from holdfast.app.judging import is_owned, named, process_named, status_of
+from holdfast.app.judging import is_owned, person_named, process_named, status_of
 from holdfast.app.wording import stands
 from holdfast.errors import RunLocked, TargetLocked, UsageError
 from holdfast.model.facts import Fact, LockStolen, Who
@@ -63,7 +63,7 @@ def _steal(store: Store, clock: Clock, by: Who, row: RunRow, reason: str) -> str
         return (LockStolen(clock.now(), by, reason),), ""
 
     decide(store, row.id, choose)
-    return f"target {row.target} taken from run {row.id} by {named(by)}: {reason}"
+    return f"target {row.target} taken from run {row.id} by {person_named(by)}: {reason}"
 
 
 def _explained(row: RunRow, target: str, *, steals: bool) -> TargetLocked:

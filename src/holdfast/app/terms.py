@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from holdfast.app.inventory_file import FILE_NAME, place_in
+from holdfast.app.wording import some_of
 from holdfast.errors import UsageError
 from holdfast.flow.workflows import Workflow
 from holdfast.model.inventory import Inventory, resolve
 from holdfast.model.state import RunState
 from holdfast.model.terms import Terms
-
-TARGETS_SHOWN_MAX: Final = 5
 
 
 def terms_for(
@@ -34,7 +33,7 @@ def check_target(inventory: Inventory, workflow: Workflow[..., Any], target: str
     """Raise UsageError where a target is needed, or is none of an inventory that has some."""
     known = inventory.targets
     if target is None and workflow.target == "required":
-        there = f"; {inventory.file} has {_some(list(known))}" if known else ""
+        there = f"; {inventory.file} has {some_of(list(known))}" if known else ""
         raise UsageError(f"workflow {workflow.name} needs a target: add --target NAME{there}")
     if target is None or target in known or not known:
         return
@@ -48,7 +47,7 @@ def _missing(inventory: Inventory, target: str) -> str:
     known = list(inventory.targets)
     near = get_close_matches(target, known, 3, 0.4)
     guess = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"{inventory.file} has no target {target!r}; {guess}it has {_some(known)}"
+    return f"{inventory.file} has no target {target!r}; {guess}it has {some_of(known)}"
 
 
 def check_guard(inventory: Inventory, run: str, state: RunState) -> None:
@@ -89,8 +88,3 @@ def target_params(
             place = place_in(inventory, "targets", str(target), "params", name)
             raise UsageError(f"{place}: {error}") from error
     return params
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - TARGETS_SHOWN_MAX} more" if len(names) > TARGETS_SHOWN_MAX else ""
-    return ", ".join(names[:TARGETS_SHOWN_MAX]) + more

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from holdfast.app.finding import find_run
 from holdfast.app.items import Item, item_named
 from holdfast.app.views import time_json
+from holdfast.app.wording import latest_of
 from holdfast.errors import UsageError
 from holdfast.model.batching import item_key
 from holdfast.model.facts import (
@@ -86,7 +87,7 @@ class Timeline:
             if item is not None and item.known != "unknown":
                 self._keys, self._item = frozenset((item_key(item.batch, item.key),)), item
                 return
-            known = ", ".join(list(names)[-5:]) or "none yet"
+            known = latest_of(names)
             or_item = " or item" if self._state.batches else ""
             raise UsageError(f"no step{or_item} {step!r} in run {self.run}; it has {known}")
         self._keys = frozenset(found) | self._cuts.older_names(found)

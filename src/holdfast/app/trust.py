@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from holdfast.app.finding import SHOWN_MAX
-from holdfast.app.judging import named
+from holdfast.app.judging import person_named
 from holdfast.app.views import VERSION, time_json
+from holdfast.app.wording import SHOWN_MAX
 from holdfast.errors import UsageError
 from holdfast.model.facts import Who
 from holdfast.model.inventory import Earned
@@ -106,7 +106,7 @@ def revoke(
             "workflows have it"
         )
     ((of, name),) = found
-    note = f"{named(by)}: {reason}"
+    note = f"{person_named(by)}: {reason}"
     store.keep_trials((Trial(of, name, "", "", "", None, clock.now(), "revoked", note),))
     return of, name
 

@@ -1,6 +1,12 @@
-"""How a run or a step stands, in words that follow its name."""
+"""Words that many sentences are made of: how a run or a step stands, and some names of many."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+SHOWN_MAX: Final = 5
+"""So many of some names stand in a sentence."""
 
 
 def stands(status: str) -> str:
@@ -14,3 +20,14 @@ def stands(status: str) -> str:
             return f"was {status.replace('_', ' ')}"
         case _:
             return f"is {status.replace('_', ' ')}"
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f" and {len(names) - SHOWN_MAX} more" if len(names) > SHOWN_MAX else ""
+    return ", ".join(names[:SHOWN_MAX]) + more
+
+
+def latest_of(names: Iterable[str]) -> str:
+    """Return the last of what a run has reached so far, or `none yet`."""
+    return ", ".join([*names][-SHOWN_MAX:]) or "none yet"

@@ -11,7 +11,7 @@ from holdfast.app.batch_views import BatchView
 from holdfast.app.evidence import evidence_of
 from holdfast.app.hold_standing import agreement
 from holdfast.app.hold_ways import hold_ways
-from holdfast.app.judging import named, process_named, status_of
+from holdfast.app.judging import person_named, process_named, status_of
 from holdfast.app.next_ways import Next, shown_holds, without_target
 from holdfast.app.reasons import Why, why_of
 from holdfast.app.shell_runs import again
@@ -121,7 +121,7 @@ def head_lines(view: RunView, paper: Paper, now: datetime) -> Iterator[str]:
     words = paper.paint(status_words(view.status), STATUS_COLOURS.get(view.status, ""), bold=True)
     target = f" on {safe(row.target)}" if row.target else ""
     yield f"{safe(row.id)}: {safe(row.workflow)}{target}: {words}"
-    lines = {"started": f"{ago(row.started_at, now)} by {named(state.created.by)}"}
+    lines = {"started": f"{ago(row.started_at, now)} by {person_named(state.created.by)}"}
     if row.ended_at is not None:
         is_end = view.state.is_finished or view.status == "failed"
         lines["ended" if is_end else "left"] = (
@@ -133,7 +133,9 @@ def head_lines(view: RunView, paper: Paper, now: datetime) -> Iterator[str]:
         lines["owner"] = _owner(view)
     if len(state.lives) > 1:
         last = state.lives[-1]
-        lines["lives"] = f"{len(state.lives)}, the last since {when(last.at)} by {named(last.by)}"
+        lines["lives"] = (
+            f"{len(state.lives)}, the last since {when(last.at)} by {person_named(last.by)}"
+        )
     per = "" if state.terms.ask == "step" else f"; one yes covers a whole {state.terms.ask}"
     lines["mode"] = f"{state.terms.rule}{per}"
     if row.file or again(state):
