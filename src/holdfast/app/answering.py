@@ -11,7 +11,7 @@ from holdfast.errors import UsageError
 from holdfast.flow.coercion import Mismatch, from_text
 from holdfast.model.codec import encode
 from holdfast.model.facts import HoldOpened
-from holdfast.model.json import Json
+from holdfast.model.json import Json, list_in
 from holdfast.model.jsontext import dumps
 
 TYPES: dict[str, object] = {
@@ -45,8 +45,7 @@ def typed_answer(opened: HoldOpened, text: str) -> Json:
 
 def choices_of(opened: HoldOpened) -> list[Json]:
     """Return what a question lets choose from; nothing when any value will do."""
-    found = opened.evidence.get("choices")
-    return found if isinstance(found, list) else []
+    return list_in(opened.evidence.get("choices"))
 
 
 def choice_text(value: Json) -> str:

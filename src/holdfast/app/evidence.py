@@ -11,7 +11,7 @@ from holdfast.app.gates import gate_fields
 from holdfast.app.rollout_views import is_about_units
 from holdfast.app.rollouts import rollout_fields
 from holdfast.model.facts import HoldOpened
-from holdfast.model.json import Json
+from holdfast.model.json import Json, list_in, objects_in
 from holdfast.model.jsontext import dumps
 
 GONE_SHOWN_MAX: Final = 10
@@ -77,9 +77,8 @@ def _doubt(seen: dict[str, Json]) -> Iterator[Field]:
 
 
 def _owed(owed: Json) -> Iterator[Field]:
-    for debt in owed if isinstance(owed, list) else []:
-        if isinstance(debt, dict):
-            yield "owes", f"{_text(debt, 'owes')}, since {_text(debt, 'key')}"
+    for debt in objects_in(owed):
+        yield "owes", f"{_text(debt, 'owes')}, since {_text(debt, 'key')}"
 
 
 def _of_batch(opened: HoldOpened) -> list[Field]:
@@ -98,12 +97,10 @@ def _of_batch(opened: HoldOpened) -> list[Field]:
 
 def _plan(seen: dict[str, Json]) -> Iterator[Field]:
     """Yield the steps that one yes covers."""
-    plan = seen.get("plan")
-    steps = plan if isinstance(plan, list) else []
+    steps = objects_in(seen.get("plan"))
     for number, step in enumerate(steps[:PLAN_SHOWN_MAX], 1):
-        if isinstance(step, dict):
-            inputs = _text(step, "inputs")
-            yield f"{number}.", _text(step, "key") + (f"  ({inputs})" if inputs else "")
+        inputs = _text(step, "inputs")
+        yield f"{number}.", _text(step, "key") + (f"  ({inputs})" if inputs else "")
     if len(steps) > PLAN_SHOWN_MAX:
         yield "plan", f"and {len(steps) - PLAN_SHOWN_MAX} more: all of them in `show --json`"
 
@@ -127,14 +124,12 @@ def _rules(opened: HoldOpened, is_over: bool) -> Iterator[Field]:
 
 def world_of(opened: HoldOpened) -> list[tuple[str, str]]:
     """Return the finished steps whose checks did not say that it is so, and what they said."""
-    found = opened.evidence.get("world")
-    parts = found if isinstance(found, list) else []
-    return [(_text(part, "key"), _text(part, "says")) for part in parts if isinstance(part, dict)]
+    parts = objects_in(opened.evidence.get("world"))
+    return [(_text(part, "key"), _text(part, "says")) for part in parts]
 
 
 def _world(seen: dict[str, Json]) -> Iterator[Field]:
-    found = seen.get("world")
-    parts = [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
+    parts = objects_in(seen.get("world"))
     for part in parts[:GONE_SHOWN_MAX]:
         yield _text(part, "says"), _step(part)
     if len(parts) > GONE_SHOWN_MAX:
@@ -143,7 +138,7 @@ def _world(seen: dict[str, Json]) -> Iterator[Field]:
 
 def _drift(seen: dict[str, Json]) -> Iterator[Field]:
     yield from _world(seen)
-    changed, new, gone = seen.get("changed"), seen.get("new"), seen.get("gone")
+    changed, new, gone = seen.get("changed"), seen.get("new"), objects_in(seen.get("gone"))
     if isinstance(changed, dict):
         yield "changed", _step(changed)
         yield "recorded", _text(changed, "recorded") or "no inputs"
@@ -151,15 +146,13 @@ def _drift(seen: dict[str, Json]) -> Iterator[Field]:
     if isinstance(new, dict):
         yield "new", _step(new)
         yield "now", _text(new, "now")
-    parts = gone if isinstance(gone, list) else []
-    for part in parts[:GONE_SHOWN_MAX]:
-        if isinstance(part, dict):
-            yield "gone", _step(part)
-            yield "recorded", _text(part, "recorded")
-    if len(parts) > GONE_SHOWN_MAX:
-        yield "gone", f"and {len(parts) - GONE_SHOWN_MAX} more"
-    alike = seen.get("renamed_or_volatile")
-    if isinstance(alike, list) and alike:
+    for part in gone[:GONE_SHOWN_MAX]:
+        yield "gone", _step(part)
+        yield "recorded", _text(part, "recorded")
+    if len(gone) > GONE_SHOWN_MAX:
+        yield "gone", f"and {len(gone) - GONE_SHOWN_MAX} more"
+    alike = list_in(seen.get("renamed_or_volatile"))
+    if alike:
         names = ", ".join(map(str, alike))
         advice = 'a new name? Then give the new step was="the old label". Else a label that changes'
         yield "same code", f"{names}: {advice} at every call makes it a new step each time"

@@ -7,7 +7,7 @@ from typing import Final
 
 from holdfast.app.timeline import Event
 from holdfast.model.codec import decode
-from holdfast.model.json import Json
+from holdfast.model.json import Json, list_in
 from holdfast.model.reading import number
 
 VALUES_SHOWN_MAX: Final = 4
@@ -44,27 +44,26 @@ def _sampled(e: Event) -> str:
 
 
 def _overridden(e: Event) -> str:
-    by, comment = e["by"], e["comment"]
-    name = (by.get("claimed") or by.get("user")) if isinstance(by, dict) else "somebody"
-    return f"{name} let {e['key']} pass all the same{f': {comment}' if comment else ''}"
+    comment = f": {e['comment']}" if e["comment"] else ""
+    return f"{_name(e['by'])} let {e['key']} pass all the same{comment}"
 
 
 def _granted(e: Event) -> str:
-    by, units = e["by"], e["units"]
-    name = (by.get("claimed") or by.get("user")) if isinstance(by, dict) else "somebody"
-    named = ", ".join(map(str, units)) if isinstance(units, list) else ""
-    return f"{name} lets {e['key']} go on without {named}"
+    units = ", ".join(map(str, list_in(e["units"])))
+    return f"{_name(e['by'])} lets {e['key']} go on without {units}"
 
 
-def _count(units: Json) -> int:
-    return len(units) if isinstance(units, list) else 0
+def _name(who: Json) -> str:
+    if not isinstance(who, dict):
+        return "somebody"
+    return str(who.get("claimed") or who.get("user"))
 
 
 SENTENCES: Final[dict[str, tuple[str, Callable[[Event], str]]]] = {
     "GateOpened": ("waiting", _opened),
     "SampleTaken": ("", _sampled),
     "GateOverridden": ("skipped", _overridden),
-    "RolloutPlanned": ("", lambda e: f"{e['key']}: {_count(e['units'])} units to be done"),
+    "RolloutPlanned": ("", lambda e: f"{e['key']}: {len(list_in(e['units']))} units to be done"),
     "UnitFailed": ("failed", lambda e: f"unit {e['key']} failed: {e['message']}"),
     "FailuresGranted": ("skipped", _granted),
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from holdfast.model.facts import HoldOpened
-from holdfast.model.json import Json
+from holdfast.model.json import Json, list_in, objects_in
 from holdfast.model.keys import label_of
 from holdfast.model.making import dataclass
 from holdfast.model.rolling import unit_statuses
@@ -95,10 +95,5 @@ def is_about_units(opened: HoldOpened) -> bool:
 
 def failed_steps(opened: HoldOpened) -> list[str]:
     """Return the steps that failed in the units that used up a budget."""
-    failed = opened.evidence.get("failed")
-    parts = [part for part in failed if isinstance(part, dict)] if isinstance(failed, list) else []
-    found: list[str] = []
-    for part in parts:
-        steps = part.get("steps")
-        found += map(str, steps if isinstance(steps, list) else [])
-    return found
+    failed = objects_in(opened.evidence.get("failed"))
+    return [str(step) for unit in failed for step in list_in(unit.get("steps"))]

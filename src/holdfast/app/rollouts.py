@@ -9,7 +9,7 @@ from holdfast.app.gates import Field
 from holdfast.app.next_ways import Next, about
 from holdfast.app.rollout_views import failed_steps
 from holdfast.model.facts import HoldOpened
-from holdfast.model.json import Json
+from holdfast.model.json import Json, list_in, objects_in
 from holdfast.model.keys import label_of
 
 FAILED_SHOWN_MAX: Final = 10
@@ -19,16 +19,16 @@ NAMES_SHOWN_MAX: Final = 10
 
 def rollout_fields(seen: dict[str, Json]) -> Iterator[Field]:
     """Yield which units failed and why, and which were not reached."""
-    units, left, failed = seen.get("units"), seen.get("not_reached"), seen.get("failed")
+    units, left = seen.get("units"), list_in(seen.get("not_reached"))
+    failed = objects_in(seen.get("failed"))
     if isinstance(units, dict):
         yield "units", " · ".join(f"{count} {status}" for status, count in units.items())
     yield "budget", f"{seen.get('budget')} may fail"
-    parts = [part for part in failed if isinstance(part, dict)] if isinstance(failed, list) else []
-    for part in parts[:FAILED_SHOWN_MAX]:
+    for part in failed[:FAILED_SHOWN_MAX]:
         yield "failed", f"{label_of(str(part['unit']))}: {part['why']}"
-    if len(parts) > FAILED_SHOWN_MAX:
-        yield "failed", f"and {len(parts) - FAILED_SHOWN_MAX} more"
-    if isinstance(left, list) and left:
+    if len(failed) > FAILED_SHOWN_MAX:
+        yield "failed", f"and {len(failed) - FAILED_SHOWN_MAX} more"
+    if left:
         names = ", ".join(label_of(str(unit)) for unit in left[:NAMES_SHOWN_MAX])
         more = f" and {len(left) - NAMES_SHOWN_MAX} more" if len(left) > NAMES_SHOWN_MAX else ""
         yield "not begun", names + more

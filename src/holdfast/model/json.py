@@ -15,3 +15,13 @@ class Spilled:
 
     digest: str
     size_bytes: int
+
+
+def list_in(value: Json) -> list[Json]:
+    """Return a value that is a list; an empty one in the place of any other."""
+    return value if isinstance(value, list) else []
+
+
+def objects_in(value: Json) -> list[dict[str, Json]]:
+    """Return the objects in a value that is a list; nothing for any other."""
+    return [part for part in list_in(value) if isinstance(part, dict)]
