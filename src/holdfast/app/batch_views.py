@@ -11,19 +11,16 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+from holdfast.app.judging import holds_of_batch
 from holdfast.boot import boot_id
 from holdfast.model.batch_facts import ItemDecided
 from holdfast.model.batches import BatchRow, ItemRow
 from holdfast.model.bits import intervals, segments_of
 from holdfast.model.forecast import left_of, lives_left, per_second
-from holdfast.model.holds import HoldState
 from holdfast.model.items import ItemStatus
 from holdfast.model.json import Json
-from holdfast.model.keys import scope_of
 from holdfast.model.making import dataclass, field, replace
-from holdfast.model.standing import StepState
 from holdfast.model.state import RunState
-from holdfast.model.status import StepStatus
 from holdfast.model.tail import DoneRecord, records
 from holdfast.ports.batches import Left
 from holdfast.ports.store import Store
@@ -103,7 +100,7 @@ def _view(store: Store, run: str, state: RunState, row: BatchRow, *, is_living: 
     if began is not None and began.begun_seq != row.begun_seq:
         # It begins anew, and nothing of it is stored yet.
         return BatchView(BatchRow(row.key, row.identity), 0, is_living, False, ())
-    is_asked = bool(holds_of(state, row.key))
+    is_asked = bool(holds_of_batch(state, row.key))
     is_running = step.status == "running" and not is_asked
     is_moving = is_running and is_living and step.epoch == state.epoch
     in_hand: frozenset[int] = frozenset()
@@ -201,41 +198,3 @@ def decided_since(state: RunState, row: BatchRow) -> dict[str, str]:
             else:
                 decided |= dict.fromkeys(fact.items, "to be tried again")
     return decided
-
-
-# --- what its step is to a person ---------------------------------------------------------------
-
-
-def judged(state: RunState, step: StepState, *, is_living: bool) -> tuple[StepStatus, bool]:
-    """Return a step's status as a person should see it, and whether its process is gone;
-    `is_living` tells whether the run's owner may be at work.
-
-    A batch is never in doubt, only its items are; and while a person is asked about it, it waits.
-    What a run that has succeeded never finished (its script went on without it, or was edited)
-    does not run again: it counts no more.
-    """
-    if state.status == "succeeded" and step.status in ("running", "waiting"):
-        return "superseded", False
-    orphaned = step.status == "running" and not (is_living and step.epoch == state.epoch)
-    if not step.is_batch:
-        return ("in_doubt" if orphaned and step.leaves_doubt else step.status), orphaned
-    is_left = orphaned and state.stopped is not None  # In order, while a person was asked.
-    if step.status == "running" and (is_left or holds_of(state, step.key)):
-        return "waiting", False
-    return step.status, orphaned
-
-
-def doubtful(state: RunState, *, is_living: bool) -> list[str]:
-    """Return the steps in doubt, also those that a dead owner has left so."""
-    steps = list(state.steps.values())
-    return [s.key for s in steps if judged(state, s, is_living=is_living)[0] == "in_doubt"]
-
-
-def holds_of(state: RunState, key: str) -> list[HoldState]:
-    """Return the open holds about a batch: its budget, and its items in doubt."""
-    return [
-        hold
-        for hold in state.open_holds
-        if (hold.opened.kind == "budget" and hold.opened.key == key)
-        or (hold.opened.kind == "in_doubt" and scope_of(hold.opened.key) == key)
-    ]

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from holdfast.app.batch_views import doubtful
 from holdfast.app.finding import find_run
 from holdfast.app.fleet_children import child_id, is_fleet
-from holdfast.app.judging import at_work_in, displaced_by, is_owned, owner_is
+from holdfast.app.judging import at_work_in, displaced_by, doubtful, is_owned, owner_is
 from holdfast.app.meant import is_question, one_step, to_retry
 from holdfast.app.rollout_views import failed_steps, is_about_units
 from holdfast.app.wording import some_of, stands

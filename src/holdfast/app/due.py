@@ -55,7 +55,7 @@ def due_runs(store: Store, at: datetime) -> list[Due]:
     found = []
     for row in (*store.rows(status="waiting", due_by=at), *store.rows(status="on_hold")):
         try:
-            verdict = judged(store, row, Journal(store, row.id).refresh(), at)
+            verdict = verdict_on(store, row, Journal(store, row.id).refresh(), at)
         except StoreCorrupt as problem:
             # Whoever takes it up says so in order; it keeps no other from going on.
             verdict = Verdict(True, str(problem))
@@ -69,7 +69,7 @@ def interrupted_runs(store: Store) -> list[RunRow]:
     return [row for row in store.rows(status="running") if status_of(row) == "interrupted"]
 
 
-def judged(store: Store, row: RunRow, state: RunState, at: datetime) -> Verdict:
+def verdict_on(store: Store, row: RunRow, state: RunState, at: datetime) -> Verdict:
     """Return whether a run can go on at a moment without a person."""
     if row.status not in ("waiting", "on_hold"):
         status = status_of(row)
@@ -113,7 +113,7 @@ def in_its_way(store: Store, row: RunRow, at: datetime) -> str:
     state = Journal(store, row.id).refresh()
     if status == "stopped" and state.stop is None:
         return ""  # A signal ended its process: nobody said that it should rest.
-    verdict = judged(store, row, state, at)
+    verdict = verdict_on(store, row, state, at)
     # What a gate stopped, and what is in doubt, is a failure again when it is tried again.
     is_waiting = not verdict.is_due and verdict.exit_code in (EXIT_PERSON, EXIT_LOCKED)
     return verdict.why if is_waiting else ""

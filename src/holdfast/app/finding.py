@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.app.batch_views import doubtful
-from holdfast.app.judging import is_owned, status_of
+from holdfast.app.judging import doubtful, is_owned, status_of
 from holdfast.app.wording import SHOWN_MAX, stands
 from holdfast.errors import UsageError
 from holdfast.model.guessing import guess

@@ -11,12 +11,12 @@ from datetime import datetime
 from itertools import islice
 from typing import Literal
 
-from holdfast.app.batch_views import DEAD, decided_since, holds_of
+from holdfast.app.batch_views import DEAD, decided_since
 from holdfast.app.commands import Done, decide
 from holdfast.app.failures import batches_meant, rows_listed
 from holdfast.app.finding import find_run
 from holdfast.app.items import Item, item_named, items_named
-from holdfast.app.judging import at_work_in
+from holdfast.app.judging import at_work_in, holds_of_batch
 from holdfast.app.next_ways import is_about_item
 from holdfast.app.wording import stands
 from holdfast.errors import RunLocked, UsageError
@@ -215,7 +215,7 @@ def _refuse_in_hand(
     row = store.row(run)  # By now: who does the batch may have taken the run up only since.
     if row is None or row.owner is None or not is_at_work(row, now):
         return
-    asked = {hold.opened.key for hold in holds_of(state, seen.key)}
+    asked = {hold.opened.key for hold in holds_of_batch(state, seen.key)}
     if item is not None and item_key(item.batch, item.key) in asked:
         return
     where = at_work_in(row)

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from holdfast.app.creating import check_same, created
-from holdfast.app.due import judged
+from holdfast.app.due import verdict_on
 from holdfast.app.finding import find_run
 from holdfast.app.fleet_children import is_fleet
 from holdfast.app.given import given_by, set_parameters
@@ -149,7 +149,7 @@ def resume(
     if journal.refresh().is_finished:
         return reported(journal, lambda: workflow_of(row, file, journal.state).types)
     if if_due:
-        verdict = judged(setting.store, row, journal.state, setting.clock.now())
+        verdict = verdict_on(setting.store, row, journal.state, setting.clock.now())
         if not verdict.is_due:
             return Outcome(status_of(row), None, row.id, verdict.exit_code, verdict.why)
     workflow = workflow_of(row, file, journal.state)

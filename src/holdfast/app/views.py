@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from holdfast.app.batch_views import BatchView, batches_of, judged
+from holdfast.app.batch_views import BatchView, batches_of
 from holdfast.app.finding import find_run
 from holdfast.app.fleet_targets import TargetRun, target_runs
-from holdfast.app.judging import LIVING, displaced_by, owner_is, status_of
+from holdfast.app.judging import LIVING, displaced_by, owner_is, status_of, step_judged
 from holdfast.app.rollout_views import rollouts_of
 from holdfast.errors import error_text
 from holdfast.model.facts import HoldAnswered, LifeStarted, Owner, Spilled
@@ -210,7 +210,7 @@ class Stages:
 
 
 def _step_view(state: RunState, step: StepState, stages: Stages, *, is_living: bool) -> StepView:
-    status, orphaned = judged(state, step, is_living=is_living)
+    status, orphaned = step_judged(state, step, is_living=is_living)
     return StepView(
         key=step.key,
         label=step.label or label_of(step.key),
