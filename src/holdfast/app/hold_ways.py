@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from holdfast.app.answering import choice_text, choices_of
+from holdfast.app.batch_ways import budget_ways, item_ways
 from holdfast.app.evidence import changed_key, world_of
 from holdfast.app.gates import gate_ways
-from holdfast.app.next_ways import Next, about, budget_ways, item_ways
+from holdfast.app.next_ways import Next, about
 from holdfast.app.rollout_views import is_about_units
 from holdfast.app.rollouts import rollout_ways
 from holdfast.model.facts import HoldOpened

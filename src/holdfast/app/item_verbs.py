@@ -12,12 +12,12 @@ from itertools import islice
 from typing import Literal
 
 from holdfast.app.batch_views import DEAD, decided_since
+from holdfast.app.batch_ways import is_about_item
 from holdfast.app.commands import Done, decide
 from holdfast.app.failures import batches_meant, rows_listed
 from holdfast.app.finding import find_run
 from holdfast.app.items import Item, item_named, items_named
 from holdfast.app.judging import at_work_in, holds_of_batch
-from holdfast.app.next_ways import is_about_item
 from holdfast.app.wording import stands
 from holdfast.errors import RunLocked, UsageError
 from holdfast.model.batch_facts import ItemOutcome

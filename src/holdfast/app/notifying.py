@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
+from holdfast.app.batch_ways import is_about_item, item_ways
 from holdfast.app.hold_ways import doubt_ways, hold_ways
-from holdfast.app.next_ways import Next, about, is_about_item, item_ways
+from holdfast.app.next_ways import Next, about
 from holdfast.errors import StoreError
 from holdfast.model.facts import (
     AttemptFailed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from holdfast.app import next_ways
+from holdfast.app import batch_ways, next_ways
 from holdfast.app.backward import owed_labels, undo_count, way_back
 from holdfast.app.batch_views import BatchView
 from holdfast.app.evidence import Field, evidence_of, world_of
@@ -117,7 +117,7 @@ def _reasons(view: RunView) -> Iterator[Reason]:
     if view.status == "interrupted":
         yield _interruption(view)
     yield from (reason for step in view.steps if (reason := _doubt(view, step)))
-    yield from (Reason("in_doubt", *told) for told in next_ways.item_doubts(view.state))
+    yield from (Reason("in_doubt", *told) for told in batch_ways.item_doubts(view.state))
     asked = (hold for hold in view.state.open_holds if hold.opened.kind != "in_doubt")
     yield from (_hold(view, hold) for hold in asked)
     for each in view.targets:
@@ -266,14 +266,14 @@ def _ways(view: RunView) -> Iterator[Next]:
     """Yield the commands that go on, the usual one first."""
     run = view.id
     if view.state.is_finished:
-        yield from next_ways.left_behind(run, view.state, view.batches.values())
+        yield from batch_ways.left_behind(run, view.state, view.batches.values())
         yield Next(("log", run), "what happened")
         yield Next(("export", run, "--md"), "the whole record, to read")
         return
-    for hold in next_ways.shown_holds(view.state.open_holds):
+    for hold in batch_ways.shown_holds(view.state.open_holds):
         if not hold.is_over(view.at):
             yield from hold_ways(run, hold, is_only=len(view.state.open_holds) == 1)
-    yield from next_ways.more_ways(run, view.state.open_holds)
+    yield from batch_ways.more_ways(run, view.state.open_holds)
     for step in view.steps:
         if step.status == "in_doubt":
             yield from _doubt_ways(view, step)
@@ -305,7 +305,7 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
         for key in failed.failures[:1]:
             if is_question(view.state, key):
                 break  # It wrote nothing, and only an answer is its result.
-            yield from next_ways.dead_letter_ways(run, key, view.batches)
+            yield from batch_ways.dead_letter_ways(run, key, view.batches)
             if view.state.steps[key].attempts:
                 yield about("what the failed step wrote", "log", run, key)
             by_hand = "it was done by hand: do not repeat it"

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from holdfast.app.backward import left_lines, owed_labels
+from holdfast.app.batch_ways import dead_letters
 from holdfast.app.fleet_targets import owed_by_targets
 from holdfast.app.judging import process_named
-from holdfast.app.next_ways import Next, dead_letters
+from holdfast.app.next_ways import Next
 from holdfast.app.reasons import Reason, why_of
 from holdfast.app.rollout_views import rollouts_of
 from holdfast.app.views import RunView

@@ -10,8 +10,9 @@ import click
 
 from holdfast.app import failures as found
 from holdfast.app.batch_views import DEAD
+from holdfast.app.batch_ways import item_ways, shown_holds
 from holdfast.app.failures import Batches, Group
-from holdfast.app.next_ways import Next, about, item_ways, shown_holds
+from holdfast.app.next_ways import Next, about
 from holdfast.app.views import RunView, view_run
 from holdfast.cli.batch_lines import items
 from holdfast.cli.naming import run_argument

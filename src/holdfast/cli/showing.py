@@ -8,11 +8,12 @@ from typing import Final
 
 from holdfast.app.backward import left_lines
 from holdfast.app.batch_views import BatchView
+from holdfast.app.batch_ways import shown_holds
 from holdfast.app.evidence import evidence_of
 from holdfast.app.hold_standing import agreement
 from holdfast.app.hold_ways import hold_ways
 from holdfast.app.judging import person_named, process_named, status_of
-from holdfast.app.next_ways import Next, shown_holds, without_target
+from holdfast.app.next_ways import Next, without_target
 from holdfast.app.reasons import Why, why_of
 from holdfast.app.shell_runs import again
 from holdfast.app.tree import Branch, tree_of
