@@ -1,28 +1,21 @@
-"""What to type next about a run whose script is not ours to find: one of a shell goes on when it is
-run again, and what a program in no file began goes on when somebody names a file."""
+"""What to type next about a run whose script is not ours to find.
+
+One of a shell goes on when it is run again, and what a program in no file began goes on when
+somebody names a file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from shlex import join, quote
-from typing import Any, Protocol, TypeVar
 
+from holdfast.app.next_ways import Next
 from holdfast.app.shell_runs import again
 from holdfast.model.making import replace
 from holdfast.model.state import RunState
 
 
-class Typed(Protocol):
-    """A command that goes on."""
-
-    @property
-    def argv(self) -> tuple[str, ...]: ...
-
-
-W = TypeVar("W", bound=Typed)
-
-
-def with_script(state: RunState, ways: Iterable[W]) -> Iterator[W]:
+def with_script(state: RunState, ways: Iterable[Next]) -> Iterator[Next]:
     """Yield the commands that go on, with the script in the place of `resume`, where it is the
     script that goes on: what a person stopped, or what is being undone, needs `resume` first."""
     if state.created is None or state.is_finished:
@@ -38,17 +31,10 @@ def with_script(state: RunState, ways: Iterable[W]) -> Iterator[W]:
         if way.argv == ("resume", "--due"):
             continue  # Nobody but its author runs a shell script.
         is_resume = way.argv[0] == "resume" and len(way.argv) == 2
-        yield typed_as(way, line) if is_resume and not is_theirs else way
+        yield replace(way, typed=line) if is_resume and not is_theirs else way
 
 
-def _with_file(way: W) -> W:
+def _with_file(way: Next) -> Next:
     """Return the command with a place for the script: what began the run is in no file."""
     is_acting = way.argv[0] in ("resume", "rollback", "settle") and len(way.argv) == 2
-    return typed_as(way, f"{join(('holdfast', *way.argv))} FILE") if is_acting else way
-
-
-def typed_as(way: W, line: str) -> W:
-    """Return the command as another line to type."""
-    changed: Any = replace(way, typed=line)  # type: ignore[type-var]
-    found: W = changed
-    return found
+    return replace(way, typed=f"{join(('holdfast', *way.argv))} FILE") if is_acting else way
