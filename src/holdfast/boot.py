@@ -1,5 +1,7 @@
-"""Which boot of the machine this is: no process outlives it, and what an unsynced file says is
-worth nothing after the next."""
+"""Which boot of the machine this is.
+
+No process outlives it, and what an unsynced file says is worth nothing after the next.
+"""
 
 from __future__ import annotations
 

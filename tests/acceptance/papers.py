@@ -1,5 +1,7 @@
-"""The API of the papers example as a real HTTP server, and nights of fetching from it that are
-killed at random moments; what each cost is read from the calls that the server had."""
+"""The API of the papers example as a real HTTP server, and nights of fetching from it.
+
+The nights are killed at random moments; what each cost is read from the calls that the server had.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What holdfast is started in: without standard streams, in a folder that is gone, with no thread
-left, on stores of any name."""
+"""What holdfast is started in: closed streams, a folder that is gone, no thread, odd stores."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""A recorded world in a JSON file, the cluster that scripts of processes change, and the command
-line beside it."""
+"""A recorded world in a JSON file, and the command line beside it.
+
+The world is the cluster that scripts of processes change.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""`holdfast each` that is killed at random, and the ways in which other tools lose or repeat items
-(GNU parallel: a line put on top of the input, a torn log, orphans)."""
+"""`holdfast each` that is killed at random, and the ways in which other tools lose or repeat items.
+
+GNU parallel: a line put on top of the input, a torn log, orphans.
+"""
 
 from __future__ import annotations
 

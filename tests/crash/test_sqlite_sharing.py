@@ -1,5 +1,7 @@
-"""Processes that share a store badly: forked, stopped with its lock, interrupted anywhere; and
-threads that come between."""
+"""Processes that share a store badly: forked, stopped with its lock, interrupted anywhere.
+
+And threads that come between.
+"""
 
 from __future__ import annotations
 

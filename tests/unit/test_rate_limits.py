@@ -1,5 +1,7 @@
-"""What a rate limit means for items that have not begun: those of its chunk, and those of a source
-that was being read when it landed."""
+"""What a rate limit means for items that have not begun.
+
+Those of its chunk, and those of a source that was being read when it landed.
+"""
 
 from __future__ import annotations
 

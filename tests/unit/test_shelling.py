@@ -1,5 +1,7 @@
-"""Which run a shell script takes up, and how far its life has come, folded from what its processes
-say."""
+"""Which run a shell script takes up, and how far its life has come.
+
+The latter is folded from what its processes say.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""A step that is given to a verb: `do` keeps what it promises, the others refuse what they would
-drop."""
+"""A step that is given to a verb.
+
+`do` keeps what it promises, the others refuse what they would drop.
+"""
 
 from __future__ import annotations
 

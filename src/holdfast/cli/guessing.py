@@ -1,5 +1,7 @@
-"""Which command a person may have meant who typed another word: one that other tools have for the
-same, or one that is nearly right."""
+"""Which command a person may have meant who typed another word.
+
+One that other tools have for the same, or one that is nearly right.
+"""
 
 from __future__ import annotations
 

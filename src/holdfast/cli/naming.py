@@ -1,5 +1,6 @@
-"""The names that a person gives on the command line, of runs, steps, holds and targets: Tab
-completes them from the store and the inventory. Where these cannot be read it completes nothing.
+"""The names that a person gives on the command line: of runs, steps, holds and targets.
+
+Tab completes them from the store and the inventory; where these cannot be read, nothing.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""What a PromQL query says without being asked: how much of the past it covers, and which series
-it needs.
+"""What a PromQL query says without being asked: the past it covers, and the series it needs.
 
 Not a parser: names, strings, brackets and ranges are told apart, and that is enough. What is no
 PromQL is left to the server, which says so.

@@ -1,5 +1,7 @@
-"""BLAKE2b and SHA-256, as `hashlib` has them, but without OpenSSL: loading that costs each step of
-a shell script more than all its digests."""
+"""BLAKE2b and SHA-256, as `hashlib` has them, but without OpenSSL.
+
+Loading that costs each step of a shell script more than all its digests.
+"""
 
 from __future__ import annotations
 

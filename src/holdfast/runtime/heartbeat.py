@@ -1,5 +1,7 @@
-"""Signs of life, for those who cannot see the owner's process: it is on another host, or in another
-container."""
+"""Signs of life, for those who cannot see the owner's process.
+
+It is on another host, or in another container.
+"""
 
 from __future__ import annotations
 

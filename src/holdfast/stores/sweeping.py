@@ -1,5 +1,8 @@
-"""What nothing in the database refers to any more: left by a process that was killed between the
-row and the file, or between the end of a run's rows and that of its files."""
+"""What nothing in the database refers to any more.
+
+A process left it that was killed between the row and the file, or between the end of a run's rows
+and that of its files.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Batches to be killed: each item leaves its key in $EFFECTS and a line in an output. Where the
-test gives permits, in the FIFO $PERMITS, each takes one first: no batch outruns who strikes it."""
+"""Batches to be killed: each item leaves its key in $EFFECTS and a line in an output.
+
+Where the test gives permits, in the FIFO $PERMITS, each takes one first: no batch outruns who
+strikes it.
+"""
 
 from __future__ import annotations
 

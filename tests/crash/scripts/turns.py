@@ -1,5 +1,8 @@
-"""A batch in the order of its input, whose first item has to wait. Where it is told to, its process
-dies when the first lines of a life are in the output, before any checkpoint has them."""
+"""A batch in the order of its input, whose first item has to wait.
+
+Where it is told to, its process dies when the first lines of a life are in the output, before any
+checkpoint has them.
+"""
 
 from __future__ import annotations
 

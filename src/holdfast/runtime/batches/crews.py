@@ -1,4 +1,6 @@
-"""Who does the items: the calling thread, or threads. (Tasks and pools have their own files.)
+"""Who does the items: the calling thread, or threads.
+
+Tasks and pools have their own files.
 
 A crew has a slot for each worker. It is handed a chunk of items for a free slot, and says on the
 queue when that has landed; it never takes an item by itself, so that nothing waits in a place
