@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import subprocess
 import sys
@@ -48,6 +49,21 @@ def test_ready_made_steps_have_equal_signatures() -> None:
 def test_every_awaited_verb_has_a_blocking_one() -> None:
     """One engine, no twins: a name of `holdfast.aio` is a name of `holdfast`."""
     assert set() == set(aio.__all__) - set(holdfast.__all__)
+
+
+def test_every_public_name_is_known_to_type_checkers() -> None:
+    """They read what is imported for them, and take any other name for `Any`, without a word."""
+    tree = ast.parse(Path(holdfast.__file__).read_text("utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    typed = {
+        alias.name: str(node.module).removeprefix("holdfast.")
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+    assert holdfast._HOME_OF == typed
+    assert {*typed, "__version__"} == {*holdfast.__all__}
 
 
 def test_a_plain_script_does_not_import_asyncio() -> None:
