@@ -8,6 +8,7 @@ from holdfast.app.batch_views import BatchView
 from holdfast.app.items import Item, item_named, near
 from holdfast.app.next_ways import Next, about
 from holdfast.app.views import VERSION, RunView, time_json
+from holdfast.app.wording import count
 from holdfast.errors import UsageError, error_text
 from holdfast.model.batch_facts import ItemDecided
 from holdfast.model.batches import ItemRow
@@ -100,7 +101,7 @@ def _said_done(view: RunView, item: Item) -> str:
 
 
 def _row_text(row: ItemRow) -> str:
-    tries = "1 attempt" if row.attempts == 1 else f"{row.attempts} attempts"
+    tries = count(row.attempts, "attempt")
     error = error_text(row.error_type, row.error)
     match row.status:
         case "failed":

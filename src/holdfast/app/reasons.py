@@ -18,6 +18,7 @@ from holdfast.app.meant import is_question
 from holdfast.app.next_ways import Next, about
 from holdfast.app.script_ways import with_script
 from holdfast.app.views import VERSION, RunView, StepView, time_json, view_run
+from holdfast.app.wording import count
 from holdfast.errors import error_text
 from holdfast.model.facts import Owner
 from holdfast.model.json import Json
@@ -207,8 +208,9 @@ def _failures(view: RunView) -> Iterator[Reason]:
 def _how_failed(step: StepView) -> str:
     if _is_rejected(step):
         return f"was {step.error.removeprefix('Rejected: ')}"
-    times = "1 attempt" if step.attempts == 1 else f"{step.attempts} attempts"
-    after = "" if step.is_batch or step.attempts == 0 else f" after {times}"
+    after = ""
+    if step.attempts and not step.is_batch:
+        after = f" after {count(step.attempts, 'attempt')}"
     return f"failed{after}: {step.error.removeprefix('ItemsFailed: ')}"
 
 

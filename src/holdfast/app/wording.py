@@ -1,4 +1,4 @@
-"""Words that many sentences are made of: how a run or a step stands, and some names of many."""
+"""Words that many sentences are made of: how a run or a step stands, how many, and their names."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def stands(status: str) -> str:
             return f"was {status.replace('_', ' ')}"
         case _:
             return f"is {status.replace('_', ' ')}"
+
+
+def count(number: int, noun: str) -> str:
+    """Return `1 step` or `2 steps`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def some_of(names: Sequence[str]) -> str:

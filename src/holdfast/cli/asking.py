@@ -7,6 +7,7 @@ from typing import Literal
 
 from holdfast.app.evidence import evidence_of
 from holdfast.app.judging import process_named
+from holdfast.app.wording import count
 from holdfast.cli.text import field_lines, json_text, safe, when
 from holdfast.errors import error_text
 from holdfast.model.facts import HoldOpened
@@ -116,7 +117,7 @@ def _history(state: RunState, key: str) -> str:
     step = state.steps.get(key)
     if step is None or not step.attempts:
         return ""
-    times = "1 attempt" if step.attempts == 1 else f"{step.attempts} attempts"
+    times = count(step.attempts, "attempt")
     if step.status == "running":
         life = state.life_of(step)
         where = f" in {process_named(life.owner)}" if life else ""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from holdfast.cli.lines import count
+from holdfast.app.wording import count
 from holdfast.cli.prompt import is_interactive
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.model.facts import StepStarted, StepSucceeded

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from holdfast.app.views import VERSION
-from holdfast.cli.lines import count
+from holdfast.app.wording import count
 from holdfast.errors import StoreError
 from holdfast.model.json import Json
 from holdfast.model.making import dataclass

@@ -17,8 +17,8 @@ from holdfast.app.next_ways import Next
 from holdfast.app.reasons import Reason, why_of
 from holdfast.app.rollout_views import rollouts_of
 from holdfast.app.views import RunView
+from holdfast.app.wording import count
 from holdfast.cli.batch_lines import counts_text, forecast_text
-from holdfast.cli.lines import count
 from holdfast.cli.options import Common
 from holdfast.cli.text import field_lines, safe, took, width_of
 from holdfast.flow.running import Outcome

@@ -24,8 +24,8 @@ from holdfast.cli.asking import (
     question_lines,
     scope_meant,
 )
-from holdfast.cli.lines import Sink
 from holdfast.cli.live import Progress
+from holdfast.cli.sink import Sink
 from holdfast.errors import HoldfastError, Leaving, StoreError, UsageError
 from holdfast.locks import Lock
 from holdfast.model.facts import Answer, HoldAnswered, HoldOpened, Who

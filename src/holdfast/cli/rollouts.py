@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from holdfast.app.rollout_views import RolloutView, UnitView, counted, rollouts_of
+from holdfast.app.wording import count
 from holdfast.cli.paper import Colour, Paper
 from holdfast.cli.text import fit, safe
 from holdfast.model import facts as f
@@ -30,9 +31,9 @@ MOVES: Final = frozenset(
 
 def picture(view: RolloutView, paper: Paper) -> Iterator[str]:
     """Yield the waves of a rollout with every unit, and the units that failed or wait."""
-    waves = "1 wave" if len(view.waves) == 1 else f"{len(view.waves)} waves"
+    waves = count(len(view.waves), "wave")
     spent = f"; budget {view.spent} of {view.budget} used" if view.spent or view.budget else ""
-    units = "1 unit" if len(view.units) == 1 else f"{len(view.units)} units"
+    units = count(len(view.units), "unit")
     head = f"{safe(view.key)}: {units} in {waves}: {view.counts()}{spent}"
     yield from paper.wrap(head, "  ")
     digits = len(str(len(view.waves)))

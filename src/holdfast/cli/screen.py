@@ -15,39 +15,37 @@ from datetime import UTC, datetime
 from threading import Event, Thread, current_thread
 from typing import Any, TextIO
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from holdfast.cli import gates, lines, rollouts
-from holdfast.cli.lines import Sink, clean, shown
+from holdfast.cli import gates, rollouts
+from holdfast.cli import life_words as words
+from holdfast.cli.life_words import clean, shown
+from holdfast.cli.screen_lines import (
+    NOT_TIMED,
+    OUTPUT_SHOWN_MAX,
+    STYLES,
+    Running,
+    decision_note,
+    ended_line,
+    erased,
+    moving_line,
+    tail_line,
+)
+from holdfast.cli.sink import Sink
 from holdfast.locks import RLock, forkable
 from holdfast.model import facts as f
-from holdfast.model.durations import show
 from holdfast.model.keys import scope_of
-from holdfast.model.making import dataclass, field
-from holdfast.model.state import RunState, StepState
+from holdfast.model.state import RunState
 from holdfast.ports.store import Output
 
 DRAW_EVERY_S, DRAW_SOON_S = 0.1, 0.05
-RUNNING_SHOWN_MAX, OUTPUT_SHOWN_MAX = 8, 3
+RUNNING_SHOWN_MAX = 8
 NAME_CELLS_MIN, NAME_CELLS_MAX = 24, 40
 BESIDE_NAME_CELLS = 36
 """Left of the line for the time and a note, as long as the name's column is not the least."""
 HELD_BACK_MAX = 10_000
 """Lines kept while a prompt has the terminal; older ones are in the log anyway."""
-
-
-@dataclass(slots=True)
-class Running:
-    """A step that runs or waits now."""
-
-    name: str
-    since: float
-    until: datetime | None = None
-    note: str = ""
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=OUTPUT_SHOWN_MAX))
-    lines: int = 0
 
 
 class Screen:
@@ -72,7 +70,7 @@ class Screen:
 
     def begin(self, run: str, state: RunState) -> None:
         def tell() -> None:
-            self._keep(Text(clean(lines.beginning(run, state, datetime.now(UTC))), "bold"))
+            self._keep(Text(clean(words.beginning(run, state, datetime.now(UTC))), "bold"))
             self._draw()
 
         self._tell(tell)
@@ -88,7 +86,7 @@ class Screen:
         def tell() -> None:
             running = self._running.get(key)
             if running is not None:
-                running.note = f"{lines.fraction(done, total)}  {clean(note)}".rstrip()
+                running.note = f"{words.fraction(done, total)}  {clean(note)}".rstrip()
 
         self._tell(tell)
 
@@ -175,7 +173,7 @@ class Screen:
         moving = self._moving() if self._running and is_moving else []
         if not (self._pending or moving or self._height):
             return
-        parts = [_erase(self._height)]
+        parts = [erased(self._height)]
         if self._pending:
             kept = Text("\n").join([self._pending.popleft() for _ in range(len(self._pending))])
             parts.append(self._rendered(kept) + "\n")
@@ -195,8 +193,8 @@ class Screen:
         width = self._console.width - 1
         drawn: list[Text] = []
         for running in list(self._running.values())[:RUNNING_SHOWN_MAX]:
-            drawn.append(_moving_line(running, now, wall, width))
-            drawn += [_tail_line(text, width) for text in running.tail]
+            drawn.append(moving_line(running, now, wall, width))
+            drawn += [tail_line(text, width) for text in running.tail]
         more = len(self._running) - RUNNING_SHOWN_MAX
         if more > 0:
             drawn.append(Text(f" ◌ and {more} more", "dim"))
@@ -239,16 +237,16 @@ class Screen:
         """Keep the line of a step that ended, with its last output and `more` lines below."""
         running = self._running.pop(key, None)
         name, indent = self._step(key, state)
-        spent = "" if mark in _NOT_TIMED else lines.took(state.steps.get(key), at)
+        spent = "" if mark in NOT_TIMED else words.took(state.steps.get(key), at)
         note = note or (running.note if running else "")
-        self._keep(_line(indent, mark, name, spent, note, self._column()))
+        self._keep(ended_line(indent, mark, name, spent, note, self._column()))
         if running is not None and running.tail:
             if running.lines > len(running.tail):
                 self._keep(Text(f"     … {running.lines - len(running.tail)} lines before", "dim"))
             for text in running.tail:
-                self._keep(_tail_line(text, self._console.width - 1))
+                self._keep(tail_line(text, self._console.width - 1))
         for text in more:
-            self._keep(Text(f"     {text}", _STYLES.get(mark, "")))
+            self._keep(Text(f"     {text}", STYLES.get(mark, "")))
 
     def _release(self, hold: str = "", key: str = "") -> None:
         """What the open prompt asks about was decided elsewhere: the terminal is ours again."""
@@ -264,7 +262,7 @@ class Screen:
         self._running[fact.key] = Running(name, time.monotonic())
 
     def _succeeded(self, fact: f.StepSucceeded, state: RunState) -> None:
-        self._ended("✔", fact.key, state, fact.at, _decision(state.steps[fact.key]))
+        self._ended("✔", fact.key, state, fact.at, decision_note(state.steps[fact.key]))
 
     def _found_done(self, fact: f.StepFoundDone, state: RunState) -> None:
         self._release(key=fact.key)
@@ -272,12 +270,12 @@ class Screen:
         self._ended("–", fact.key, state, fact.at, said)
 
     def _failed(self, fact: f.AttemptFailed, state: RunState) -> None:
-        why = lines.reason(fact.type, fact.message.split("\n")[0])
+        why = words.reason(fact.type, fact.message.split("\n")[0])
         more = [clean(line) for line in fact.message.split("\n")[1:][-OUTPUT_SHOWN_MAX:]]
         if fact.next_at is None:
             self._ended("✖", fact.key, state, fact.at, "", why, *more)
             return
-        self._ended("↻", fact.key, state, fact.at, lines.retry_note(fact), why, *more)
+        self._ended("↻", fact.key, state, fact.at, words.retry_note(fact), why, *more)
         waits = Running(shown(fact.key), time.monotonic(), fact.next_at, "until the next attempt")
         self._running[fact.key] = waits
 
@@ -287,16 +285,16 @@ class Screen:
     def _rearmed(self, fact: f.StepRearmed, state: RunState) -> None:
         self._release(key=fact.key)
         name, indent = self._step(fact.key, state)
-        note = f"runs again ({clean(lines.name_of(fact.by))})"
-        self._keep(_line(indent, "↻", name, "", note, self._column()))
+        note = f"runs again ({clean(fact.by.name)})"
+        self._keep(ended_line(indent, "↻", name, "", note, self._column()))
 
     def _skipped(self, fact: f.StepSkipped, state: RunState) -> None:
         self._release(key=fact.key)
-        why = f"skipped by {lines.name_of(fact.by)}" + (f": {fact.reason}" if fact.reason else "")
+        why = f"skipped by {fact.by.name}" + (f": {fact.reason}" if fact.reason else "")
         self._ended("–", fact.key, state, fact.at, clean(why))
 
     def _left(self, fact: f.StepLeft, state: RunState) -> None:
-        self._ended("‖", fact.key, state, fact.at, f"left, {lines.left_note(fact.key, state)}")
+        self._ended("‖", fact.key, state, fact.at, f"left, {words.left_note(fact.key, state)}")
 
     def _timer(self, fact: f.TimerSet, state: RunState) -> None:
         if fact.until is not None:
@@ -323,61 +321,14 @@ class Screen:
 
     def _hold_answered(self, fact: f.HoldAnswered, state: RunState) -> None:
         self._release(fact.id)
-        self._keep(Text(f"   {fact.id} {clean(lines.answer_note(fact))}", "dim"))
+        self._keep(Text(f"   {fact.id} {clean(words.answer_note(fact))}", "dim"))
 
     def _hold_voided(self, fact: f.HoldVoided, state: RunState) -> None:
         self._release(fact.id)
         self._keep(Text(f"   {fact.id} is void: {clean(fact.why)}", "dim"))
 
     def _stop(self, fact: f.StopRequested, state: RunState) -> None:
-        self._keep(Text(f"   {clean(lines.stop_note(fact))}", "yellow"))
-
-
-def _erase(height: int) -> str:
-    """Return what removes the moving part; the cursor stands at the end of its last line."""
-    if height == 0:
-        return ""
-    return "\r" + (f"\x1b[{height - 1}A" if height > 1 else "") + "\x1b[J"
-
-
-_NOT_TIMED = frozenset("–?")
-"""Marks of steps that end by a decision: how long ago they began says nothing."""
-_STYLES = {"✔": "green", "–": "cyan", "✖": "red", "↻": "yellow", "?": "magenta", "‖": "yellow"}
-
-
-def _line(indent: str, mark: str, name: str, spent: str, note: str, column: int) -> Text:
-    padding = " " * max(0, column - cell_len(indent + name))
-    line = Text(indent)
-    line.append(mark, _STYLES.get(mark, ""))
-    line.append(f" {name}")
-    line.append(f"{padding}{spent:>8}" if spent else "", "dim")
-    line.append(f"  {note}" if note else "", "dim")
-    return line
-
-
-def _moving_line(running: Running, now: float, wall: datetime, width: int) -> Text:
-    if running.until is not None:
-        left = show(max(0.0, round((running.until - wall).total_seconds())))
-        line = Text(f" ↻ {running.name}  {left} left  {running.note}", "yellow")
-    else:
-        spent = show(round(now - running.since, 1))
-        line = Text(f" ◌ {running.name}  {spent}  {running.note}")
-    line.truncate(width, overflow="ellipsis")
-    return line
-
-
-def _tail_line(text: str, width: int) -> Text:
-    line = Text(f"     {text}", "dim")
-    line.truncate(width, overflow="ellipsis")
-    return line
-
-
-def _decision(step: StepState) -> str:
-    """Return what is worth saying about a step that succeeded."""
-    notes = [f"attempt {step.attempts}"] if step.attempts > 1 else []
-    if step.decided_by.startswith(("approved", "earned", "overridden")):
-        notes.append(clean(step.decided_by))
-    return ", ".join(notes)
+        self._keep(Text(f"   {clean(words.stop_note(fact))}", "yellow"))
 
 
 _TOLD: dict[type[f.Fact], Callable[[Screen, Any, RunState], None]] = {
