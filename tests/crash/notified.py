@@ -15,8 +15,8 @@ import click
 
 import holdfast
 from holdfast.app.starting import start
+from holdfast.cli.living import Presence, live_through
 from holdfast.cli.options import Common
-from holdfast.cli.running import Presence, live_through
 from holdfast.integrations.notify import DetachedNotifier
 from holdfast.model.inventory import Inventory
 from holdfast.model.notice import Notify

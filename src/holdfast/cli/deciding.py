@@ -25,9 +25,10 @@ from holdfast.app.stopping import end_owner, end_steps
 from holdfast.cli import item_deciding
 from holdfast.cli.desk import Desk, opened_desk
 from holdfast.cli.each_again import going_again
+from holdfast.cli.living import Presence, live_through, presence_options
 from holdfast.cli.naming import hold_option, run_argument, step_argument
 from holdfast.cli.options import Common, store_options
-from holdfast.cli.running import Presence, live_through, presence_options, set_option
+from holdfast.cli.parameters import set_option
 from holdfast.cli.text import safe
 from holdfast.errors import RunLocked, UsageError
 from holdfast.model.facts import Answer

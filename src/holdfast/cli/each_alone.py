@@ -17,8 +17,8 @@ from typing import Final
 from holdfast.app.shelling import FOLDER, ITEMS, OVER, Wanted, choose, is_untold, take_up, told
 from holdfast.app.starting import Setting
 from holdfast.cli.live import Progress
+from holdfast.cli.living import Presence, lived_through
 from holdfast.cli.options import Common
-from holdfast.cli.running import Presence, lived_through
 from holdfast.cli.shell.each import asked_of, beside
 from holdfast.cli.shell.saying import say
 from holdfast.cli.shell.words import Taken

@@ -17,12 +17,13 @@ from holdfast.app.loading import load_workflow
 from holdfast.app.next_ways import Next
 from holdfast.app.starting import start
 from holdfast.app.views import view_run
+from holdfast.cli.living import Presence, live_through, presence_options
 from holdfast.cli.naming import run_argument
 from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import Paper, paper
+from holdfast.cli.parameters import parameters_from
 from holdfast.cli.reading import reading
 from holdfast.cli.rollouts import picture
-from holdfast.cli.running import Presence, live_through, parameters_from, presence_options
 from holdfast.cli.shell.running import shell_of
 from holdfast.cli.showing import next_lines
 from holdfast.cli.text import json_text, safe

@@ -10,11 +10,11 @@ import click
 
 from holdfast.app import starting
 from holdfast.app.views import owed_json
+from holdfast.cli.living import Presence, live_through, presence_options
 from holdfast.cli.naming import run_argument, to_option
 from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import paper
 from holdfast.cli.reading import reading
-from holdfast.cli.running import Presence, live_through, presence_options
 from holdfast.cli.showing import owed_lines
 from holdfast.cli.text import json_text, safe
 from holdfast.model.terms import MODES

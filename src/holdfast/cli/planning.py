@@ -12,7 +12,7 @@ from holdfast.app.planning import Plan, Planned, plan
 from holdfast.app.terms import target_params, terms_for
 from holdfast.cli.naming import run_option
 from holdfast.cli.options import Common, json_option, store_options
-from holdfast.cli.running import parameter_options, parameters_from
+from holdfast.cli.parameters import parameter_options, parameters_from
 from holdfast.cli.shell.running import plan_of, shell_of
 from holdfast.cli.showing import arguments
 from holdfast.cli.text import json_text, safe

@@ -18,15 +18,10 @@ from holdfast.app.wording import stands
 from holdfast.cli.each_again import going_again
 from holdfast.cli.ending import next_command
 from holdfast.cli.failing import say
+from holdfast.cli.living import Presence, live_through, presence_options
 from holdfast.cli.naming import run_argument
 from holdfast.cli.options import Common, json_option, steal_options, store_options
-from holdfast.cli.running import (
-    Presence,
-    live_through,
-    mode_option,
-    presence_options,
-    set_option,
-)
+from holdfast.cli.parameters import mode_option, set_option
 from holdfast.cli.text import json_text, safe
 from holdfast.errors import RunLocked, StoreError
 from holdfast.model.json import Json
