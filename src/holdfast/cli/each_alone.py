@@ -8,7 +8,6 @@ before it had said how the run ended. Then the next call says that.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -21,7 +20,7 @@ from holdfast.cli.living import Presence, lived_through
 from holdfast.cli.options import Common
 from holdfast.cli.shell.each import asked_of, beside
 from holdfast.cli.shell.saying import say
-from holdfast.cli.shell.words import Taken
+from holdfast.cli.shell.words import EACH, Taken
 from holdfast.flow.running import Outcome, live
 from holdfast.flow.shell_each import EachAsked, EachWorkflow
 from holdfast.flow.shell_words import shown_words
@@ -52,7 +51,7 @@ def alone(taken: Taken, asked: EachAsked) -> int:
 def alone_in(taken: Taken, run: str) -> Callable[[Setting], Outcome]:
     """Return what goes on with that very run, and lifts what a person stopped."""
     asked = asked_of(taken)
-    wanted = dataclasses.replace(_wanted(taken, asked), id=run, resumes=True)
+    wanted = replace(_wanted(taken, asked), id=run, resumes=True)
     return _going(taken, asked, wanted)
 
 
@@ -128,14 +127,8 @@ def _wanted(taken: Taken, asked: EachAsked) -> Wanted:
 
 def again(taken: Taken) -> tuple[str, ...]:
     """Return the words that do the same once more."""
-    from holdfast.cli.shell.words import EACH
-
-    metavars = {option.key: option for option in EACH.options}
-    options = [
-        word
-        for key, value in taken.values.items()
-        for word in (
-            (metavars[key].name, value) if metavars[key].metavar else (metavars[key].name,)
-        )
-    ]
+    known = {option.key: option for option in EACH.options}
+    options: list[str] = []
+    for key, value in taken.values.items():
+        options += [known[key].name, value] if known[key].metavar else [known[key].name]
     return ("holdfast", "each", *taken.words, *options, "--", *taken.argv)
