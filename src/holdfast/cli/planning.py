@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 import click
 
@@ -13,6 +14,7 @@ from holdfast.app.terms import target_params, terms_for
 from holdfast.cli.naming import run_option
 from holdfast.cli.options import Common, json_option, store_options
 from holdfast.cli.parameters import parameter_options, parameters_from
+from holdfast.cli.reading import reading
 from holdfast.cli.shell.running import plan_of, shell_of
 from holdfast.cli.showing import arguments
 from holdfast.cli.text import json_text, safe
@@ -53,41 +55,32 @@ def plan_command(
         click.echo(json_text(known.as_json()) if as_json else "\n".join(lines_of(known)))
         return
     workflow = load_workflow(file)
-    store: Store | None = None
-    if run is not None:
-        store = common.open(create=False, read_only=True)
-        run = find_run(store, run).id
-        state = Journal(store, run).refresh()
-        target, mode, ask = state.target, mode or state.given_mode, ask or state.given_ask
-        params = {name: decode(value, workflow.types) for name, value in state.params.items()}
-    else:
-        given = parameters_from(workflow, pairs, params_file)
-        params = target_params(common.inventory, workflow, target, given)
-    terms = terms_for(common.inventory, workflow, target, mode or "", ask or "")
-    if store is None and terms.mode == "earned":
-        store = _where_trials_are(common)
-    ledgers: list[Store | None] = []
-
-    def opened(found: Store | None) -> Store | None:
-        ledgers.append(found)
-        return found
-
-    try:
+    with ExitStack() as stores:
+        store: Store | None = None
+        if run is not None:
+            store = stores.enter_context(reading(common, run))
+            run = find_run(store, run).id
+            state = Journal(store, run).refresh()
+            target, mode, ask = state.target, mode or state.given_mode, ask or state.given_ask
+            params = {name: decode(value, workflow.types) for name, value in state.params.items()}
+        else:
+            given = parameters_from(workflow, pairs, params_file)
+            params = target_params(common.inventory, workflow, target, given)
+        terms = terms_for(common.inventory, workflow, target, mode or "", ask or "")
+        if store is None and terms.mode == "earned":
+            store = _store_if_any(common, stores)
         found = plan(
             workflow, params, SystemClock(), store=store, run=run, target=target, terms=terms,
-            inventory=common.inventory, ledgers=lambda: opened(_where_trials_are(common)),
+            inventory=common.inventory, ledgers=lambda: _store_if_any(common, stores),
         )  # fmt: skip
-    finally:
-        for each in (store, *ledgers):
-            if each is not None:
-                each.close()
     click.echo(json_text(found.as_json()) if as_json else "\n".join(lines_of(found)))
 
 
-def _where_trials_are(common: Common) -> Store | None:
-    """Return the store, which tells what steps have earned, also when the run is a new one."""
+def _store_if_any(common: Common, stores: ExitStack) -> Store | None:
+    """Return the store, which tells what steps have earned and what ledgers know, also when the
+    run is a new one."""
     try:
-        return common.open(create=False, read_only=True)
+        return stores.enter_context(reading(common))
     except StoreAbsent:
         return None
 
