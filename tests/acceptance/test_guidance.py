@@ -145,7 +145,9 @@ def test_many_candidates_are_cut(shell: Shell):
 
 def test_a_command_without_a_run_or_a_store_says_that_there_are_none(shell: Shell):
     """On a new machine the refusal does not pretend that there is something to name."""
-    assert "there are no runs here yet" in shell("show").err
+    for command in ("show", "stop", "resume"):
+        said = "missing argument 'RUN'; there are no runs here yet"
+        assert said in shell(command).err
 
 
 # --- words ---

@@ -26,7 +26,7 @@ from holdfast.cli import item_deciding
 from holdfast.cli.desk import Desk, opened_desk
 from holdfast.cli.each_again import going_again
 from holdfast.cli.living import Presence, live_through, presence_options
-from holdfast.cli.naming import hold_option, run_argument, step_argument
+from holdfast.cli.naming import hold_option, missing_run, run_argument, step_argument
 from holdfast.cli.options import Common, store_options
 from holdfast.cli.parameters import set_option
 from holdfast.cli.text import safe
@@ -257,9 +257,7 @@ def stop(common: Common, run: str | None, is_all: bool, now: bool) -> None:
     if run is not None and is_all:
         raise UsageError("--all is every run: name one, or give --all")
     if run is None and not is_all:
-        context = click.get_current_context()
-        missing = next(p for p in context.command.params if p.name == "run")
-        raise click.MissingParameter(ctx=context, param=missing)
+        raise missing_run()
     with opened_desk(common) as desk:
         if run is None:
             _stop_all(desk, now)

@@ -91,6 +91,13 @@ def _targets(context: click.Context, begun: str) -> Iterable[tuple[str, str]]:
     return [(target.name, target.risk) for target in targets if target.name.startswith(begun)]
 
 
+def missing_run() -> click.MissingParameter:
+    """Return what to raise where the run that a command is about was not given."""
+    context = click.get_current_context()
+    run = next(param for param in context.command.params if param.name == "run")
+    return click.MissingParameter(ctx=context, param=run, param_hint="'RUN'")
+
+
 run_argument = partial(click.argument, "run", shell_complete=_completed(_runs))
 step_argument = partial(click.argument, "step", shell_complete=_completed(_steps))
 run_option = partial(click.option, "--run", metavar="RUN", shell_complete=_completed(_runs))

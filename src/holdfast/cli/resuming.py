@@ -19,7 +19,7 @@ from holdfast.cli.each_again import going_again
 from holdfast.cli.ending import next_command
 from holdfast.cli.failing import say
 from holdfast.cli.living import Presence, live_through, presence_options
-from holdfast.cli.naming import run_argument
+from holdfast.cli.naming import missing_run, run_argument
 from holdfast.cli.options import Common, json_option, steal_options, store_options
 from holdfast.cli.parameters import mode_option, set_option
 from holdfast.cli.text import json_text, safe
@@ -72,9 +72,7 @@ def resume_command(
     wait again is left until the next time.
     """
     if run is None and not due:
-        raise click.MissingParameter(
-            ctx=context, param=_argument(context, "run"), param_hint="'RUN'"
-        )
+        raise missing_run()
     if due and (accept_drift or recheck or pairs or steal is not None or presence.wait):
         raise click.UsageError(
             "--due asks nobody: no --accept-drift, --recheck, --set, --steal or --wait with it"
@@ -106,10 +104,6 @@ def resume_command(
             recheck=recheck,
         ),
     )
-
-
-def _argument(context: click.Context, name: str) -> click.Parameter:
-    return next(param for param in context.command.params if param.name == name)
 
 
 # --- every run that is due --------------------------------------------------------------------
