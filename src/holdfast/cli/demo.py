@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -22,7 +23,7 @@ from holdfast.model.facts import StepStarted, StepSucceeded
 from holdfast.model.keys import label_of
 from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
-from holdfast.ports.store import Store, StoreAbsent
+from holdfast.ports.store import Store
 from holdfast.runtime.journal import Journal
 from holdfast.wiring import open_store
 
@@ -95,7 +96,7 @@ def fleet(size: int = 8, version: str = "3.5"):
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Place:
     """Where the demo plays: its folder, script and store."""
 
     folder: Path
@@ -132,20 +133,20 @@ def demo(folder: Path | None, no_input: bool) -> None:
     Writes a script of 50 lines, kills it with SIGKILL half way, resumes it, and compares the
     journal with what the steps left behind. Takes a few seconds; everything is in one folder.
     """
-    stage = _prepare(folder)
+    place = _prepare(folder)
     asks_here = is_interactive() and not no_input
-    _say(f"A pretend fleet upgrade: {stage.script}\n")
-    _show_place(stage)
-    before = _run_and_kill(stage)
-    status = _resume(stage, asks_here=asks_here)
+    _say(f"A pretend fleet upgrade: {place.script}\n")
+    _show_place(place)
+    before = _run_and_kill(place)
+    status = _resume(place, asks_here=asks_here)
     if status != 0:
         _say(f"\nThe run is not finished (exit {status}). Go on with:\n")
-        _show_place(stage)
+        _show_place(place)
         _say(f"$ holdfast resume {RUN}")
         click.get_current_context().exit(status)
-    is_right = _tally(stage, before)
+    is_right = _tally(place, before)
     _say("\nTry next")
-    _show_place(stage)
+    _show_place(place)
     _say(f"$ holdfast show {RUN}")
     _say("$ holdfast run demo.py --id second --mode confirm")
     _say("$ holdfast why second")
@@ -156,44 +157,44 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _show_place(stage: Stage) -> None:
+def _show_place(place: Place) -> None:
     """Show how a shell gets to the demo's folder and store."""
-    _say(f"$ cd {shlex.quote(str(stage.folder))}")
+    _say(f"$ cd {shlex.quote(str(place.folder))}")
     _say("$ export HOLDFAST_STORE=$PWD/demo.db")
 
 
-def _prepare(folder: Path | None) -> Stage:
+def _prepare(folder: Path | None) -> Place:
     try:
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
         folder.mkdir(parents=True, exist_ok=True)
-        stage = Stage(folder.resolve())
-        for path in (stage.script, stage.effects, stage.database):
+        place = Place(folder.resolve())
+        for path in (place.script, place.effects, place.database):
             if path.exists():
                 raise UsageError(f"{path} is there already; give --dir an empty folder")
-        stage.script.write_text(SCRIPT, encoding="utf-8")
+        place.script.write_text(SCRIPT, encoding="utf-8")
     except OSError as error:
         where = folder or "the folder for temporary files"
         raise UsageError(
             f"the demo cannot write to {where}: {error.strerror}; give it another with --dir"
         ) from error
-    return stage
+    return place
 
 
 # --- the two lives ----------------------------------------------------------------------------
 
 
-def _run_and_kill(stage: Stage) -> RunState:
+def _run_and_kill(place: Place) -> RunState:
     """Run the script, kill it in the middle, and return what its journal says then."""
     _say(f"$ holdfast run demo.py --id {RUN}")
-    process = stage.process("run", "demo.py", "--id", RUN, "--no-input", stdin=subprocess.DEVNULL)
+    process = place.process("run", "demo.py", "--id", RUN, "--no-input", stdin=subprocess.DEVNULL)
     try:
-        _until(stage, process, lambda state: _finished(state) >= KILL_AFTER_STEPS)
+        _until(place, process, lambda state: _finished(state) >= KILL_AFTER_STEPS)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     _say(f"\n\n$ kill -9 {process.pid}")
-    with _opened(stage) as store:
+    with closing(_opened(place)) as store:
         state = Journal(store, RUN).refresh()
     in_hand = [step.key for step in state.steps.values() if step.status == "running"]
     _say(f"The journal has {count(_finished(state), 'finished step')}; {_in_hand(in_hand)}\n")
@@ -204,20 +205,20 @@ def _in_hand(keys: list[str]) -> str:
     return f"in hand was {keys[0]!r}." if keys else "it was between two steps."
 
 
-def _resume(stage: Stage, *, asks_here: bool) -> int:
+def _resume(place: Place, *, asks_here: bool) -> int:
     """Resume the run to its end and return its exit status."""
     _say(f"$ holdfast resume {RUN}")
     process = (
-        stage.process("resume", RUN, stdin=None)
+        place.process("resume", RUN, stdin=None)
         if asks_here
-        else stage.process("resume", RUN, "--wait", stdin=subprocess.DEVNULL)
+        else place.process("resume", RUN, "--wait", stdin=subprocess.DEVNULL)
     )
     try:
         if not asks_here:
-            _until(stage, process, lambda state: bool(state.open_holds))
+            _until(place, process, lambda state: bool(state.open_holds))
             _say(f"\n$ holdfast approve {RUN} -m looks-good   # from another shell")
             words = ("approve", RUN, "-m", "looks-good")
-            stage.process(*words, stdin=subprocess.DEVNULL).wait()
+            place.process(*words, stdin=subprocess.DEVNULL).wait()
         return process.wait()
     except BaseException:
         process.terminate()
@@ -226,7 +227,7 @@ def _resume(stage: Stage, *, asks_here: bool) -> int:
 
 
 def _until(
-    stage: Stage, process: subprocess.Popen[bytes], is_so: Callable[[RunState], bool]
+    place: Place, process: subprocess.Popen[bytes], is_so: Callable[[RunState], bool]
 ) -> None:
     """Watch the journal of the running process until `is_so`."""
     deadline = time.monotonic() + PATIENCE_S
@@ -237,7 +238,7 @@ def _until(
             if status is not None:
                 raise HoldfastError(f"the demo's process ended early, with exit {status}")
             if journal is None:
-                journal = _journal(stage)
+                journal = _journal(place)
             if journal is not None and is_so(journal.refresh()):
                 return
             time.sleep(LOOK_EVERY_S)
@@ -247,25 +248,17 @@ def _until(
     raise HoldfastError(f"the demo did not get on within {PATIENCE_S:.0f} s")
 
 
-def _journal(stage: Stage) -> Journal | None:
+def _journal(place: Place) -> Journal | None:
     """Return the journal, or None while the process has not made it yet."""
     try:
-        return Journal(open_store(str(stage.database), create=False, read_only=True), RUN)
-    except (StoreAbsent, HoldfastError):
+        return Journal(_opened(place), RUN)
+    except HoldfastError:
         return None
 
 
-class _opened:
-    """The demo's store, read only, for the length of a `with` block."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._store = open_store(str(stage.database), create=False, read_only=True)
-
-    def __enter__(self) -> Store:
-        return self._store
-
-    def __exit__(self, *exception: object) -> None:
-        self._store.close()
+def _opened(place: Place) -> Store:
+    """Return the demo's store, to read."""
+    return open_store(str(place.database), create=False, read_only=True)
 
 
 def _finished(state: RunState) -> int:
@@ -275,13 +268,13 @@ def _finished(state: RunState) -> int:
 # --- what it cost -----------------------------------------------------------------------------
 
 
-def _tally(stage: Stage, before: RunState) -> bool:
+def _tally(place: Place, before: RunState) -> bool:
     """Print what the journal and the effects say the kill cost; return whether that is right."""
-    with _opened(stage) as store:
+    with closing(_opened(place)) as store:
         facts = [stored.fact for stored in store.read(RUN)]
     done = Counter(fact.key for fact in facts if isinstance(fact, StepSucceeded))
     started = Counter(fact.key for fact in facts if isinstance(fact, StepStarted))
-    effects = Counter(stage.effects.read_text(encoding="utf-8").splitlines())
+    effects = Counter(place.effects.read_text(encoding="utf-8").splitlines())
 
     acting = [key for key in done if "node-" in key]
     finished = [key for key in acting if _was_done(before, key)]
