@@ -27,7 +27,7 @@ the next time: several runs are taken up one after another, and others should no
 EXIT_PERSON: Final = 3
 EXIT_LOCKED: Final = 5
 EXIT_LATER: Final = 75
-_EXIT_OF: Final = {"failed": 1, "queued": EXIT_LATER, "running": 5}
+_EXIT_OF: Final = {"failed": 1, "queued": EXIT_LATER, "running": EXIT_LOCKED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,9 @@ def verdict_on(store: Store, row: RunRow, state: RunState, at: datetime) -> Verd
     holds = state.open_holds
     if row.status == "on_hold" and not holds:
         waits = _targets_in_the_way(store, row, state, at)
-        return Verdict(not waits, waits or "what it asked is answered", EXIT_PERSON * bool(waits))
+        if waits:
+            return Verdict(False, waits, EXIT_PERSON)
+        return Verdict(True, "what it asked is answered")
     until = "" if row.due_at is None else f"until {row.due_at:%Y-%m-%d %H:%M:%S} UTC"
     if holds:
         asked = f"it waits for a person: {holds[0].opened.question}"
