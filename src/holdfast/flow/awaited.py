@@ -22,14 +22,7 @@ from holdfast.flow.decorator import refuse_generator
 from holdfast.flow.noting import note_failure, note_left
 from holdfast.flow.recorded import read_back
 from holdfast.flow.returning import given_value
-from holdfast.flow.scopes import (
-    Stage,
-    is_entered_again,
-    is_to_be_undone,
-    left_undone,
-    scope_key,
-    undo_program,
-)
+from holdfast.flow.scopes import Stage, end_program, is_entered_again, scope_key
 from holdfast.flow.secret import refuse_secrets
 from holdfast.flow.steps import (
     Options,
@@ -261,21 +254,7 @@ class AsyncStage(Stage):
         trace: TracebackType | None,
     ) -> None:
         inner = self.leave(error)
-        failure = error
-        if failure is None:
-            try:
-                await drive(close(inner.trace, "stage"), AsyncPerformer(inner.life))
-                return
-            except Exception as refused:
-                if not is_to_be_undone(inner, refused):
-                    raise
-                failure = refused
-        if is_to_be_undone(inner, failure):
-            try:
-                await drive(undo_program(inner, failure), AsyncPerformer(inner.life))
-            except Exception as undoing:
-                raise left_undone(inner.life, failure, undoing) from undoing
-            raise left_undone(inner.life, failure) from failure
+        await drive(end_program(inner, error), AsyncPerformer(inner.life))
 
 
 class AsyncWorkflow(Workflow[P, Coroutine[Any, Any, R]], Generic[P, R]):

@@ -88,21 +88,7 @@ class Stage:
         trace: TracebackType | None,
     ) -> None:
         inner = self.leave(error)
-        failure = error
-        if failure is None:
-            try:
-                drive(close(inner.trace, "stage"), inner.life.performer())
-                return
-            except Exception as refused:
-                if not is_to_be_undone(inner, refused):
-                    raise
-                failure = refused
-        if is_to_be_undone(inner, failure):
-            try:
-                drive(undo_program(inner, failure), inner.life.performer())
-            except Exception as undoing:
-                raise left_undone(inner.life, failure, undoing) from undoing
-            raise left_undone(inner.life, failure) from failure
+        drive(end_program(inner, error), inner.life.performer())
 
     def leave(self, error: BaseException | None) -> Frame:
         """Step out of the stage; a failure has now reached the scope around it."""
@@ -112,6 +98,26 @@ class Stage:
             note_left(self._inner, self._outer)
             note_failure(self._outer, error)
         return self._inner
+
+
+def end_program(inner: Frame, error: BaseException | None) -> Program[None]:
+    """Return the program that ends a stage: its end is recorded where its block ended well. One
+    that undoes itself is undone for any failure, also that of its end; then Leaving is raised."""
+    failure = error
+    if failure is None:
+        try:
+            yield from close(inner.trace, "stage")
+            return
+        except Exception as refused:
+            if not is_to_be_undone(inner, refused):
+                raise
+            failure = refused
+    if is_to_be_undone(inner, failure):
+        try:
+            yield from undo_program(inner, failure)
+        except Exception as undoing:
+            raise left_undone(inner.life, failure, undoing) from undoing
+        raise left_undone(inner.life, failure) from failure
 
 
 # --- a stage that failed ---
