@@ -55,12 +55,12 @@ if TYPE_CHECKING:
         sh,
         token,
     )
-    from holdfast.flow.parameters import Secret
     from holdfast.flow.point import no_return
     from holdfast.flow.questions import ask, confirm
     from holdfast.flow.rollouts import rollout
     from holdfast.flow.running import Outcome
     from holdfast.flow.scopes import flight, parallel, postflight, preflight, stage
+    from holdfast.flow.secret import Secret
     from holdfast.flow.verbs import (
         do,
         require,
@@ -95,10 +95,10 @@ _HOMES = {
     "flow.inside": (
         "Here", "attempt", "here", "progress", "save", "saved", "secret", "sh", "token",
     ),
-    "flow.parameters": ("Secret",),
     "flow.point": ("no_return",),
     "flow.rollouts": ("rollout",),
     "flow.running": ("Outcome",),
+    "flow.secret": ("Secret",),
     "flow.scopes": ("flight", "parallel", "postflight", "preflight", "stage"),
     "flow.decorator": ("step",),
     "flow.questions": ("ask", "confirm"),

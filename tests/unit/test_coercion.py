@@ -33,7 +33,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from holdfast.errors import UsageError
-from holdfast.flow.parameters import Parameters, Secret
+from holdfast.flow.parameters import Parameters
+from holdfast.flow.secret import Secret
 
 if TYPE_CHECKING:
     pass  # type: ignore[import-not-found]

@@ -67,10 +67,11 @@ def test_every_public_name_is_known_to_type_checkers() -> None:
 
 
 def test_a_plain_script_does_not_import_asyncio() -> None:
-    """Nor click, rich or sqlite3, until they are needed: start-up is every script's."""
+    """Nor click, rich, sqlite3 or `inspect`, until they are needed: start-up is every script's."""
     code = (
-        "import sys, holdfast; from holdfast import step, workflow, do, parallel, sh; "
-        "print([m for m in ('asyncio', 'click', 'rich', 'sqlite3') if m in sys.modules])"
+        "import sys, holdfast; from holdfast import confirm, do, parallel, sh, step, workflow; "
+        "unneeded = ('asyncio', 'click', 'dataclasses', 'inspect', 'rich', 'sqlite3'); "
+        "print([m for m in unneeded if m in sys.modules])"
     )
 
     assert "[]" == subprocess.check_output([sys.executable, "-c", code], text=True).strip()

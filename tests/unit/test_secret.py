@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from holdfast.errors import UsageError
-from holdfast.flow.parameters import Parameters, Secret, find_secret
-from holdfast.flow.secret import SECRET_BYTES_MAX
+from holdfast.flow.parameters import Parameters
+from holdfast.flow.secret import SECRET_BYTES_MAX, Secret, find_secret
 from holdfast.model.codec import decode, dumps, encode, loads
 from holdfast.runtime.context import FRAME
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import replace
 from itertools import count
 from types import TracebackType
 from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
@@ -38,6 +37,7 @@ from holdfast.flow.workflows import Workflow, succeed
 from holdfast.model.called import is_async, is_awaitable
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
+from holdfast.model.making import replace
 from holdfast.model.types import Types
 from holdfast.runtime.aio import AsyncPerformer, drive, land, reopen
 from holdfast.runtime.capture import current_step

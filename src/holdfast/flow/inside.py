@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, overload
 
 from holdfast.engine.effects import NOW, Program, record
 from holdfast.engine.spec import Call
 from holdfast.errors import UsageError
-from holdfast.flow.parameters import Secret, find_secret
 from holdfast.flow.recorded import value_of
-from holdfast.flow.secret import refuse_secrets
+from holdfast.flow.secret import Secret, find_secret, refuse_secrets
 from holdfast.model.codec import encode
 from holdfast.model.facts import CursorSaved, StepLeft
 from holdfast.model.hashing import blake2b
 from holdfast.model.inventory_secrets import is_reference
+from holdfast.model.making import dataclass
 from holdfast.model.undoing import origin_of
 from holdfast.runtime.capture import current_place
 from holdfast.runtime.context import FRAME, frame, in_step

@@ -24,7 +24,6 @@ from holdfast.flow.hints import (
     resolve,
     type_text,
 )
-from holdfast.flow.secret import Secret, find_secret
 from holdfast.flow.signatures import (
     EMPTY,
     POSITIONAL_ONLY,
@@ -38,8 +37,6 @@ from holdfast.model.called import layers_of
 from holdfast.model.codec import fingerprint
 from holdfast.model.keys import is_secret_name
 from holdfast.model.making import dataclass
-
-__all__ = ["ParameterInfo", "Parameters", "Secret", "find_secret"]
 
 _PLAIN_WORDS: Final = r"[\w./:-]+(,[\w./:-]+)*"
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from holdfast.engine.effects import Program
 from holdfast.engine.point import pass_point
 from holdfast.errors import UsageError
 from holdfast.flow.secret import refuse_secrets
 from holdfast.flow.verbs import plain_call
+from holdfast.model.making import replace
 from holdfast.runtime.context import Frame, in_workflow
 from holdfast.runtime.driving import drive
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args, get_origin, overload
 
@@ -15,6 +14,7 @@ from holdfast.flow.steps import Duration
 from holdfast.flow.verbs import plain_call
 from holdfast.model.durations import seconds
 from holdfast.model.hold_facts import OnExpiry
+from holdfast.model.making import dataclass
 from holdfast.model.terms import ANYBODY, Electorate
 from holdfast.model.types import NO_TYPES, Types
 from holdfast.runtime.context import Frame, in_workflow

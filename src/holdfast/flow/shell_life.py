@@ -8,7 +8,6 @@ step ran in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Final
 
 from holdfast.engine import drift
@@ -25,6 +24,7 @@ from holdfast.flow.steps import Met, Options, StepFunction
 from holdfast.flow.workflows import Workflow, succeed
 from holdfast.model.facts import AttemptFailed, Commands, RunFailed, RunStopped
 from holdfast.model.keys import LABEL_CHARS_MAX
+from holdfast.model.making import replace
 from holdfast.model.state import RunState, StepState
 from holdfast.model.undoing import is_giving_back
 from holdfast.runtime.context import Frame

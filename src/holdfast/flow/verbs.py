@@ -6,7 +6,6 @@ Each verb builds a program; a blocking workflow drives it here, an async one in 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -28,6 +27,7 @@ from holdfast.flow.windowed import zone_of
 from holdfast.model import windows
 from holdfast.model.called import is_async, is_awaitable
 from holdfast.model.durations import seconds, show
+from holdfast.model.making import replace
 from holdfast.runtime.context import Frame, in_workflow
 from holdfast.runtime.driving import drive
 

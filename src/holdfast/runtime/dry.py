@@ -8,7 +8,6 @@ of steps that declare `reads=True`, and checks, which look at the world and chan
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from math import inf
 
@@ -27,6 +26,7 @@ from holdfast.model.encoding import encode
 from holdfast.model.facts import Fact, HoldAnswered, StepStarted, TimerSet, Who
 from holdfast.model.holds import refusal
 from holdfast.model.keys import label_of
+from holdfast.model.making import replace
 from holdfast.model.state import HoldState, RunState
 from holdfast.model.unknown import DependsOnUnknown, Eventually, Unknown
 from holdfast.ports.clock import Clock
