@@ -106,6 +106,11 @@ def test_tests_do_not_sleep():
     assert [] == [place for place, code in nodes if code in sleeps]
 
 
+def test_tests_share_nothing_among_themselves():
+    """What several files of tests need has a file of its own: each of them can be moved or go."""
+    assert [] == lines_matching(re.compile(r"^\s*(from|import) tests\.(\w+\.)*test_"))
+
+
 def test_locks_are_ours():
     """A lock of `threading` may stay taken after a signal in Python 3.14: ours never do."""
     made = r"threading\.R?Lock\b|from threading import .*Lock\b|Condition\(\)"

@@ -138,3 +138,13 @@ def kill(pid: int) -> None:
         struck(signal.SIGKILL)
     except ProcessLookupError:
         pass
+
+
+def alone(script: Script, *words: str, items: str = "", **env: str) -> Ran:
+    """Type `holdfast each` with items in a pipe."""
+    command = str(script.folder / "bin" / "holdfast")
+    done = subprocess.run(
+        [command, "each", *words], cwd=script.folder, env=script.env(**env), input=items.encode(),
+        capture_output=True, timeout=DEADLINE_S,
+    )  # fmt: skip
+    return Ran(done.returncode, done.stdout, done.stderr.decode(errors="replace"))

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.acceptance.shells import DEADLINE_S, Ran, Script, descendants, is_gone, kill
+from tests.acceptance.shells import DEADLINE_S, Script, alone, descendants, is_gone, kill
 
 BEGIN = 'set -e\neval "$(holdfast begin work)"\n'
 NOTED = 'sh -c \'echo "$1" >>ran; echo "got $1"\' sh'
@@ -22,22 +22,6 @@ def ran(folder: Path) -> list[str]:
     """Return the items whose command was begun, in that order."""
     path = folder / "ran"
     return path.read_text().split() if path.exists() else []
-
-
-def alone(script: Script, *words: str, items: str = "", **env: str) -> Ran:
-    """Type `holdfast each` with items in a pipe."""
-    command = str(script.folder / "bin" / "holdfast")
-    done = subprocess.run(
-        [command, "each", *words], cwd=script.folder, env=script.env(**env), input=items.encode(),
-        capture_output=True, timeout=DEADLINE_S,
-    )  # fmt: skip
-    return Ran(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
-
-
-@pytest.fixture
-def script(tmp_path: Path) -> Script:
-    """An empty script, for commands that are typed alone."""
-    return Script(tmp_path, "")
 
 
 # --- in a script ------------------------------------------------------------------------------

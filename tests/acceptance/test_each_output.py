@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
-import pytest
-from tests.acceptance.shells import DEADLINE_S, Script
-from tests.acceptance.test_each_command import alone
-
-
-@pytest.fixture
-def script(tmp_path: Path) -> Script:
-    """An empty script, for commands that are typed alone."""
-    return Script(tmp_path, "")
+from tests.acceptance.shells import DEADLINE_S, Script, alone
 
 
 def test_what_an_item_leaves_behind_may_write_on(script: Script) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from tests.crash.batcher import Known
 from tests.crash.soaking import dice_for, struck
-from tests.crash.test_kill_snapshot import mounted
-from tests.crash.test_sqlite_faults import acknowledged, needs_strace
+from tests.crash.spaces import small_disk
+from tests.crash.tracing import acknowledged, needs_strace
 
 from holdfast.stores.sqlite import SqliteStore
 
@@ -119,7 +119,7 @@ def test_a_disk_that_fails_stops_cleanly(tmp_path: Path, error: str, n: int) -> 
 @pytest.mark.kills
 def test_a_full_file_system_loses_no_acknowledged_item(tmp_path: Path) -> None:
     """A small disk of its own fills up: exit 74; with room again the batch goes on."""
-    with mounted(tmp_path, "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs") as disk:
+    with small_disk(tmp_path / "disk", "1m") as disk:
         store, filler = disk / "s.db", disk / "filler"
         first = ended(batcher(store, 50))
         filler.write_bytes(b"x" * (free(disk) - 256 * 1024))

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.unit.test_migrations import written_by_the_first_release
+from tests.crash.databases import written_by_the_first_release
 
 from holdfast.app.upkeep import verify_run
 from holdfast.errors import StoreCorrupt, StoreError

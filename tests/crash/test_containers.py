@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -37,14 +36,6 @@ WATCHED_S, SHORT_S = "6", "0.5"
 
 
 pytestmark = contains
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    site.env["GATE"] = str(tmp_path / "gate")
-    os.mkfifo(tmp_path / "gate")
-    yield site
 
 
 def leased(lease_s: str) -> tuple[str, ...]:

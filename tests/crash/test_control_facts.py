@@ -22,14 +22,6 @@ RACES = 5
 LOOKS_MAX, LOOK_EVERY_S = 1_000, 0.02
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    site = Site(tmp_path)
-    site.env["GATE"] = str(tmp_path / "gate")
-    os.mkfifo(tmp_path / "gate")
-    return site
-
-
 def run(workflow: str, *options: str) -> tuple[str, ...]:
     return ("run", script(f"waits:{workflow}"), "--id", "r", "--plain", *options)
 

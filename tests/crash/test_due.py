@@ -8,7 +8,6 @@ import signal
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from tests.crash.lives import DEADLINE_S, Site, script
@@ -31,14 +30,6 @@ CALLS: Counter[str] = Counter()
 SPEC = "daily 09:00-09:30 UTC"
 ONCE = {"plain 0": 1, "gated": 1, "plain 1": 1}
 TRIES_MAX = 5
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    site = Site(tmp_path)
-    site.env["GATE"] = str(tmp_path / "gate")
-    os.mkfifo(tmp_path / "gate")
-    return site
 
 
 def run(workflow: str, *options: str) -> tuple[str, ...]:

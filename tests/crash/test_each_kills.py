@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from tests.acceptance.shells import DEADLINE_S, Script, descendants, is_gone, kill
 from tests.crash.soaking import dice_for
-from tests.crash.test_kill_batches import small_disk
+from tests.crash.spaces import small_disk
 
 from holdfast.ports.slots import unpacked
 

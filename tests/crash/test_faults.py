@@ -17,16 +17,13 @@ import pytest
 from tests.crash import killing
 from tests.crash.lives import Life, Site, script
 from tests.crash.soaking import dice_for
+from tests.crash.tracing import needs_strace
 
 STEPS = 6
 RUN = ("run", script("steps:sequence"), "--id", "r", "-p", f"steps={STEPS}", "--plain")
 EFFECTS = {f"plain {number}" for number in range(STEPS)}
 N_MAX = 200
 IS_ROOT = os.geteuid() == 0
-
-if os.environ.get("CI") == "true":
-    assert shutil.which("strace"), "strace is needed, and this machine has none"
-needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
 
 
 def traced(site: Site, inject: str) -> Life:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from tests.crash.killed_batches import BEYOND, ITEMS_PER_KILL, killed_until_done, permits
 from tests.crash.lives import Site, script
 from tests.crash.soaking import blows, dice_for
+from tests.crash.spaces import small_disk
 
-EFFECTS_MOST, BEYOND = 40, (4, 10)
-ITEMS_PER_KILL = EFFECTS_MOST + max(BEYOND)
-"""A life may begin this many items, so that none is the last before all kills are done."""
 EXIT_STORAGE = 74
 ROUNDS = 8
 IN_FLIGHT = {"chunks": 5, "threads": 4, "ordered": 4, "tasks": 4, "processes": 3}
@@ -27,43 +22,6 @@ def written(folder: Path) -> list[object]:
     """Return the items of an output in its order. Raises for a line that is not whole."""
     found = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
     return [row["item"] for row in found if row["text"] == "é" * (len(str(row["item"])) * 7)]
-
-
-@contextmanager
-def permits(site: Site) -> Iterator[Callable[[int], None]]:
-    """Give what a life needs to begin items: so many, from when it is called to the next call."""
-    place = site.effects.with_name("permits")
-    os.mkfifo(place)
-    end = os.open(place, os.O_RDWR | os.O_NONBLOCK)
-
-    def give(items: int) -> None:
-        with suppress(BlockingIOError):
-            while os.read(end, 4096):
-                pass  # What the last life left.
-        os.write(end, b"." * items)
-
-    site.env["PERMITS"] = str(place)
-    try:
-        yield give
-    finally:
-        del site.env["PERMITS"]
-        os.close(end)
-
-
-def killed_until_done(site: Site, words: tuple[str, ...], kills: int, dice: random.Random) -> None:
-    """Run a batch of ITEMS_PER_KILL items a kill, or more, and kill it a little after some of its
-    effects, so often; then let it end. No worker outlives its driver."""
-    with permits(site) as give:
-        for _ in range(kills):
-            effects = dice.randrange(1, EFFECTS_MOST)
-            give(effects + dice.randint(*BEYOND))
-            with site.life(*words) as life:
-                assert life.has_effects(effects), life.text
-                life.lasts(dice.uniform(0, 0.004))
-                assert -signal.SIGKILL == life.kill(), life.text
-                assert life.leaves_nobody()
-    code, text = site.holdfast(*words)
-    assert 0 == code, text
 
 
 @pytest.mark.slow
@@ -125,19 +83,6 @@ def test_lines_that_move_between_lives_shift_nothing(tmp_path: Path) -> None:
     assert set(names) <= set(output) <= set(counted)
     assert len(output) == len(set(output))
     assert sum(counted.values()) - len(output) <= 2 * ROUNDS
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own with little room, mounted while the block runs."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("this machine lets nobody mount a tmpfs")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.mark.slow

@@ -12,14 +12,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
 import pytest
 from tests.crash.lives import Life, Site, script
 from tests.crash.soaking import dice_for
+from tests.crash.spaces import mounted, small_disk
+from tests.crash.tracing import needs_strace
 
 FILES, SIZE = 12, 3_000
 RUN = ("run", script("snapshots:change"), "--id", "r", "--plain")
@@ -31,7 +31,6 @@ N_MAX = 400
 STRIDES = {"write": 7, "utimensat": 5, "mkdir,mkdirat": 3, "unlink,unlinkat": 3}
 """Of calls that are made often, and whose neighbours leave the same behind, some are left out."""
 
-needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
 METHODS = ["gzip", *(["zstd"] if shutil.which("zstd") else [])]
 
 
@@ -205,26 +204,13 @@ def test_kills_at_random_moments(tmp_path: Path, seed: int) -> None:
     assert kills
 
 
-@contextmanager
-def mounted(folder: Path, *options: str) -> Iterator[Path]:
-    """Give a small disk of its own; skip the test where nobody may have one."""
-    disk = folder / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", *options, str(disk)], capture_output=True).returncode != 0:
-        pytest.skip("this machine lets nobody mount a file system")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
 @pytest.mark.slow
 @pytest.mark.kills
 @pytest.mark.parametrize("method", METHODS)
 def test_a_full_disk_leaves_the_directory_as_it_is(tmp_path: Path, method: str) -> None:
     """While it is taken, and while it is put back: a clear message, no left-over; with room it
     goes on."""
-    with mounted(tmp_path, "-t", "tmpfs", "-o", "size=256k", "tmpfs") as disk:
+    with small_disk(tmp_path / "disk", "256k") as disk:
         world = World(tmp_path / "site", method, disk)
         (disk / "filler").write_bytes(b"x" * (free(disk) - 20_000))
         code, text = world.site.holdfast(*RUN)
@@ -260,7 +246,7 @@ def test_where_contents_can_be_shared_they_are(tmp_path: Path) -> None:
     image.touch()
     os.truncate(image, 120 << 20)
     subprocess.run(["mkfs.btrfs", "-q", str(image)], check=True, capture_output=True)
-    with mounted(tmp_path, "-o", "loop", str(image)) as disk:
+    with mounted(tmp_path / "disk", "-o", "loop", str(image)) as disk:
         for n, call in enumerate(["ioctl", "mkdir", "rename", "utimensat", "syncfs"], 1):
             world = World(tmp_path / f"site{n}", "zstd", disk / str(n))
             traced_at(world.site, call, n * n, RUN)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from tests.acceptance.postgres import programs, serving
+from tests.crash.killed_batches import ITEMS_PER_KILL, killed_until_done
 from tests.crash.lives import Site, script
 from tests.crash.soaking import dice_for
-from tests.crash.test_kill_batches import ITEMS_PER_KILL, killed_until_done
 
 KILLS = 10
 ITEMS = KILLS * ITEMS_PER_KILL

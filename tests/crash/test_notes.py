@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.crash.test_sqlite_faults import acknowledged, appender, found, needs_strace
+from tests.crash.tracing import acknowledged, appender, found, needs_strace
 
 from holdfast.errors import LostOwnership, StoreError
 from holdfast.ports.store import Appended, Stored

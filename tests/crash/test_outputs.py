@@ -7,13 +7,12 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.crash.lives import Site, script
 from tests.crash.soaking import blows, dice_for, struck
+from tests.crash.spaces import small_disk
 from tests.crash.writer import BULK, MARK
 
 from holdfast.errors import StoreError
@@ -75,23 +74,10 @@ def test_kills_lose_repeat_and_tear_nothing(mode: str, kind: str, tmp_path: Path
     assert safe > KILLS
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """Give a file system of 256 KB of its own."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("this machine lets nobody mount a tmpfs")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 def test_a_full_disk_tears_no_line(kind: str, tmp_path: Path) -> None:
     """The line that had no room is not there; with room again the same output goes on."""
-    with small_disk(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk", "256k") as disk:
         filler = disk / "filler"
         filler.write_bytes(b"x" * 120 * 1024)
         out = (JsonLines if kind == "jsonl" else Csv)(disk / "out")

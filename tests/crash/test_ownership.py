@@ -42,14 +42,6 @@ TRIES_MAX = 100
 CLAIM = Claim(this_person(), "0", lease_s=LEASE_S)
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    site = Site(tmp_path)
-    site.env["GATE"] = str(tmp_path / "gate")
-    os.mkfifo(tmp_path / "gate")
-    return site
-
-
 def leased(site: Site, lease_s: float, workflow: str, *params: str) -> list[str]:
     return [sys.executable, LEASED, str(lease_s), script(workflow), "r", *params]
 

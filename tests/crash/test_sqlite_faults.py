@@ -6,52 +6,17 @@ Real processes append (`appender.py`); strace makes the system call fail, or kil
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from tests.crash.soaking import dice_for, struck
+from tests.crash.tracing import acknowledged, appender, found, needs_strace, traced
 
 from holdfast.errors import StoreError
 from holdfast.model.facts import StepSucceeded, StopRequested
 from holdfast.stores.sqlite import SqliteStore
-
-APPENDER = str(Path(__file__).with_name("appender.py"))
-
-needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
-
-
-def appender(store: Path, run: str, count: int, *options: str) -> list[str]:
-    return [sys.executable, APPENDER, str(store), run, str(count), *options]
-
-
-def traced(inject: str, command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command while strace tampers with a system call."""
-    call = inject.partition(":")[0]
-    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
-    return subprocess.run(
-        [*strace, "-e", f"inject={inject}", *command], capture_output=True, text=True, check=False
-    )
-
-
-def acknowledged(output: str) -> list[int]:
-    """Return the numbers a process was told; a last line that a kill cut off does not count."""
-    lines = output[: output.rfind("\n") + 1].splitlines()
-    return [int(line) for line in lines if line.isdigit()]
-
-
-def found(store: Path, run: str = "r") -> list[int]:
-    """Return the numbers of a run's facts, after checking each of them and the whole store."""
-    opened = SqliteStore(store)
-    seqs = [stored.seq for stored in opened.read(run)]
-    opened.close()
-    health = SqliteStore.inspect(store)
-
-    assert ((), ()) == (health.integrity, health.broken_chains)
-    return seqs
 
 
 @pytest.mark.slow

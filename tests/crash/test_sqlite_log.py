@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.crash.appender import AT, take
-from tests.crash.test_sqlite_faults import acknowledged, appender, found, needs_strace, traced
+from tests.crash.tracing import acknowledged, appender, found, needs_strace, traced
 
 from holdfast.model.facts import StepSucceeded
 from holdfast.stores.sqlite import SqliteStore

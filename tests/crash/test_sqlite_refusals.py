@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.crash.databases import made
 from tests.crash.spaces import MOUNTING, mounts
 
 from holdfast.errors import ConfigError, StoreCorrupt, StoreError
@@ -19,14 +20,6 @@ from holdfast.stores import filesystems, sqlite_health
 from holdfast.stores.sqlite import SqliteStore
 from holdfast.stores.sqlite_schema import VERSION
 from holdfast.testing.samples import AT, life_started, run_created
-
-
-def made(path: Path) -> Path:
-    """Make a store of one run that epoch 1 owns, and close it."""
-    with closing(SqliteStore(path)) as store:
-        store.create("r", run_created())
-        store.claim("r", life_started(1), after=1, expected_epoch=0)
-    return path
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -17,9 +17,10 @@ from types import FrameType
 from typing import SupportsIndex
 
 import pytest
+from tests.crash.databases import made
+from tests.crash.killed_batches import permits
 from tests.crash.lives import Site, script
-from tests.crash.test_kill_batches import permits
-from tests.crash.test_sqlite_faults import needs_strace
+from tests.crash.tracing import needs_strace
 
 from holdfast.errors import StoreError
 from holdfast.model.facts import Fact, RunSucceeded, StepSucceeded
@@ -28,17 +29,8 @@ from holdfast.stores import sqlite_health
 from holdfast.stores.lockfile import LockFile, LockTimeout, holder_of
 from holdfast.stores.sqlite import SqliteStore
 from holdfast.stores.sqlite_connection import Database
-from holdfast.testing.samples import AT, life_started, run_created
+from holdfast.testing.samples import AT, run_created
 from holdfast.testing.store_opening import STOP, facts, in_threads, owned, started
-
-
-def made(path: Path) -> Path:
-    """Make a store of one run that epoch 1 owns, and close it."""
-    with closing(SqliteStore(path)) as store:
-        store.create("r", run_created())
-        store.claim("r", life_started(1), after=1, expected_epoch=0)
-    return path
-
 
 # --- moved, removed, replaced ---
 

@@ -18,12 +18,12 @@ import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.coded import Frozen, round_trip
 
 from holdfast.model.codec import (
     decode,
     dumps,
     encode,
-    loads,
 )
 
 
@@ -55,12 +55,6 @@ class Bits(IntFlag):
 class Point(NamedTuple):
     x: int
     y: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Frozen:
-    name: str
-    tags: tuple[str, ...] = ()
 
 
 @dataclass
@@ -120,10 +114,6 @@ def model():
     made = Model(theName="n", when=datetime(2026, 1, 2), more={"a": (1,)})
     made._seen = 7
     return made
-
-
-def round_trip(value):
-    return decode(loads(dumps(encode(value))))
 
 
 def same(one, other):
@@ -276,11 +266,11 @@ def test_what_json_can_say_is_plain():
 def test_tags_are_readable():
     """Records, members and times can be read without a manual."""
     tree = encode([Frozen("n", ("t",)), Color.RED, timedelta(days=1, seconds=2), b"ok"])
-    name = Frozen.__module__
+    name, here = Frozen.__module__, Color.__module__
 
     assert [
         {"$": "obj", "t": f"{name}:Frozen", "v": {"name": "n", "tags": {"$": "tuple", "v": ["t"]}}},
-        {"$": "enum", "t": f"{name}:Color", "v": "RED"},
+        {"$": "enum", "t": f"{here}:Color", "v": "RED"},
         {"$": "timedelta", "v": "1 day, 0:00:02"},
         {"$": "bytes", "text": "ok"},
     ] == tree

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from pathlib import Path
+
+from tests.unit.coded import Frozen
 
 from holdfast.model.codec import digest, encode, fingerprint
 
 
 class Color(Enum):
     RED = "r"
-
-
-@dataclass(frozen=True)
-class Frozen:
-    name: str
-    tags: tuple[str, ...] = ()
 
 
 def test_digests_ignore_the_order_of_keys():

@@ -12,8 +12,8 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from tests.unit.coded import Frozen, round_trip
 from tests.unit.runs import Runs
-from tests.unit.test_codec import Frozen, round_trip
 
 from holdfast import do, parallel, sh, workflow
 from holdfast.errors import StoreCorrupt, UsageError

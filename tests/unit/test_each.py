@@ -23,13 +23,6 @@ from holdfast import (
 )
 
 
-@pytest.fixture
-def runs() -> Runs:
-    """A run on a store in memory."""
-    CALLS.clear()
-    return Runs()
-
-
 class Seen:
     """Who listens to a life: what it was told, and how far the batch was when it moved last."""
 

@@ -14,22 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.batching import batch_of, over
 from tests.unit.runs import CALLS, Runs, touch
-from tests.unit.test_each import batch_of, over
 
 from holdfast import Csv, JsonLines, Retry, current_item, each, workflow
 from holdfast.app.rewinding import rewind
 from holdfast.errors import Leaving
 from holdfast.runtime.batches import driver
 from holdfast.testing.crash import TESTER
-
-
-@pytest.fixture
-def runs() -> Runs:
-    """A run on a store in memory."""
-    CALLS.clear()
-    return Runs()
-
 
 # --- at most once ---
 

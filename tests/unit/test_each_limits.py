@@ -27,14 +27,6 @@ from holdfast import (
 from holdfast.model.facts import BudgetGranted, ItemDecided, ItemsRearmed, StepLeft
 from holdfast.testing.crash import TESTER
 
-
-@pytest.fixture
-def runs() -> Runs:
-    """A run on a store in memory."""
-    CALLS.clear()
-    return Runs()
-
-
 # --- budgets of failure ---
 
 

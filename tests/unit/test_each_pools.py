@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.batching import over
 from tests.unit.runs import Runs
-from tests.unit.test_each import over
 
 from holdfast import each, here, step, workflow
 from holdfast.stores.sqlite import SqliteStore

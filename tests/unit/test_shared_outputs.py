@@ -7,18 +7,11 @@ from typing import Any
 
 import pytest
 from tests.unit.batching import over
-from tests.unit.runs import CALLS, Runs
+from tests.unit.runs import Runs
 
 from holdfast import Csv, JsonLines
 
 KINDS = [Csv, JsonLines]
-
-
-@pytest.fixture
-def runs() -> Runs:
-    """A run on a store in memory."""
-    CALLS.clear()
-    return Runs()
 
 
 def row(value: int) -> dict[str, object]:

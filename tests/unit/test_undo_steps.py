@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.unit.makings import MADE, boom, make
 from tests.unit.runs import CALLS, Runs, Says, Script, fail_until, touch
 
@@ -284,13 +282,6 @@ AFTER = """
         do("one", touch, "one", undo=lambda: touch("undo one"))
         1 / 0
 """
-
-
-@pytest.fixture
-def script(runs: Runs, tmp_path: Path) -> Any:
-    made = Script(runs, tmp_path)
-    yield made
-    made.forget()
 
 
 def back(script: Script) -> Any:
