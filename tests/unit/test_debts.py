@@ -170,8 +170,8 @@ def test_a_step_that_owes_and_has_an_undo_is_undone_first(runs: Runs) -> None:
     assert ["undo", "owed"] == order
 
 
-def test_a_person_marks_the_settling_step_as_done(runs: Runs) -> None:
-    """`done` on it settles; the debt was named when it started."""
+def that_cannot_give_back() -> Any:
+    """Return a workflow that borrows, and fails to give back."""
 
     @step("back {node}")
     def back(node: str) -> None:
@@ -185,6 +185,12 @@ def test_a_person_marks_the_settling_step_as_done(runs: Runs) -> None:
         out("n1")
         back("n1")
 
+    return flow
+
+
+def test_a_person_marks_the_settling_step_as_done(runs: Runs) -> None:
+    """`done` on it settles; the debt was named when it started."""
+    flow = that_cannot_give_back()
     runs.start(flow)
     assert [("out n1",)] == [f.settles for f in runs.facts(StepStarted) if f.key == "back n1"]
     runs.done("back n1")
@@ -195,19 +201,7 @@ def test_a_person_marks_the_settling_step_as_done(runs: Runs) -> None:
 
 def test_skipping_the_settling_step_leaves_the_debt(runs: Runs) -> None:
     """Nothing was given back: the workflow returns and holds."""
-
-    @step("back {node}")
-    def back(node: str) -> None:
-        raise OSError("no route")
-
-    @step("out {node}", owes=back)
-    def out(node: str) -> None: ...
-
-    @workflow
-    def flow() -> None:
-        out("n1")
-        back("n1")
-
+    flow = that_cannot_give_back()
     runs.start(flow)
     commands.skip(runs.store, "r", "back n1", runs.clock, TESTER, "no route")
     outcome = runs.resume(flow)

@@ -104,38 +104,30 @@ def test_what_was_rolled_back_and_run_again_can_be_rolled_back_again(runs: Runs)
     assert ([], 2, 1) == (MADE, CALLS["undo b"], CALLS["undo a"])
 
 
+@workflow
+def cleaned_up() -> None:
+    """A failure, after which a step of the script's own cleaning up runs."""
+    try:
+        make("a")
+        do("fail", boom)
+    finally:
+        make("cleanup")
+
+
 def test_steps_of_a_finally_block_are_undone_once(runs: Runs) -> None:
     """What ran after the failure is part of what the run did, however often it was resumed."""
-
-    @workflow
-    def flow() -> None:
-        try:
-            make("a")
-            do("fail", boom)
-        finally:
-            make("cleanup")
-
-    runs.start(flow)
-    runs.resume(flow)
-    outcome = runs.rollback(flow)
+    runs.start(cleaned_up)
+    runs.resume(cleaned_up)
+    outcome = runs.rollback(cleaned_up)
 
     assert ("rolled_back", ["cleanup"]) == (outcome.status, MADE), "it ran twice: undone once"
 
 
 def test_a_rollback_after_a_resume_that_was_killed_finds_what_ran_before(runs: Runs) -> None:
     """Steps that were set aside, to run again, have changed the world all the same."""
-
-    @workflow
-    def flow() -> None:
-        try:
-            make("a")
-            do("fail", boom)
-        finally:
-            make("cleanup")
-
-    runs.start(flow)
-    runs.crash(flow, at=1)
-    outcome = runs.rollback(flow)
+    runs.start(cleaned_up)
+    runs.crash(cleaned_up, at=1)
+    outcome = runs.rollback(cleaned_up)
 
     assert ("rolled_back", []) == (outcome.status, MADE)
 
