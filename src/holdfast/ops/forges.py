@@ -26,7 +26,7 @@ from holdfast.integrations.forge import (
 from holdfast.ops.programs import unlogged
 from holdfast.ops.tokens import token_of
 from holdfast.runtime.clock import SystemClock
-from holdfast.runtime.context import FRAME
+from holdfast.runtime.context import is_in_step
 
 VERSION = "1"
 """Part of the code hash of steps that use this: it changes when what it does does."""
@@ -66,13 +66,13 @@ def well(forge: Repository, method: str, path: str, body: object = None) -> Answ
 
 def patiently(forge: Repository, method: str, path: str, body: object = None) -> Answer:
     """Ask, but in a step not before the time that the forge asked for has passed."""
-    left = _not_before(saved()) - SystemClock().now().timestamp() if in_step() else 0.0
+    left = _not_before(saved()) - SystemClock().now().timestamp() if is_in_step() else 0.0
     if 0 < left <= PATIENCE_S_MAX:
         raise ForgeBusy(f"{method} {forge}{path}", "not asked again yet", left)
     try:
         return well(forge, method, path, body)
     except ForgeBusy as busy:
-        if busy.retry_after_s and in_step():
+        if busy.retry_after_s and is_in_step():
             note("not_before", SystemClock().now().timestamp() + busy.retry_after_s)
         raise
 
@@ -85,12 +85,6 @@ def note(name: str, value: object) -> None:
 
 def _not_before(kept: object) -> float:
     return float(kept.get("not_before", 0.0)) if isinstance(kept, dict) else 0.0
-
-
-def in_step() -> bool:
-    """Whether a step runs, which can save."""
-    found = FRAME.get()
-    return found is not None and found.step is not None
 
 
 def pages(forge: Repository, path: str, kind: type) -> Iterator[Any]:

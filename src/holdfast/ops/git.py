@@ -26,7 +26,7 @@ from holdfast.flow.decorator import step
 from holdfast.flow.inside import save, saved, sh, token
 from holdfast.model.types import register
 from holdfast.ops.foreseeing import is_foreseen
-from holdfast.runtime.context import FRAME
+from holdfast.runtime.context import is_in_step
 from holdfast.runtime.processes import Done
 
 __all__ = [
@@ -167,13 +167,8 @@ def branch(place: Repository, name: str, start: str = "HEAD") -> str:
 
 
 def _keep(value: object) -> None:
-    if _in_step():
+    if is_in_step():
         save(value)
-
-
-def _in_step() -> bool:
-    found = FRAME.get()
-    return found is not None and found.step is not None
 
 
 # --- commit -------------------------------------------------------------------------------------
@@ -259,7 +254,7 @@ def _refuse_vague(message: str, paths: Sequence[str]) -> None:
 
 
 def _token_or_none() -> str:
-    return token() if _in_step() else "none"
+    return token() if is_in_step() else "none"
 
 
 # --- push ---------------------------------------------------------------------------------------
@@ -333,7 +328,7 @@ def push(place: Repository, branch: str, remote: str = "origin") -> Pushed:
     if local is None:
         raise GitFailed(f"{place} has no branch {branch}")
     there = remote_commit(place, branch, remote)
-    pushed = Pushed(remote, branch, local, _before(there) if _in_step() else there)
+    pushed = Pushed(remote, branch, local, _before(there) if is_in_step() else there)
     _keep(pushed)
     _git(place, "push", "--quiet", "--", _place_of(remote), f"{local}:refs/heads/{branch}")
     return pushed

@@ -30,7 +30,7 @@ from holdfast.integrations.nodetool import (
 )
 from holdfast.ops.foreseeing import is_foreseen
 from holdfast.runtime.clock import SystemClock
-from holdfast.runtime.context import FRAME
+from holdfast.runtime.context import is_in_step
 
 __all__ = [
     "Listed", "Member", "Node", "NodeInfo", "NodetoolFailed", "Schema", "UnreadableOutput",
@@ -258,8 +258,7 @@ def snapshot(node: Node, tag: str | None = None, keyspaces: tuple[str, ...] = ()
     Without a tag it is this step's own. What an attempt that was killed left is removed first: half
     a snapshot is none. The undo removes it. Raises NodetoolFailed when another one has the tag.
     """
-    found = FRAME.get()
-    is_step = found is not None and found.step is not None
+    is_step = is_in_step()
     if tag is None:
         tag = f"hf-{(token() if is_step else secrets.token_hex())[:TOKEN_DIGITS]}"
     name, others = _named(tag), [_named(keyspace) for keyspace in keyspaces]

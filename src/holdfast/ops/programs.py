@@ -16,8 +16,9 @@ def unlogged(command: Sequence[str], *, input: str | None = None) -> Done:
     """Run a program as `sh` does, with the target's environment, and write nothing to the log."""
     found = FRAME.get()
     env = {} if found is None else target_env(found.life)
-    inside = found is not None and found.step is not None
-    group = found.life.groups_of(found.step.key) if inside else Groups()  # type: ignore[union-attr]
+    group = Groups()
+    if found is not None and found.step is not None:
+        group = found.life.groups_of(found.step.key)
     return run_program(command, input=input, env=env, check=False, sink=_nowhere, group=group)
 
 

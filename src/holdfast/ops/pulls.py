@@ -30,8 +30,9 @@ from holdfast.flow.verbs import wait_for
 from holdfast.integrations.forge import ForgeBusy, ForgeRefused
 from holdfast.model.retry import Retry
 from holdfast.model.types import register
-from holdfast.ops.forges import GITHUB, in_step, note, pages, patiently, well
+from holdfast.ops.forges import GITHUB, note, pages, patiently, well
 from holdfast.runtime.clock import SystemClock
+from holdfast.runtime.context import is_in_step
 
 __all__ = [
     "ChecksFailed", "Forge", "ForgeBusy", "ForgeRefused", "NotMergeable", "Pull", "checks",
@@ -148,7 +149,7 @@ def _listed(forge: Forge, head: str) -> Iterator[Any]:
 
 def _sign() -> str:
     """Return what is written into a pull request so that its step finds it again."""
-    return f"<!-- holdfast {token()} -->" if in_step() else ""
+    return f"<!-- holdfast {token()} -->" if is_in_step() else ""
 
 
 def _found(forge: Forge, head: str, base: str, sign: str) -> Pull | None:

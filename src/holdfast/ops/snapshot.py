@@ -14,7 +14,7 @@ from holdfast.flow.inside import progress, save, saved
 from holdfast.flow.steps import StepFunction
 from holdfast.flow.verbs import named
 from holdfast.model.codec import digest
-from holdfast.runtime.context import FRAME
+from holdfast.runtime.context import FRAME, is_in_step
 
 if TYPE_CHECKING:
     from holdfast.integrations.directories.keeping import Kept
@@ -120,8 +120,7 @@ def _take(path: Place, to: Place | None, keep: bool) -> Snapshot:
     from holdfast.integrations.directories import guard, keeping
 
     place = guard.place_of(path)
-    found = FRAME.get()
-    is_step = found is not None and found.step is not None
+    is_step = is_in_step()
     if is_step:
         _forget_former(saved())
     if not os.path.lexists(place):

@@ -67,6 +67,12 @@ def in_workflow(verb: str) -> Frame:
     return found
 
 
+def is_in_step() -> bool:
+    """Whether a step's body, or its check, is calling."""
+    found = FRAME.get()
+    return found is not None and found.step is not None
+
+
 def in_step(verb: str) -> tuple[Life, Call]:
     """Return the life and the step whose body is calling. Raises UsageError anywhere else."""
     found = frame(verb)
