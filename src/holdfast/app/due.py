@@ -13,7 +13,7 @@ from typing import Final
 from holdfast.app.fleet_children import child_id, is_fleet
 from holdfast.app.judging import is_owned, process_named, status_of
 from holdfast.app.rollout_views import UnitView, rollouts_of
-from holdfast.app.wording import stands
+from holdfast.app.wording import moment, stands
 from holdfast.errors import StoreCorrupt
 from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
@@ -77,14 +77,14 @@ def verdict_on(store: Store, row: RunRow, state: RunState, at: datetime) -> Verd
     for why in _in_the_way(store, row, state):
         return Verdict(False, why, EXIT_PERSON)
     if row.due_at is not None and row.due_at <= at:
-        return Verdict(True, f"its time came at {row.due_at:%Y-%m-%d %H:%M:%S} UTC")
+        return Verdict(True, f"its time came at {moment(row.due_at)}")
     holds = state.open_holds
     if row.status == "on_hold" and not holds:
         waits = _targets_in_the_way(store, row, state, at)
         if waits:
             return Verdict(False, waits, EXIT_PERSON)
         return Verdict(True, "what it asked is answered")
-    until = "" if row.due_at is None else f"until {row.due_at:%Y-%m-%d %H:%M:%S} UTC"
+    until = "" if row.due_at is None else f"until {moment(row.due_at)}"
     if holds:
         asked = f"it waits for a person: {holds[0].opened.question}"
         return Verdict(False, f"{asked} {until}".rstrip(), exit_code_of(holds))

@@ -10,6 +10,7 @@ from holdfast.app.gates import Field as Field
 from holdfast.app.gates import gate_fields
 from holdfast.app.rollout_views import is_about_units
 from holdfast.app.rollouts import rollout_fields
+from holdfast.app.wording import moment
 from holdfast.model.facts import HoldOpened
 from holdfast.model.json import Json, list_in, objects_in
 from holdfast.model.jsontext import dumps
@@ -116,10 +117,10 @@ def _rules(opened: HoldOpened, is_over: bool) -> Iterator[Field]:
     yield "from", names
     if until is not None and is_over:
         then = "makes it a no" if opened.on_expiry == "reject" else "asks again"
-        yield "until", f"{until:%Y-%m-%d %H:%M:%S} UTC, which is over; `resume` {then}"
+        yield "until", f"{moment(until)}, which is over; `resume` {then}"
     elif until is not None:
         then = "then it is a no" if opened.on_expiry == "reject" else "then it is asked again"
-        yield "until", f"{until:%Y-%m-%d %H:%M:%S} UTC; {then}"
+        yield "until", f"{moment(until)}; {then}"
 
 
 def world_of(opened: HoldOpened) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from holdfast.app.gates import check_gate
 from holdfast.app.hold_standing import lacking
 from holdfast.app.judging import is_owned
 from holdfast.app.rollout_views import is_about_units
+from holdfast.app.wording import moment
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.model.facts import (
     Answer,
@@ -179,7 +180,7 @@ def _too_old(state: RunState, hold: HoldState, run: str) -> UsageError:
         how = f"`holdfast resume {run}` makes it a no, and the next one asks again"
     else:
         how = f"`holdfast resume {run}` asks again"
-    until = f"{opened.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+    until = moment(opened.expires_at)
     return UsageError(f"hold {opened.id} has expired: nobody answered until {until}; {how}")
 
 

@@ -8,7 +8,7 @@ from holdfast.app.batch_views import BatchView
 from holdfast.app.items import Item, item_named, near
 from holdfast.app.next_ways import Next, about
 from holdfast.app.views import VERSION, RunView, time_json
-from holdfast.app.wording import count
+from holdfast.app.wording import count, moment
 from holdfast.errors import UsageError, error_text
 from holdfast.model.batch_facts import ItemDecided
 from holdfast.model.batches import ItemRow
@@ -107,9 +107,7 @@ def _row_text(row: ItemRow) -> str:
         case "failed":
             return f"it failed for good after {tries}: {error}"
         case "waiting" if row.next_at is not None:
-            return (
-                f"it failed ({tries}: {error}), and waits until {row.next_at:%Y-%m-%d %H:%M:%S} UTC"
-            )
+            return f"it failed ({tries}: {error}), and waits until {moment(row.next_at)}"
         case "waiting":
             return f"it is tried again when the batch goes on; before, {error}"
         case "suspect":

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from holdfast.app.gates import foreseen, is_silent, warnings_of
 from holdfast.app.planning_store import Later
+from holdfast.app.wording import moment
 from holdfast.engine.spec import Ahead
 from holdfast.engine.step import location_of
 from holdfast.engine.trace import Trace
@@ -251,7 +252,7 @@ class _Writer:
             case StepFoundDone():
                 self._add(Planned(fact.key, "already so", fact.decided_by, fact.shown))
             case TimerSet():
-                until = "" if fact.until is None else f"until {fact.until:%Y-%m-%d %H:%M:%S} UTC"
+                until = "" if fact.until is None else f"until {moment(fact.until)}"
                 self._add(Planned(fact.key, "wait", until))
             case GateOpened() | SampleTaken() | RolloutPlanned():
                 self._watched(fact)

@@ -18,7 +18,7 @@ from holdfast.app.meant import is_question
 from holdfast.app.next_ways import Next, about
 from holdfast.app.script_ways import with_script
 from holdfast.app.views import VERSION, RunView, StepView, time_json, view_run
-from holdfast.app.wording import count
+from holdfast.app.wording import count, moment
 from holdfast.errors import error_text
 from holdfast.model.facts import Owner
 from holdfast.model.json import Json
@@ -255,9 +255,8 @@ def _activity(view: RunView, step: StepView) -> Reason | None:
         if step.attempts:
             return None
         return Reason("timer", f"waits until {step.key!r} is so", step.key, step.started_at)
-    moment = f"{step.next_at:%Y-%m-%d %H:%M:%S} UTC"
     what = f"retries after {step.error}" if step.error else "waits"
-    text = f"step {step.key!r} {what}, until {moment}"
+    text = f"step {step.key!r} {what}, until {moment(step.next_at)}"
     return Reason("timer", text, step.key, step.started_at)
 
 

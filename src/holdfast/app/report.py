@@ -15,7 +15,8 @@ from holdfast.app.reasons import Why, why_of
 from holdfast.app.rollout_views import rollouts_of
 from holdfast.app.sentences import sentence
 from holdfast.app.timeline import fact_event, subject_of
-from holdfast.app.views import RunView, StepView, time_json, view_run
+from holdfast.app.views import RunView, StepView, view_run
+from holdfast.app.wording import moment
 from holdfast.errors import error_text
 from holdfast.model import durations
 from holdfast.model.codec import shown_argument
@@ -310,8 +311,7 @@ def _fenced(text: str) -> Iterator[str]:
 
 
 def _when(at: datetime | None) -> str:
-    text = time_json(at)
-    return "" if text is None else f"{text[:10]} {text[11:19]} UTC"
+    return "" if at is None else moment(at)
 
 
 def _took(start: datetime | None, end: datetime | None) -> str:

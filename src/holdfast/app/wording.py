@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 SHOWN_MAX: Final = 5
@@ -20,6 +21,11 @@ def stands(status: str) -> str:
             return f"was {status.replace('_', ' ')}"
         case _:
             return f"is {status.replace('_', ' ')}"
+
+
+def moment(at: datetime) -> str:
+    """Return a moment as people read it, in UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def count(number: int, noun: str) -> str:

@@ -6,9 +6,10 @@ import json
 import re
 import textwrap
 import unicodedata
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
+from holdfast.app.wording import moment
 from holdfast.model import durations
 from holdfast.model.json import Json
 from holdfast.model.shown import UNSAFE
@@ -82,7 +83,7 @@ def pad(text: str, columns: int) -> str:
 
 def when(at: datetime | None) -> str:
     """Return a moment as a person reads it, in UTC."""
-    return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return "" if at is None else moment(at)
 
 
 def ago(at: datetime | None, now: datetime) -> str:
