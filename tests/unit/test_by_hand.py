@@ -12,7 +12,7 @@ from tests.unit.runs import Runs, Script
 
 from holdfast import UsageError
 from holdfast.app import commands
-from holdfast.app.outputs import typed_output
+from holdfast.app.given_outputs import typed_output
 from holdfast.app.reasons import why
 from holdfast.flow.questions import confirm
 from holdfast.flow.workflows import workflow

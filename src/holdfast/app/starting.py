@@ -10,7 +10,7 @@ from holdfast.app.creating import check_same, created
 from holdfast.app.due import verdict_on
 from holdfast.app.finding import find_run
 from holdfast.app.fleet_children import is_fleet
-from holdfast.app.given import given_by, set_parameters
+from holdfast.app.given_parameters import given_by, set_parameters
 from holdfast.app.going_back import rollback_of, settling_of
 from holdfast.app.judging import status_of
 from holdfast.app.loading import workflow_of

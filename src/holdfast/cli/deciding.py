@@ -13,13 +13,13 @@ import click
 from holdfast.app import commands, holds
 from holdfast.app.answering import typed_answer
 from holdfast.app.finding import find_hold, find_run
-from holdfast.app.given import given_by
+from holdfast.app.given_outputs import typed_output
+from holdfast.app.given_parameters import given_by
 from holdfast.app.halting import stop_all
 from holdfast.app.hold_standing import RESUMING_BARS
 from holdfast.app.judging import is_owned, process_named
 from holdfast.app.loading import workflow_of
 from holdfast.app.meant import asked_about
-from holdfast.app.outputs import typed_output
 from holdfast.app.starting import resume
 from holdfast.app.stopping import end_owner, end_steps
 from holdfast.cli import item_deciding
