@@ -21,11 +21,11 @@ STEM_CHARS_MAX = 40
 _NO_NAME = "._:-"
 
 
-def created(
+def create(
     store: Store, clock: Clock, fact: RunCreated, id: str | None, steal: str | None
 ) -> tuple[str, bool, str]:
-    """Return the run that `fact` makes, or the one that has its `id` already, whether it is new,
-    and from whom its target was taken. Durable on return."""
+    """Create the run that `fact` makes, unless one has its `id` already. Return the run, whether it
+    is new, and from whom its target was taken. Durable on return."""
     run = None if id is None else check_run_id(id)
     if run is not None and run.startswith("-") and store.row(run) is None:
         raise UsageError(
@@ -34,18 +34,19 @@ def created(
         )
 
     def attempt() -> tuple[str, bool]:
-        return _named(store, fact) if run is None else (run, store.create(run, fact))
+        return (_create_anew(store, fact), True) if run is None else (run, store.create(run, fact))
 
     (made, is_new), stole = on_target(store, clock, fact.by, steal, attempt)
     return made, is_new, stole
 
 
-def _named(store: Store, fact: RunCreated) -> tuple[str, bool]:
-    """Return the id of a new run: the workflow's name, as far as it is plain, and a few letters."""
+def _create_anew(store: Store, fact: RunCreated) -> str:
+    """Create a new run and return its id: the workflow's name, as far as it is plain, and a few
+    letters."""
     for tries in range(ID_TRIES_MAX):
         run = _id(fact, urandom(ID_LETTERS_MAX), tries)
         if store.create(run, fact):
-            return run, True
+            return run
     raise no_free_id()
 
 

@@ -22,6 +22,8 @@ from holdfast.ports.store import Store
 
 ENTRY_BYTES: Final = KEY_BYTES + PRINT_BYTES
 ENTRIES_PER_PAGE: Final = 65_536
+EVERY_EPOCH: Final = 2**62
+"""Above that of every life: what all of them left is meant."""
 NEAR_MAX: Final = 10_000
 """Keys of exceptional items that are compared with one that is not known."""
 
@@ -140,7 +142,7 @@ def _is_noted(store: Store, run: str, row: BatchRow, ordinal: int) -> bool:
     """Whether a tail says that an item is done which no checkpoint has yet."""
     said = (
         record
-        for left in store.batches.left(run, row.key, 2**62)
+        for left in store.batches.left(run, row.key, EVERY_EPOCH)
         if left.epoch >= row.life_epoch
         for record in records(left.tail)
         if isinstance(record, DoneRecord)
@@ -163,7 +165,7 @@ def _addresses(
                 found[digest] = first + at // ENTRY_BYTES
         if len(found) == len(digests):
             return found
-    for left in store.batches.left(run, batch, 2**62):
+    for left in store.batches.left(run, batch, EVERY_EPOCH):
         for record in records(left.tail):
             if isinstance(record, KeyRecord) and record.key in digests:
                 found.setdefault(record.key, record.ordinal)

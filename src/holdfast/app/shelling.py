@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from holdfast.app.creating import ID_TRIES_MAX, check_same, created, id_after, no_free_id
+from holdfast.app.creating import ID_TRIES_MAX, check_same, create, id_after, no_free_id
 from holdfast.app.finding import find_run
 from holdfast.app.judging import status_of
 from holdfast.app.starting import Setting
@@ -96,7 +96,7 @@ def choose(setting: Setting, wanted: Wanted) -> Begun:
     if wanted.id is None:
         run, is_new = _unfinished_or_new(setting, fact, wanted)
     else:
-        run, is_new, _ = created(setting.store, setting.clock, fact, wanted.id, wanted.steal)
+        run, is_new, _ = create(setting.store, setting.clock, fact, wanted.id, wanted.steal)
     state = Journal(setting.store, run).refresh()
     if not is_new and wanted.id is not None:
         _check_shell(state, run)
@@ -118,7 +118,7 @@ def _unfinished_or_new(setting: Setting, fact: RunCreated, wanted: Wanted) -> tu
         tries = tries + 1 if last == seen else 0
         seen = last
         id = id_after(store, fact, last, tries)
-        made, is_new, _ = created(store, setting.clock, fact, id, wanted.steal)
+        made, is_new, _ = create(store, setting.clock, fact, id, wanted.steal)
         if is_new:
             return made, True
     raise no_free_id()
@@ -167,7 +167,7 @@ def is_untold(row: RunRow) -> bool:
     return row.status == "succeeded" and owner is not None and liveness(owner) == "dead"
 
 
-def told(store: Store, run: str) -> None:
+def note_told(store: Store, run: str) -> None:
     """Note that somebody was told how a run of `each` stands; one that is over is not told of
     again. Durable on return. Never raises: without it, it is told once more."""
     with suppress(StoreError):

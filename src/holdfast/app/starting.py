@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from holdfast.app.creating import check_same, created
+from holdfast.app.creating import check_same, create
 from holdfast.app.due import verdict_on
 from holdfast.app.finding import find_run
 from holdfast.app.fleet_children import is_fleet
@@ -29,7 +29,7 @@ from holdfast.model.json import Json
 from holdfast.model.making import dataclass
 from holdfast.model.state import RunState
 from holdfast.model.terms import ASKS, MODES, Terms
-from holdfast.model.undo_facts import Errand as ErrandKind
+from holdfast.model.undo_facts import ErrandKind
 from holdfast.ports.clock import Clock
 from holdfast.ports.person import Person
 from holdfast.ports.store import Store
@@ -108,7 +108,7 @@ def start(
         ask or "",
     )
     workflow.refuse_here()
-    run, is_new, stole = created(setting.store, setting.clock, fact, id, steal)
+    run, is_new, stole = create(setting.store, setting.clock, fact, id, steal)
     journal = Journal(setting.store, run)
     journal.refresh()
     if not is_new:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Final
 
-from holdfast.app.shelling import FOLDER, ITEMS, OVER, Wanted, choose, is_untold, take_up, told
+from holdfast.app.shelling import FOLDER, ITEMS, OVER, Wanted, choose, is_untold, note_told, take_up
 from holdfast.app.starting import Setting
 from holdfast.cli.live import Progress
 from holdfast.cli.living import Presence, lived_through
@@ -42,7 +42,7 @@ def alone(taken: Taken, asked: EachAsked) -> int:
     try:
         go = _going(taken, asked, _wanted(taken, asked), tells=True)
         outcome = lived_through(store, common, Presence(), go)
-        told(store, outcome.run_id)
+        note_told(store, outcome.run_id)
         return outcome.exit_code
     finally:
         store.close()

@@ -54,7 +54,7 @@ from holdfast.model.step_facts import TimerSet as TimerSet
 from holdfast.model.terms import Terms
 from holdfast.model.undo_facts import DebtAccepted as DebtAccepted
 from holdfast.model.undo_facts import DebtSettled as DebtSettled
-from holdfast.model.undo_facts import Errand as Errand
+from holdfast.model.undo_facts import ErrandKind as ErrandKind
 from holdfast.model.undo_facts import Owed as Owed
 from holdfast.model.undo_facts import PointPassed as PointPassed
 from holdfast.model.undo_facts import RollbackBegun as RollbackBegun
@@ -112,7 +112,7 @@ class LifeStarted:
     took_over: str = ""
     mode: str = ""
     terms: Terms | None = None
-    errand: Errand = ""
+    errand: ErrandKind = ""
     commands: Commands | None = None
 
 

@@ -11,7 +11,7 @@ from holdfast.model.parties import Who
 Settling: TypeAlias = Literal["step", "rollback", "settle", "check", "not_done"]
 """How a debt came to be settled: by the step that gives back, by going back, because the
 borrowing step's check found the temporary state gone, or because the step said it did nothing."""
-Errand: TypeAlias = Literal["", "rollback", "settle"]
+ErrandKind: TypeAlias = Literal["", "rollback", "settle"]
 """What a life is for, when it is not to go on."""
 
 

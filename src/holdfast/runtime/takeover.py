@@ -12,7 +12,7 @@ from holdfast.model.facts import Commands, LifeStarted, Owner, Who
 from holdfast.model.making import dataclass
 from holdfast.model.terms import AUTO, Terms
 from holdfast.model.trials import trials_of
-from holdfast.model.undo_facts import Errand
+from holdfast.model.undo_facts import ErrandKind
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow
 from holdfast.runtime.journal import Journal
@@ -41,7 +41,7 @@ class Claim:
     terms: Terms = AUTO
     stole: str = ""
     lease_s: float = LEASE_S
-    errand: Errand = ""
+    errand: ErrandKind = ""
     epoch: int | None = None
     owner: Owner | None = None
     commands: Commands | None = None
