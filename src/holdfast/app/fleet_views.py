@@ -7,6 +7,7 @@ from holdfast.app.fleet_children import child_id, is_fleet
 from holdfast.app.judging import status_of
 from holdfast.app.rollout_views import RolloutView, UnitView, rollouts_of
 from holdfast.app.views import VERSION, RunView
+from holdfast.app.wording import status_words
 from holdfast.errors import UsageError
 from holdfast.model.json import Json
 from holdfast.model.making import dataclass, replace
@@ -63,5 +64,5 @@ def _with_child(unit: UnitView, children: dict[str, tuple[str, str]]) -> UnitVie
     if unit.status not in ("in flight", "waiting") or not run:
         return unit
     if status in NEEDS_A_PERSON or status in ("failed", "interrupted"):
-        return replace(unit, status="waiting", why=f"{status.replace('_', ' ')} (run {run})")
+        return replace(unit, status="waiting", why=f"{status_words(status)} (run {run})")
     return replace(unit, status="in flight")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.app.commands import Decide, decide
 from holdfast.app.judging import is_owned, process_named
-from holdfast.app.wording import some_of
+from holdfast.app.wording import some_of, status_words
 from holdfast.errors import HoldfastError
 from holdfast.model.facts import Owner, StopRequested, Who
 from holdfast.model.making import dataclass
@@ -52,7 +52,7 @@ def _stopped(store: Store, row: RunRow, clock: Clock, by: Who, now: bool) -> Hal
 def _choose(clock: Clock, by: Who, now: bool, where: str) -> Decide:
     def choose(state: RunState) -> tuple[tuple[StopRequested, ...], str]:
         if state.is_finished:
-            return (), f"ended meanwhile: {state.status.replace('_', ' ')}"
+            return (), f"ended meanwhile: {status_words(state.status)}"
         in_hand = [
             step.key
             for step in state.steps.values()

@@ -16,7 +16,7 @@ from holdfast.app.rollout_views import rollouts_of
 from holdfast.app.sentences import sentence
 from holdfast.app.timeline import fact_event, subject_of
 from holdfast.app.views import RunView, StepView, view_run
-from holdfast.app.wording import moment
+from holdfast.app.wording import moment, status_words
 from holdfast.errors import error_text
 from holdfast.model import durations
 from holdfast.model.codec import shown_argument
@@ -60,7 +60,7 @@ def _header(view: RunView, reason: Why) -> Iterator[str]:
     target = f" on {_cell(row.target)}" if row.target else ""
     yield f"# Run {row.id}: {_cell(row.workflow)}{target}"
     yield ""
-    yield f"**{view.status.replace('_', ' ')}**: {_cell(reason.summary, SENTENCE_CHARS_MAX)}"
+    yield f"**{status_words(view.status)}**: {_cell(reason.summary, SENTENCE_CHARS_MAX)}"
     yield ""
     facts = {
         "Script": _cell(row.file),
@@ -126,7 +126,7 @@ def _steps(view: RunView) -> Iterator[str]:
     rows = [
         (
             _cell(step.key),
-            step.status.replace("_", " "),
+            status_words(step.status),
             _when(step.started_at),
             _took(step.started_at, step.ended_at),
             str(step.attempts),

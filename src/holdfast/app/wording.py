@@ -18,9 +18,14 @@ def stands(status: str) -> str:
         case "already_done":
             return "was done"
         case "skipped" | "cancelled" | "superseded" | "undone" | "rolled_back":
-            return f"was {status.replace('_', ' ')}"
+            return f"was {status_words(status)}"
         case _:
-            return f"is {status.replace('_', ' ')}"
+            return f"is {status_words(status)}"
+
+
+def status_words(status: str) -> str:
+    """Return a status as words: `on hold`."""
+    return status.replace("_", " ")
 
 
 def moment(at: datetime) -> str:

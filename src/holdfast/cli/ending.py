@@ -17,7 +17,7 @@ from holdfast.app.next_ways import Next
 from holdfast.app.reasons import Reason, why_of
 from holdfast.app.rollout_views import rollouts_of
 from holdfast.app.views import RunView
-from holdfast.app.wording import count
+from holdfast.app.wording import count, status_words
 from holdfast.cli.batch_lines import counts_text, forecast_text
 from holdfast.cli.options import Common
 from holdfast.cli.text import field_lines, safe, took, width_of
@@ -158,7 +158,7 @@ def _as_called(line: str) -> str:
 
 def _headline(outcome: Outcome) -> str:
     words = {"stopped": "STOPPED", "on_hold": "ON HOLD"}
-    status = words.get(outcome.status, outcome.status.replace("_", " ").upper())
+    status = words.get(outcome.status, status_words(outcome.status).upper())
     if outcome.exit_code == EXIT_STORAGE:
         status = "STORAGE ERROR"
     return f"{status} {safe(outcome.run_id)}"

@@ -17,6 +17,7 @@ from holdfast.app.loading import load_workflow
 from holdfast.app.next_ways import Next
 from holdfast.app.starting import start
 from holdfast.app.views import view_run
+from holdfast.app.wording import status_words
 from holdfast.cli.living import Presence, live_through, presence_options
 from holdfast.cli.naming import run_argument
 from holdfast.cli.options import Common, json_option, plain_option, store_options
@@ -197,7 +198,7 @@ def _draw(store: Store, watched: Watched, sheet: Paper) -> None:
 
 def picture_lines(view: FleetView, sheet: Paper) -> Iterator[str]:
     """Yield how a fleet stands, and its waves."""
-    yield f"{safe(view.run.id)}: {view.run.status.replace('_', ' ')}"
+    yield f"{safe(view.run.id)}: {status_words(view.run.status)}"
     for rollout in view.rollouts:
         yield from picture(rollout, sheet)
 

@@ -257,6 +257,7 @@ def gc(common: Common, older_than: str, keep: int, dry_run: bool, as_json: bool)
     keep.
     """
     from holdfast.app import upkeep
+    from holdfast.app.wording import status_words
     from holdfast.runtime.clock import SystemClock
 
     limit = timedelta(seconds=durations.seconds(older_than))
@@ -275,7 +276,7 @@ def gc(common: Common, older_than: str, keep: int, dry_run: bool, as_json: bool)
                 if not as_json:
                     click.echo(
                         f"{word} {safe(run.run)}  {safe(run.workflow)}  "
-                        f"{run.status.replace('_', ' ')} {when(run.ended_at)}"
+                        f"{status_words(run.status)} {when(run.ended_at)}"
                     )
         finally:
             store.close()

@@ -10,6 +10,7 @@ from typing import Final, Literal, TextIO, TypeAlias
 
 import click
 
+from holdfast.app.wording import status_words
 from holdfast.model.making import dataclass
 
 Colour: TypeAlias = Literal["green", "red", "yellow", "cyan", "magenta", "bright_black", ""]
@@ -53,7 +54,7 @@ class Paper:
     def glyph(self, status: str) -> str:
         """Return one glyph for a step's status; on plain paper, the word."""
         if self.is_plain:
-            return f"{status.replace('_', ' '):<12}"
+            return f"{status_words(status):<12}"
         sign, colour = GLYPHS.get(status, ("•", ""))
         return self.paint(sign, colour)
 

@@ -18,6 +18,7 @@ from holdfast.app.reasons import Why, why_of
 from holdfast.app.shell_runs import again
 from holdfast.app.tree import Branch, tree_of
 from holdfast.app.views import RunView, StepView
+from holdfast.app.wording import status_words
 from holdfast.cli.batch_lines import batch_lines, batch_note
 from holdfast.cli.paper import STATUS_COLOURS, Paper
 from holdfast.cli.rollouts import pictures
@@ -42,11 +43,6 @@ REASON_COLUMNS_MAX: Final = 1_000
 REASON_LINES_MAX: Final = 40
 
 _DONE: Final = frozenset({"succeeded", "already_done", "skipped", "undone", "superseded"})
-
-
-def status_words(status: str) -> str:
-    """Return a status as words."""
-    return status.replace("_", " ")
 
 
 # --- many runs --------------------------------------------------------------------------------
@@ -304,7 +300,7 @@ def _hold_lines(
     for hold in shown_holds(view.state.open_holds):
         opened = hold.opened
         yield ""
-        kind = opened.kind.replace("_", " ")
+        kind = status_words(opened.kind)
         asks = f"{opened.id} ({kind}) {safe(opened.question)}"
         yield from paper.wrap(asks if paper.is_plain else f"⏸ {asks}", "  ")
         yield f"  asked {ago(opened.at, now)}"

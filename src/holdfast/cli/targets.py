@@ -9,10 +9,10 @@ from typing import Final
 import click
 
 from holdfast.app.target_views import TargetView, targets_json, view_targets
+from holdfast.app.wording import status_words
 from holdfast.cli.options import Common, json_option, plain_option, store_options
 from holdfast.cli.paper import STATUS_COLOURS, Colour, Paper, paper
 from holdfast.cli.reading import reading
-from holdfast.cli.showing import status_words
 from holdfast.cli.table import table_lines
 from holdfast.cli.text import json_text, safe
 from holdfast.ports.store import StoreAbsent
