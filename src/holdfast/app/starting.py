@@ -89,24 +89,15 @@ def start(
     while another process owns it; TargetLocked while another unfinished run has the target,
     unless `steal` gives the reason to take it from one that nobody works on.
     """
-    _check("mode", mode, MODES)
-    _check("ask", ask, ASKS)
+    given_mode, given_ask = _checked("mode", mode, MODES), _checked("ask", ask, ASKS)
     inventory = setting.inventory
-    terms = terms_for(inventory, workflow, target, mode or "", ask or "")
+    terms = terms_for(inventory, workflow, target, given_mode, given_ask)
     checked = workflow.parameters.check(target_params(inventory, workflow, target, params))
     recorded = workflow.recorded(checked)
     fact = RunCreated(
-        setting.clock.now(),
-        workflow.name,
-        workflow.script,
-        recorded,
-        digest(recorded),
-        setting.by,
-        target,
-        terms.mode,
-        mode or "",
-        ask or "",
-    )
+        setting.clock.now(), workflow.name, workflow.script, recorded, digest(recorded), setting.by,
+        target, terms.mode, given_mode, given_ask,
+    )  # fmt: skip
     workflow.refuse_here()
     run, is_new, stole = create(setting.store, setting.clock, fact, id, steal)
     journal = Journal(setting.store, run)
@@ -117,7 +108,7 @@ def start(
         if refused is not None:
             return refused
     return _live(
-        setting, workflow, journal, resumed=False, mode=mode or "", steal=steal, stole=stole
+        setting, workflow, journal, resumed=False, mode=given_mode, steal=steal, stole=stole
     )
 
 
@@ -143,7 +134,7 @@ def resume(
     is recorded (UsageError), and recorded when this process owns the run, before it goes on.
     `recheck` has the checks of finished steps asked first, and holds on what is not so any more.
     """
-    _check("mode", mode, MODES)
+    given_mode = _checked("mode", mode, MODES)
     row = find_run(setting.store, run)
     journal = Journal(setting.store, row.id)
     if journal.refresh().is_finished:
@@ -161,7 +152,7 @@ def resume(
         workflow,
         journal,
         resumed=not if_due,
-        mode=mode or "",
+        mode=given_mode,
         steal=steal,
         epoch=row.epoch if if_due else None,
         given=given,
@@ -186,7 +177,7 @@ def rollback(
     """
     from holdfast.app.items_in_doubt import refuse_items_in_doubt
 
-    _check("mode", mode, MODES)
+    given_mode = _checked("mode", mode, MODES)
     row = find_run(setting.store, run)
     journal = Journal(setting.store, row.id)
     refuse_items_in_doubt(setting.store, row.id, journal.refresh())
@@ -197,7 +188,7 @@ def rollback(
         )
     errand = rollback_of(journal.state, row.id, setting.by, to)
     workflow = workflow_of(row, file, journal.state)
-    return _live(setting, workflow, journal, resumed=True, mode=mode or "", errand=errand)
+    return _live(setting, workflow, journal, resumed=True, mode=given_mode, errand=errand)
 
 
 def settle(
@@ -211,12 +202,12 @@ def settle(
 
     Raises UsageError for a run that is over or owes nothing, RunLocked while a process owns it.
     """
-    _check("mode", mode, MODES)
+    given_mode = _checked("mode", mode, MODES)
     row = find_run(setting.store, run)
     journal = Journal(setting.store, row.id)
     errand = settling_of(journal.refresh(), row.id, setting.by)
     workflow = workflow_of(row, file, journal.state)
-    return _live(setting, workflow, journal, resumed=True, mode=mode or "", errand=errand)
+    return _live(setting, workflow, journal, resumed=True, mode=given_mode, errand=errand)
 
 
 def _live(
@@ -245,8 +236,9 @@ def _live(
     )
     kind: ErrandKind = "" if errand is None else errand.kind
     claim = Claim(
-        setting.by, VERSION, resumed, file, mode, terms, stole, setting.lease_s, kind, epoch
-    )
+        setting.by, VERSION, resumed, file=file, mode=mode, terms=terms, stole=stole,
+        lease_s=setting.lease_s, errand=kind, epoch=epoch,
+    )  # fmt: skip
     recorded = {**state.params, **(given or {})}
     params = _decoded(workflow, recorded)  # Refused before anything is changed.
     with _given_back(journal):
@@ -349,6 +341,8 @@ def _accept_drift(setting: Setting, journal: Journal) -> None:
             journal.refresh()
 
 
-def _check(name: str, given: str | None, allowed: Sequence[str]) -> None:
+def _checked(name: str, given: str | None, allowed: Sequence[str]) -> str:
+    """Return what was given, an empty text for nothing. Raises UsageError for what is none."""
     if given is not None and given not in allowed:
         raise UsageError(f"{name} {given!r}: choose one of {', '.join(allowed)}")
+    return given or ""
