@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from holdfast.app.creating import check_same, create
@@ -68,6 +68,16 @@ class Setting:
     inventory: Inventory = NO_INVENTORY
     telling: Telling | None = None
     patience_s: float | None = None
+
+    @contextmanager
+    def listening(self, journal: Journal) -> Iterator[Sequence[Listener]]:
+        """Give all who listen to a life that is about to begin."""
+        if self.telling is None:
+            yield self.listeners
+            return
+        with self.telling.told(journal) as elsewhere:
+            # Whoever is told elsewhere does not wait for a terminal that is held up.
+            yield (*elsewhere, *self.listeners)
 
 
 def start(
@@ -284,15 +294,14 @@ def _owned(
             workflow, params, setting.clock,
             store=setting.store, run=journal.run, terms=terms, inventory=setting.inventory,
         )  # fmt: skip
-    with setting.telling.told(journal) if setting.telling else nullcontext(()) as listeners:
+    with setting.listening(journal) as listeners:
         return live(
             workflow,
             params,
             journal,
             setting.clock,
             setting.person,
-            # Whoever is told elsewhere does not wait for a terminal that is held up.
-            (*listeners, *setting.listeners),
+            listeners,
             budget_s=setting.budget_s,
             patience_s=setting.patience_s,
             lease_s=setting.lease_s,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Final
 
 from holdfast.app.shelling import FOLDER, ITEMS, OVER, Wanted, choose, is_untold, note_told, take_up
@@ -74,7 +73,7 @@ def _going(
         secrets = {name: begun.env[name] for name in begun.secrets}
         written = replace(asked, aside=_aside(setting))
         workflow = EachWorkflow(written, shown_words(line), secrets)
-        with setting.telling.told(journal) if setting.telling else nullcontext(()) as listeners:
+        with setting.listening(journal) as listeners:
             return _lived(setting, workflow, journal, listeners, tells=tells)
 
     return go
@@ -104,7 +103,7 @@ def _lived(
         journal,
         setting.clock,
         setting.person,
-        (*listeners, *setting.listeners),
+        listeners,
         budget_s=setting.budget_s,
         lease_s=setting.lease_s,
         inventory=setting.inventory,
