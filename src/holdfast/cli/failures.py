@@ -8,10 +8,17 @@ from typing import Final
 
 import click
 
-from holdfast.app import failures as found
 from holdfast.app.batch_views import DEAD
 from holdfast.app.batch_ways import item_ways, shown_holds
-from holdfast.app.failures import Batches, Group
+from holdfast.app.failures import (
+    Batches,
+    Group,
+    batches_meant,
+    group_json,
+    groups_of,
+    item_json,
+    rows_listed,
+)
 from holdfast.app.next_ways import Next, about
 from holdfast.app.views import RunView, view_run
 from holdfast.cli.batch_lines import items
@@ -51,9 +58,9 @@ def failures(common: Common, run: str, batch: str | None, is_plain: bool, as_jso
     sheet = paper(is_plain=is_plain)
     with reading(common, run) as store:
         view = view_run(store, run)
-        meant = found.batches_meant(view.state, batch)
+        meant = batches_meant(view.state, batch)
         batches = {key: view.batches[key].decided for key in meant if key in view.batches}
-        groups = found.groups_of(store, view.id, batches)
+        groups = groups_of(store, view.id, batches)
         if as_json:
             _print_json(store, view, batches, groups)
             return
@@ -69,14 +76,14 @@ def failures(common: Common, run: str, batch: str | None, is_plain: bool, as_jso
 def _print_json(store: Store, view: RunView, batches: Batches, groups: list[Group]) -> None:
     """Print one object, some items at a time: it may be longer than the memory."""
     is_one = len(view.batches) <= 1
-    shown = [found.group_json(group, is_one=is_one) for group in groups]
+    shown = [group_json(group, is_one=is_one) for group in groups]
     click.echo(f'{{"version": 1, "groups": {json_text(shown)}, "items": [', nl=False)
     rows = chain(
-        found.rows_listed(store, view.id, batches, *DEAD),
-        found.rows_listed(store, view.id, _resting(view, batches), "uncertain"),
+        rows_listed(store, view.id, batches, *DEAD),
+        rows_listed(store, view.id, _resting(view, batches), "uncertain"),
     )
     texts = (
-        (", " if at else "") + json_text(found.item_json(batch, row))
+        (", " if at else "") + json_text(item_json(batch, row))
         for at, (batch, row) in enumerate(rows)
     )
     while some := list(islice(texts, ITEMS_PER_WRITE)):
@@ -87,7 +94,7 @@ def _print_json(store: Store, view: RunView, batches: Batches, groups: list[Grou
 def _lines(
     store: Store, view: RunView, batches: Batches, groups: list[Group], sheet: Paper
 ) -> Iterator[str]:
-    doubtful = next(found.rows_listed(store, view.id, _resting(view, batches), "uncertain"), None)
+    doubtful = next(rows_listed(store, view.id, _resting(view, batches), "uncertain"), None)
     if not groups and doubtful is None:
         yield f"{safe(view.id)}: no item has failed"
         return
@@ -116,9 +123,7 @@ def _section(
     store: Store, view: RunView, batches: Batches, status: ItemStatus, sheet: Paper
 ) -> Iterator[str]:
     """Yield the items in a status one by one, each with its last lines."""
-    rows = list(
-        islice(found.rows_listed(store, view.id, batches, status), ROWS_SHOWN_MAX)
-    )  # fmt: skip
+    rows = list(islice(rows_listed(store, view.id, batches, status), ROWS_SHOWN_MAX))
     if not rows:
         return
     yield ""
