@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from holdfast.app.answering import choice_text, choices_of
-from holdfast.app.gates import Field as Field
 from holdfast.app.gates import gate_fields
 from holdfast.app.rollout_views import is_about_units
 from holdfast.app.rollouts import rollout_fields
-from holdfast.app.wording import moment
+from holdfast.app.wording import Field, moment
 from holdfast.model.facts import HoldOpened
 from holdfast.model.json import Json, list_in, objects_in
 from holdfast.model.jsontext import dumps

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 from holdfast.app.gate_sentences import number_text, values_text
 from holdfast.app.next_ways import Next, about
+from holdfast.app.wording import Field
 from holdfast.errors import UsageError
 from holdfast.model.codec import decode
 from holdfast.model.facts import Answer, HoldOpened, SampleTaken
 from holdfast.model.json import Json
-
-Field: TypeAlias = tuple[str, str]
-"""A name of at most nine letters, and what there is to say under it."""
 
 MARKS: Final = {"pass": "✔", "fail": "✖", "inconclusive": "?", "error": "!"}
 BLOCKS: Final = "▁▂▃▄▅▆▇█"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from holdfast.app.gates import Field
+from holdfast.app.wording import Field
 from holdfast.model.facts import HoldAnswered, Who
 from holdfast.model.holds import HoldState, barred_from, voter
 

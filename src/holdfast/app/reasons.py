@@ -8,7 +8,7 @@ from datetime import datetime
 from holdfast.app import batch_ways, next_ways
 from holdfast.app.backward import owed_labels, undo_count, way_back
 from holdfast.app.batch_views import BatchView
-from holdfast.app.evidence import Field, evidence_of, world_of
+from holdfast.app.evidence import evidence_of, world_of
 from holdfast.app.fleet_children import is_fleet
 from holdfast.app.fleet_targets import are_waited_for
 from holdfast.app.hold_standing import RESUMING_BARS, agreement
@@ -18,7 +18,7 @@ from holdfast.app.meant import is_question
 from holdfast.app.next_ways import Next, about
 from holdfast.app.script_ways import with_script
 from holdfast.app.views import VERSION, RunView, StepView, time_json, view_run
-from holdfast.app.wording import count, moment
+from holdfast.app.wording import Field, count, moment
 from holdfast.errors import error_text
 from holdfast.model.facts import Owner
 from holdfast.model.json import Json

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from holdfast.app.gates import Field
 from holdfast.app.next_ways import Next, about
 from holdfast.app.rollout_views import failed_steps
+from holdfast.app.wording import Field
 from holdfast.model.facts import HoldOpened
 from holdfast.model.json import Json, list_in, objects_in
 from holdfast.model.keys import label_of

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
+
+Field: TypeAlias = tuple[str, str]
+"""A name of at most nine letters, and what there is to say under it."""
 
 SHOWN_MAX: Final = 5
 """So many of some names stand in a sentence."""
