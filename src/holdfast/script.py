@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from holdfast.app.inventory_file import load_inventory
+from holdfast.app.nobody import Nobody
 from holdfast.app.starting import Setting, start
-from holdfast.errors import Leaving, UsageError
+from holdfast.errors import UsageError
 from holdfast.flow.running import Outcome
 from holdfast.flow.workflows import Workflow
-from holdfast.model.facts import HoldAnswered
-from holdfast.model.state import HoldState, RunState
 from holdfast.ports.store import Store
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.ownership import LEASE_S, this_person
@@ -23,14 +22,6 @@ from holdfast.wiring import open_store, open_telling, store_url
 def _say(text: str) -> None:
     """Show on stderr what is no fact of the run: why somebody is not told of it."""
     print(f"holdfast: {text}", file=sys.stderr)
-
-
-class Nobody:
-    """A process without a person: a hold parks the run."""
-
-    def attend(self, run: str, state: RunState, holds: Sequence[HoldState]) -> HoldAnswered | None:
-        asked = "; ".join(hold.opened.question for hold in holds)
-        raise Leaving(f"waits for a person: {asked}", 3, "park")
 
 
 def run(

@@ -13,12 +13,12 @@ import pytest
 from tests.acceptance.shell import Shell
 
 from holdfast.app.loading import load_workflow
+from holdfast.app.nobody import Nobody
 from holdfast.app.starting import Setting, start
 from holdfast.model.facts import LifeStarted
 from holdfast.model.state import RunState
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import this_person
-from holdfast.script import Nobody
 from holdfast.stores.sqlite import SqliteStore
 from holdfast.testing.clock import JumpClock
 

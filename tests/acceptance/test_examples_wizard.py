@@ -11,10 +11,10 @@ from tests.acceptance.shell import Shell
 
 from holdfast.app import holds
 from holdfast.app.loading import load_workflow
+from holdfast.app.nobody import Nobody
 from holdfast.app.starting import Setting, resume, start
 from holdfast.flow.running import Outcome
 from holdfast.model.facts import Who
-from holdfast.script import Nobody
 from holdfast.stores.sqlite import SqliteStore
 from holdfast.testing.clock import JumpClock
 

@@ -9,12 +9,12 @@ import json
 import sys
 
 from holdfast.app.loading import load_workflow
+from holdfast.app.nobody import Nobody
 from holdfast.app.starting import Setting, start
 from holdfast.cli.live import Lines
 from holdfast.errors import HoldfastError
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.ownership import this_person
-from holdfast.script import Nobody
 from holdfast.wiring import open_store
 
 

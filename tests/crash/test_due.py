@@ -14,13 +14,13 @@ from tests.crash.lives import DEADLINE_S, Site, script
 from tests.crash.scripts import waits
 
 from holdfast.app.due import due_runs
+from holdfast.app.nobody import Nobody
 from holdfast.app.starting import Setting, start
 from holdfast.flow.verbs import do, sleep, window
 from holdfast.flow.workflows import workflow
 from holdfast.model.facts import StepStarted, TimerSet
 from holdfast.model.windows import parse
 from holdfast.runtime.ownership import this_person
-from holdfast.script import Nobody
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.sqlite import SqliteStore
 from holdfast.testing.clock import JumpClock

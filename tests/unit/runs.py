@@ -12,6 +12,7 @@ from typing import Any
 
 from holdfast.app import commands, holds
 from holdfast.app.loading import load_workflow
+from holdfast.app.nobody import Nobody
 from holdfast.app.starting import Setting, resume, rollback, settle, start
 from holdfast.flow.running import Outcome
 from holdfast.flow.workflows import Workflow
@@ -20,7 +21,6 @@ from holdfast.model.state import HoldState, RunState, StepState
 from holdfast.ports.store import Output
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.ownership import this_process
-from holdfast.script import Nobody
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.clock import JumpClock
 from holdfast.testing.crash import TESTER, Crash, Mortal, live_once

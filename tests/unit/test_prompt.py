@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from holdfast.app.answering import typed_answer
+from holdfast.app.nobody import Nobody
 from holdfast.cli.asking import key_lines, keys_of, question_lines
 from holdfast.cli.lines import Lines as LogLines
-from holdfast.cli.prompt import POLL_S, Ask, Parking, Prompt, Waiting
+from holdfast.cli.prompt import POLL_S, Ask, Prompt, Waiting
 from holdfast.errors import Leaving, UsageError
 from holdfast.model import facts as f
 from holdfast.model.codec import encode
@@ -375,7 +376,7 @@ def test_parking_names_what_is_asked():
     """Without anybody the run leaves, and the reason says what it waits for."""
     hold = HoldState(Desk(**STEP).opened)
     with pytest.raises(Leaving, match=r"drain n7\?") as raised:
-        Parking().attend(RUN, RunState(), [hold])
+        Nobody().attend(RUN, RunState(), [hold])
 
     assert ("park", 3) == (raised.value.kind, raised.value.exit_code)
 

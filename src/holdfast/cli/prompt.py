@@ -15,6 +15,7 @@ from holdfast.app.answering import typed_answer
 from holdfast.app.commands import mark_done, rearm
 from holdfast.app.holds import check_counts
 from holdfast.app.item_verbs import answer_item
+from holdfast.app.nobody import Nobody
 from holdfast.cli.asking import (
     Key,
     details,
@@ -74,18 +75,7 @@ def person_for(ask: Ask, *, prompts: bool, wait: bool) -> Attendant:
     """Return who attends: a prompt, somebody elsewhere who is waited for, or nobody."""
     if prompts:
         return Prompt(ask, Terminal())
-    return Waiting(ask.progress.note) if wait else Parking()
-
-
-class Parking:
-    """Nobody is here: the run is parked, which never means yes."""
-
-    def attend(self, run: str, state: RunState, holds: Sequence[HoldState]) -> HoldAnswered | None:
-        asked = "; ".join(hold.opened.question for hold in holds)
-        raise Leaving(f"waits for a person: {asked}", 3, "park")
-
-    def close(self) -> None:
-        return None
+    return Waiting(ask.progress.note) if wait else Nobody()
 
 
 class Waiting:
