@@ -20,8 +20,9 @@ def dask(client: Client) -> Executor:
     It does as many chunks at once as the cluster has threads now; say another number with
     `at_once=`. The scheduler is told, for all its clients, to give up a task whose worker died
     (allowed-failures 0): the batch runs what such a worker had in hand alone, in a process on the
-    driver's machine. The workers must have this version of holdfast and be able to load the
-    script; the client stays the caller's to close.
+    driver's machine. `each` refuses a `timeout=` with it: nobody can end what a worker is at. The
+    workers must have this version of holdfast and be able to load the script; the client stays the
+    caller's to close.
     """
     untyped: Any = client
     untyped.run_on_scheduler(_allow_no_failures)

@@ -101,6 +101,35 @@ def test_a_timeout_is_refused_where_nothing_could_keep_it(runs: Runs) -> None:
     assert 2 == outcome.exit_code and "give at_once=2" in outcome.reason
 
 
+class Elsewhere(Executor):
+    """A pool whose workers are nobody's whom this process could end, as those of a cluster."""
+
+    _max_workers = 2
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        raise AssertionError("nothing is to be done here")
+
+
+def test_a_timeout_is_refused_for_workers_that_are_not_ours_to_end(runs: Runs) -> None:
+    """It was taken, and an item that hung went on for ever."""
+    outcome = runs.start(
+        over(range(2), abs, name="item", executor=Elsewhere(), timeout="0.5s", keep=True)
+    )
+
+    assert 2 == outcome.exit_code
+    assert "timeout= cannot end what a worker of Elsewhere is at" in outcome.reason
+    assert "executor=ProcessPoolExecutor(2)" in outcome.reason
+
+
+def test_a_timeout_is_refused_for_processes_that_tell_nobody_what_they_are_at(runs: Runs) -> None:
+    """A store in memory has no place where they note it: none of them could be told from the
+    others."""
+    with ProcessPoolExecutor(1) as pool:
+        outcome = runs.start(over(range(2), abs, name="item", executor=pool, timeout="0.5s"))
+
+    assert 2 == outcome.exit_code and "the store has no file" in outcome.reason
+
+
 # --- pools that break ---
 
 

@@ -61,17 +61,34 @@ class Pool:
         self._is_ours = not isinstance(given, Executor)
         self._is_local = isinstance(self._executor, ProcessPoolExecutor)
         self._has_threads = isinstance(self._executor, ThreadPoolExecutor)
-        if self._has_threads and site.timeout_s is not None:
-            raise UsageError(
-                "each: timeout= cannot end what a thread of an executor is at, nor replace that "
-                f"thread; leave executor= out and give at_once={size}, for threads of our own"
-            )
+        if site.timeout_s is not None:
+            self._refuse_timeout()
         self._handed: dict[int, _Handed] = {}
         self._overdue: dict[int, Work] = {}
         self._ending: list[threading.Thread] = []
         self._broken: Executor | None = None
         self._has_begun, self._barren = False, 0
         self._is_closed = False
+
+    def _refuse_timeout(self) -> None:
+        """Raise UsageError for a timeout that nobody could keep: only a process of a pool on this
+        machine, of which is known what it is at, is ended and replaced."""
+        kind, size = type(self._executor).__name__, self.size
+        if self._has_threads:
+            raise UsageError(
+                "each: timeout= cannot end what a thread of an executor is at, nor replace that "
+                f"thread; leave executor= out and give at_once={size}, for threads of our own"
+            )
+        if not self._is_local:
+            raise UsageError(
+                f"each: timeout= cannot end what a worker of {kind.lstrip('_')} is at; limit the "
+                f"time within the function, or give executor=ProcessPoolExecutor({size})"
+            )
+        if self._site.tail.slots_path is None:
+            raise UsageError(
+                "each: timeout= cannot end what a process is at here: the store has no file in "
+                "which processes note it"
+            )
 
     def start(self, slot: int, chunk: Sequence[Work]) -> None:
         site = self._site
