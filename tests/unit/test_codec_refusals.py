@@ -7,9 +7,10 @@ import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.coded import Frozen, round_trip
@@ -218,3 +219,46 @@ def test_what_sh_returns_is_read_back_without_an_annotation(runs: Runs) -> None:
     runs.start(flow)
 
     assert [0] == [decode(f.result).code for f in runs.facts(StepSucceeded)]  # type: ignore[attr-defined]
+
+
+@dataclass
+class Converting:
+    """Converts a field in place, and cannot do it a second time."""
+
+    at: Any
+
+    def __post_init__(self) -> None:
+        self.at = date.fromisoformat(self.at)
+
+
+@dataclass
+class Demanding:
+    """Nothing is made of it without an argument."""
+
+    size: int
+
+    def __new__(cls, size: int) -> Demanding:
+        return super().__new__(cls)
+
+
+@pytest.mark.parametrize(
+    ("value", "where", "why"),
+    [
+        (Converting("2026-01-01"), "the value", "Converting back: it raised TypeError"),
+        ({"made": [Demanding(3)]}, "['made'][0]", "Demanding back: it raised TypeError"),
+    ],
+)
+def test_what_cannot_be_put_together_again_fails_its_step(
+    runs: Runs, value: object, where: str, why: str
+) -> None:
+    """When it is recorded: it was done and counted, and no life could ever read it."""
+
+    @workflow
+    def flow() -> None:
+        do("made", lambda: value)
+
+    outcome = runs.start(flow)
+
+    assert ("failed", []) == (outcome.status, runs.facts(StepSucceeded))
+    assert f"cannot record {where}: no later life could read a" in outcome.reason
+    assert why in outcome.reason

@@ -12,16 +12,16 @@ from collections.abc import Callable, Container, Mapping
 from enum import Enum
 from functools import reduce
 from operator import or_
-from typing import Final
+from typing import Final, NoReturn
 
 from holdfast.errors import StoreCorrupt
 from holdfast.model import scalars
-from holdfast.model.encoding import NESTING_MAX, Unrecordable, encode
+from holdfast.model.encoding import NESTING_MAX, Unrecordable, parts_of, shortened, taken_apart
 from holdfast.model.json import Json
 from holdfast.model.jsontext import digest, dumps, loads
 from holdfast.model.keys import is_secret_name
 from holdfast.model.records import Undecodable, is_recordable, rebuild
-from holdfast.model.types import NO_TYPES, Types, register
+from holdfast.model.types import NO_TYPES, Reader, Types, register
 
 __all__ = [
     "NESTING_MAX",
@@ -47,6 +47,26 @@ _SHOWN_PARTS_MAX: Final = 5
 _SHOWN_DEPTH_MAX: Final = 3
 
 
+def encode(value: object, types: Types | None = None) -> Json:
+    """Return `value` as tagged JSON that shares nothing mutable with it.
+
+    Raises Unrecordable, naming the path inside the value. A subclass of a builtin type is
+    refused, unless it is a record or an Enum, because it would come back as something else. With
+    `types`, by which a later life will read it, so is an object whose class is not found there,
+    or that cannot be put together again.
+    """
+    if types is None or type(value) in _ALWAYS_READ:
+        return taken_apart(value)
+    reader = Reader(types)
+    tree = taken_apart(value, reader)
+    if reader.has_objects and (why := _unread(tree, types)):
+        _refuse_unread(value, types, why)
+    return tree
+
+
+_ALWAYS_READ: Final = frozenset({type(None), bool, int, float, str, bytes})
+
+
 def decode(tree: Json, types: Types | None = None, *, as_type: object | None = None) -> object:
     """Return the value that was encoded as `tree`, of the same types.
 
@@ -61,6 +81,29 @@ def decode(tree: Json, types: Types | None = None, *, as_type: object | None = N
         return _decode(tree, known)
     except RecursionError as error:
         raise StoreCorrupt("a stored value is nested too deeply") from error
+
+
+def _unread(tree: Json, types: Types) -> str:
+    """Return why nobody could put a value together again; an empty text when anybody can."""
+    try:
+        decode(tree, types)
+    except Undecodable as error:
+        return f"no later life could read {error.name} back: {error.why}"
+    except StoreCorrupt as error:
+        return f"no later life could read it back: {error}"
+    return ""
+
+
+def _refuse_unread(value: object, types: Types, why: str) -> NoReturn:
+    """Raise Unrecordable for the innermost part of `value` that cannot be put together again."""
+    path, inmost = "", value
+    while True:
+        for place, part in parts_of(inmost):
+            if found := _unread(taken_apart(part), types):
+                path, inmost, why = path + place, part, found
+                break
+        else:
+            raise Unrecordable(shortened(path), why)
 
 
 # --- the arguments of a call ------------------------------------------------------------------

@@ -15,7 +15,7 @@ from holdfast.model.json import Json
 from holdfast.model.jsontext import canonical
 from holdfast.model.records import ADVICE, Shape, shape_of, tag_of
 from holdfast.model.scalars import Refused
-from holdfast.model.types import READER, Types, remember
+from holdfast.model.types import READER, Reader, remember
 
 NESTING_MAX: Final = 100
 """Containers and records within one another; deeper is refused, and so is a cycle."""
@@ -32,23 +32,19 @@ class Unrecordable(HoldfastError):
         self.path, self.why = path, why
 
 
-def encode(value: object, types: Types | None = None) -> Json:
+def taken_apart(value: object, reader: Reader | None = None) -> Json:
     """Return `value` as tagged JSON that shares nothing mutable with it.
 
-    Raises Unrecordable, naming the path inside the value. A subclass of a builtin type is
-    refused, unless it is a record or an Enum, because it would come back as something else. With
-    `types`, by which a later life will read it, so is an object whose class is not found there.
+    Raises Unrecordable, naming the path inside the value, for what cannot be recorded, and for
+    an object whose class the reader does not find.
     """
-    if types is None or type(value) in _ALWAYS_READ:
+    if reader is None:
         return _encoded(value)
-    token = READER.set(types)
+    token = READER.set(reader)
     try:
         return _encoded(value)
     finally:
         READER.reset(token)
-
-
-_ALWAYS_READ: Final = frozenset({type(None), bool, int, float, str, bytes})
 
 
 def _encoded(value: object) -> Json:
@@ -176,7 +172,7 @@ def _refuse(value: object) -> NoReturn:
     """Raise Unrecordable for the first part of `value` that cannot be recorded."""
     path, above = "", [value]
     while True:
-        part = next((p for p in _parts(above[-1]) if not _is_fine(p[1], len(above))), None)
+        part = next((p for p in parts_of(above[-1]) if not _is_fine(p[1], len(above))), None)
         if part is None:
             break
         path += part[0]
@@ -186,11 +182,14 @@ def _refuse(value: object) -> NoReturn:
     try:
         _encode(above[-1], len(above) - 1)
     except Refused as error:
-        if len(path) > _PATH_CHARS_MAX:
-            half = _PATH_CHARS_MAX // 2
-            path = f"{path[:half]}…{path[-half:]}"
-        raise Unrecordable(path, str(error)) from None
+        raise Unrecordable(shortened(path), str(error)) from None
     raise Unrecordable(path, "it changed while it was recorded")
+
+
+def shortened(path: str) -> str:
+    """Return a path inside a value as a message shows it."""
+    half = _PATH_CHARS_MAX // 2
+    return path if len(path) <= _PATH_CHARS_MAX else f"{path[:half]}…{path[-half:]}"
 
 
 def _is_fine(value: object, depth: int) -> bool:
@@ -201,7 +200,7 @@ def _is_fine(value: object, depth: int) -> bool:
     return True
 
 
-def _parts(value: object) -> Iterator[tuple[str, object]]:
+def parts_of(value: object) -> Iterator[tuple[str, object]]:
     """Yield the parts of a container or record with the path to each."""
     if type(value) is dict:
         for key, part in value.items():

@@ -279,7 +279,8 @@ def rebuild(cls: type, recorded: dict[str, object], aside: dict[str, object]) ->
     except UsageError:
         raise
     except Exception as error:
-        raise Undecodable(shape.tag, f"it raised {type(error).__name__}: {error}") from error
+        why = f"it raised {type(error).__name__}: {error}"
+        raise Undecodable(f"a {shape.tag}", why) from error
 
 
 def _fitted(cls: type, shape: Shape, recorded: dict[str, object]) -> dict[str, object]:
@@ -287,7 +288,7 @@ def _fitted(cls: type, shape: Shape, recorded: dict[str, object]) -> dict[str, o
         recorded = dict(getattr(cls, UPGRADE)(dict(recorded)))
     for name in recorded:
         if name not in shape.names:
-            raise Undecodable(shape.tag, f"its field {name!r} exists no more; {_ADVICE}")
+            raise Undecodable(f"a {shape.tag}", f"its field {name!r} exists no more; {_ADVICE}")
     known: dict[str, object] = {}
     for name in shape.names:
         try:
@@ -296,7 +297,7 @@ def _fitted(cls: type, shape: Shape, recorded: dict[str, object]) -> dict[str, o
             )
         except Required:
             why = f"the field {name!r} was not recorded and has no default; {_ADVICE}"
-            raise Undecodable(shape.tag, why) from None
+            raise Undecodable(f"a {shape.tag}", why) from None
     return known
 
 

@@ -55,7 +55,8 @@ def remember(tag: str, cls: type) -> None:
     Refused for a class that whoever is to read the value will not find."""
     reader = READER.get()
     if reader is not None:
-        reader.refuse_lost(tag)
+        reader.has_objects = True
+        reader.types.refuse_lost(tag)
     _met[tag] = cls
 
 
@@ -161,9 +162,18 @@ class Types:
 NO_TYPES: Final = Types.of()
 
 
-READER: Final[ContextVar[Types | None]] = ContextVar("holdfast_reader", default=None)
-"""Where whoever reads what is now being recorded will look for classes; None when it is only
-compared or shown."""
+class Reader:
+    """Whoever will read what is now being recorded: where it looks for classes, and whether it
+    has to."""
+
+    __slots__ = ("has_objects", "types")
+
+    def __init__(self, types: Types) -> None:
+        self.types, self.has_objects = types, False
+
+
+READER: Final[ContextVar[Reader | None]] = ContextVar("holdfast_reader", default=None)
+"""The reader of what is now being recorded; None when it is only compared or shown."""
 
 
 def _own(module: str, qualname: str) -> type | None:

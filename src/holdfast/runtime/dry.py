@@ -22,7 +22,7 @@ from holdfast.engine.effects import (
 )
 from holdfast.engine.gate import PROBE, Foreseen
 from holdfast.errors import Leaving
-from holdfast.model.encoding import encode
+from holdfast.model.codec import encode
 from holdfast.model.facts import Fact, HoldAnswered, StepStarted, TimerSet, Who
 from holdfast.model.holds import refusal
 from holdfast.model.keys import label_of

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Generic, TypeVar
 
 from holdfast.errors import UsageError
-from holdfast.model.encoding import Unrecordable, encode
+from holdfast.model.codec import Unrecordable, encode
 from holdfast.model.json import Json
 from holdfast.model.jsontext import dumps
 from holdfast.model.rate import Rate
