@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from itertools import count
 from types import TracebackType
@@ -19,7 +20,7 @@ from holdfast.errors import Leaving, StepFailed, UsageError
 from holdfast.flow.aside import asked_aside, attempt_of, chosen, usable
 from holdfast.flow.decorator import refuse_generator
 from holdfast.flow.noting import note_failure, note_left
-from holdfast.flow.recorded import read_back
+from holdfast.flow.recorded import read_back, refuse_later
 from holdfast.flow.returning import given_value
 from holdfast.flow.scopes import Stage, end_program, is_entered_again, scope_key
 from holdfast.flow.secret import refuse_secrets
@@ -165,6 +166,7 @@ async def run_in_step(
     attempt = attempt_of(frame, call)
     inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane))
     logged = current_step.set((call.key, attempt))
+    modules = len(sys.modules)
     try:
         if is_async(step.body):
             value = await cast(Awaitable[object], step.perform(arguments))
@@ -172,6 +174,7 @@ async def run_in_step(
             value = await called(step.perform, arguments)
         refuse_unawaited(frame.life, call.key, is_scope=False)
         refuse_secret_result(frame.life, call.key, value)
+        refuse_later(value, call.types, modules)
         tell_of_changed(frame.life, call, arguments)
         return value
     finally:
@@ -207,12 +210,14 @@ async def in_scope(
     await drive(enter(inner.trace, kind), AsyncPerformer(life))
     inner.trace.task = asyncio.current_task()
     token, replaying = FRAME.set(inner), REPLAYING.set(closed or REPLAYING.get())
+    modules = len(sys.modules)
     try:
         result = call()
         if asyncio.iscoroutine(result):
             result = await result
         refuse_unawaited(life, key)
         refuse_secrets(life, f"what {kind} {key!r} returns", result)
+        refuse_later(result, types, modules)
         await drive(close(inner.trace, kind, result, types), AsyncPerformer(life))
     except Leaving as end:
         if end.kind != WALKED or not (closed or kind in ("branch", "unit")):

@@ -7,10 +7,11 @@ never did.
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 from holdfast.errors import HoldfastError, Leaving, StoreCorrupt, StoreError
-from holdfast.model.codec import decode
+from holdfast.model.codec import decode, encode
 from holdfast.model.facts import Spilled
 from holdfast.model.json import Json
 from holdfast.model.typed import command
@@ -22,6 +23,13 @@ PLAIN_JSON: Final = (str, int, float, bool, type(None))
 """The types of recorded values that stand for themselves."""
 UNREADABLE: Final = "unreadable"
 """The kind of leaving after which the run has failed, with the life's `failure`."""
+
+
+def refuse_later(value: object, types: Types, modules: int) -> None:
+    """Raise Unrecordable for an object whose class is of a module that only this body imports:
+    there were so many when it began. A later life answers without the body."""
+    if len(sys.modules) > modules and type(value) not in PLAIN_JSON:
+        encode(value, types.without_later(modules))
 
 
 def value_of(life: Life, recorded: Json | Spilled, types: Types) -> object:

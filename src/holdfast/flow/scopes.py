@@ -23,7 +23,7 @@ from holdfast.errors import (
 )
 from holdfast.flow.giving_back import ways_of
 from holdfast.flow.noting import note_failure, note_left, note_reached
-from holdfast.flow.recorded import read_back
+from holdfast.flow.recorded import read_back, refuse_later
 from holdfast.flow.secret import refuse_secret_name, refuse_secrets
 from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
@@ -263,9 +263,11 @@ def in_scope(frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], t
     inner = Frame(life, Trace(life.journal.state, key, frame.trace, is_replay=closed))
     drive(enter(inner.trace, kind), life.performer())
     token, replaying = FRAME.set(inner), REPLAYING.set(closed or REPLAYING.get())
+    modules = len(sys.modules)
     try:
         result = call()
         refuse_secrets(life, f"what {kind} {key!r} returns", result)
+        refuse_later(result, types, modules)
         drive(close(inner.trace, kind, result, types), life.performer())
     except Leaving as end:
         if end.kind != WALKED or not (closed or kind in ("branch", "unit")):

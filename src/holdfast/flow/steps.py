@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property, partial, update_wrapper
@@ -26,7 +27,7 @@ from holdfast.errors import StepFailed, UsageError
 from holdfast.flow.aside import aside, attempt_of, chosen
 from holdfast.flow.noting import note_failure
 from holdfast.flow.owing import RESULT, function_name, label_for, owed_by, settled_by
-from holdfast.flow.recorded import PLAIN_JSON, read_back
+from holdfast.flow.recorded import PLAIN_JSON, read_back, refuse_later
 from holdfast.flow.returning import given_value
 from holdfast.flow.secret import refuse_secret_name, refuse_secrets
 from holdfast.flow.signatures import Signature
@@ -358,9 +359,11 @@ def run_in_step(
     attempt = attempt_of(frame, call)
     inside = FRAME.set(Frame(frame.life, frame.trace, call, frame.lane))
     logged = current_step.set((call.key, attempt))
+    modules = len(sys.modules)
     try:
         value = step.perform(arguments)
         refuse_secret_result(frame.life, call.key, value)
+        refuse_later(value, call.types, modules)
         tell_of_changed(frame.life, call, arguments)
         return value
     finally:

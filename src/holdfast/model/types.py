@@ -31,6 +31,8 @@ from holdfast.model.scalars import Refused
 
 _Class = TypeVar("_Class", bound=type)
 
+_OURS: Final = __name__.partition(".")[0]
+
 _registered: Final[dict[str, type]] = {}
 _met: Final[WeakValueDictionary[str, type]] = WeakValueDictionary()
 
@@ -63,10 +65,15 @@ def remember(tag: str, cls: type) -> None:
 class Types:
     """The classes that a recorded value may be made of; costs nothing until a name is met."""
 
-    __slots__ = ("_found", "_kept", "_namespace", "_offered")
+    __slots__ = ("_found", "_kept", "_modules", "_namespace", "_offered")
 
-    def __init__(self, offered: tuple[object, ...], namespace: Mapping[str, object]) -> None:
-        self._offered, self._namespace = offered, namespace
+    def __init__(
+        self,
+        offered: tuple[object, ...],
+        namespace: Mapping[str, object],
+        modules: int | None = None,
+    ) -> None:
+        self._offered, self._namespace, self._modules = offered, namespace, modules
         self._found: dict[str, list[type]] | None = None
         self._kept: set[str] = set()
 
@@ -88,6 +95,11 @@ class Types:
         *around, inmost = [getattr(layer, "__globals__", {}) for layer in layers]
         return cls((*layers, *(cls((), names) for names in around if names)), inmost)
 
+    def without_later(self, modules: int) -> Types:
+        """Return the same classes, without those of modules that were loaded when there had been
+        so many: what is not run again loads them in no later life."""
+        return Types((self,), {}, modules)
+
     def resolve(self, tag: str) -> type:
         """Return the class recorded as `tag`, or raise `Undecodable`.
 
@@ -108,11 +120,25 @@ class Types:
         if tag in self._kept:
             return
         module, _, qualname = tag.partition(":")
-        candidates = self._candidates(qualname)
-        if len(candidates) != 1 and self._exact(module, qualname, candidates) is None:
+        later = self._later()
+        candidates = [cls for cls in self._candidates(qualname) if cls.__module__ not in later]
+        is_found = len(candidates) == 1 or any(cls.__module__ == module for cls in candidates)
+        if not is_found and module in later:
+            raise Refused(
+                f"no later life could read a {tag} back: only what returned it imports {module}; "
+                "import that at the top of the workflow's file"
+            )
+        if not is_found and self._exact(module, qualname, candidates) is None:
             why = _missing(qualname, candidates)
             raise Refused(f"no later life could read a {tag} back: {why}")
         self._kept.add(tag)
+
+    def _later(self) -> frozenset[str]:
+        if self._modules is None:
+            return frozenset()
+        # Kept in the order in which they were loaded. Ours come with whatever needs them.
+        later = list(sys.modules)[self._modules :]
+        return frozenset(name for name in later if name.partition(".")[0] != _OURS)
 
     def _exact(self, module: str, qualname: str, candidates: list[type]) -> type | None:
         for cls in candidates:
@@ -178,7 +204,7 @@ READER: Final[ContextVar[Reader | None]] = ContextVar("holdfast_reader", default
 
 def _own(module: str, qualname: str) -> type | None:
     """Return a class of ours, such as what `sh` returns: a script need not have imported it."""
-    ours = sys.modules.get(__name__.partition(".")[0])
+    ours = sys.modules.get(_OURS)
     return None if ours is None else _attribute(ours, module, qualname)
 
 

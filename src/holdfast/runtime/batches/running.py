@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from queue import SimpleQueue
@@ -49,6 +50,8 @@ def run_items(
     BELONGING.set(Belonging(life.run, f"{key}@{begun_seq}", rules.keep or rules.out is not None))
     life.in_body = False  # What runs here is ours; only an item may be interrupted.
     size = _size(rules)
+    # The results of a finished batch are read back without what its items import.
+    rules = replace(rules, types=rules.types.without_later(len(sys.modules)))
     book = open_book(life, key, rules, size)
     assert book.tail is not None
     site = Site(
