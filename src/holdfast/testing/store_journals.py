@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from holdfast.errors import LostOwnership, StoreError, UsageError
@@ -334,14 +335,25 @@ class Others(Opens):
     def test_changes_are_noticed(self, tmp_path: Path) -> None:
         """It differs after every commit, ours and others', and not otherwise."""
         store, other = owned(self.open(tmp_path)), self.open(tmp_path)
-        seen = [store.changes(), store.changes()]
-        other.append("r", [STOP], after=2, epoch=None)
-        seen.append(store.changes())
-        store.append("r", [started(1)], after=3, epoch=1)
-        seen.append(store.changes())
-        seen.append(store.changes())
+        for by in (other, store):
+            for commit in self.commits(by):
+                before = store.changes()
+                assert before == store.changes()
+                commit()
+                assert before != store.changes()
+                assert store.row("r") and store.rows() and store.changes() == store.changes()
 
-        assert seen[0] == seen[1] and seen[3] == seen[4]
-        assert 3 == len(set(seen))
         store.close()
         other.close()
+
+    def commits(self, by: Store) -> list[Callable[[], object]]:
+        """Return one commit of each kind, to be made in this order."""
+        return [
+            lambda: by.append("r", [STOP], after=len(facts(by)), epoch=None),
+            lambda: by.append("r", [started(1)], after=len(facts(by)), epoch=1),
+            lambda: by.create("s", run_created()),
+            lambda: by.claim("s", life_started(1), after=1, expected_epoch=0),
+            lambda: by.beat("s", 1, 12.5, AT),
+            lambda: by.release("s", 1),
+            lambda: by.remove("s"),
+        ]
