@@ -19,7 +19,6 @@ import pytest
 from holdfast.errors import RunLocked, StoreCorrupt, StoreError, UsageError
 from holdfast.model.encoding import Unrecordable
 from holdfast.outputs import Csv, JsonLines
-from holdfast.ports.outputs import OutputFile
 
 ROWS = [{"n": 1, "text": 'two\nlines, "quoted"'}, {"n": 2, "text": "né\u2028"}]
 KINDS = {"jsonl": JsonLines, "csv": Csv}
@@ -220,36 +219,6 @@ def test_what_is_no_file_is_refused(make: Any, tmp_path: Path) -> None:
 
 
 # --- as part of a checkpoint ------------------------------------------------------------------
-
-
-def test_a_batch_goes_back_to_a_length(make: Any, tmp_path: Path) -> None:
-    """What no checkpoint knows is cut off and written again; nothing is twice."""
-    path = tmp_path / "out"
-    first: OutputFile = make(path)
-    lengths = [first.open(None), first.write({"n": 1}), first.write({"n": 2})]
-    first.sync()
-    first.write({"n": 3})
-    first.close()
-    whole = path.read_bytes()
-    again: OutputFile = make(path)
-    assert lengths[1] == again.open(lengths[1])
-    assert [lengths[2], len(whole)] == [again.write({"n": 2}), again.write({"n": 3})]
-    again.close()
-
-    assert (0, whole) == (lengths[0], path.read_bytes())
-    assert str(path) == again.path
-
-
-def test_a_batch_may_go_back_to_nothing(make: Any, tmp_path: Path) -> None:
-    """Length 0 makes an empty file, also of one with a header and of a missing one."""
-    path = tmp_path / "out"
-    for _ in range(2):
-        out = make(path)
-        assert 0 == out.open(0)
-        out.write({"n": 1})
-        out.close()
-
-    assert 1 == path.read_bytes().count(b"1")
 
 
 def test_a_first_life_wants_a_file_of_its_own(make: Any, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ is done, and the length of the file that holds its line. The caller's order, alw
 3. `sync`, and only then the checkpoint with that length and those bits, durable.
 
 After a crash `open` cuts off what no checkpoint knows of, and those items are written again. With
-`append=True` others may have written there meanwhile: it is kept beside the file.
+`append=True` others may have written there meanwhile: it is kept beside the file. An implementation
+must pass `holdfast.testing.OutputSuite`.
 """
 
 from __future__ import annotations
