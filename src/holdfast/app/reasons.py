@@ -304,6 +304,8 @@ def _resting_ways(view: RunView) -> Iterator[Next]:
         yield Next(("resume", "--due"), "every run whose time has come goes on: for cron")
     if failed is not None and not failed.is_undone:
         for key in failed.failures[:1]:
+            if key not in view.state.steps:
+                break  # It was set aside with its stage, while a branch beside that goes on.
             if is_question(view.state, key):
                 break  # It wrote nothing, and only an answer is its result.
             yield from batch_ways.dead_letter_ways(run, key, view.batches)

@@ -8,12 +8,13 @@ durable before the next is tried, and is not due any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
 
 from holdfast.engine.checking import ask_check
 from holdfast.engine.debts import has_returned
 from holdfast.engine.doubt import decided_again
-from holdfast.engine.effects import Program, look, now, record
+from holdfast.engine.effects import Program, Wait, look, now, record
 from holdfast.engine.hold import Asked, ask
 from holdfast.engine.spec import Call, Check
 from holdfast.engine.step import found_done, step
@@ -39,6 +40,8 @@ from holdfast.model.undoing import Due, is_giving_back, is_inside
 
 Left = tuple[tuple[str, str], ...]
 """Steps that were not undone, each with the reason."""
+LANDING = timedelta(seconds=0.05)
+"""How often it is looked whether what runs in a stage that is to be undone has ended."""
 NOT_REACHED = "the script no longer reaches it"
 
 
@@ -63,17 +66,28 @@ class Extent:
     debts_only: bool = False
 
 
-def undo_stage(scope: str, ways: Ways, why: str) -> Program[None]:
+def undo_stage(scope: str, ways: Ways, why: str, under_way: Collection[str] = ()) -> Program[None]:
     """Undo what a stage did, settle its debts, and set it aside: it will run again whole.
 
     That it is to be undone is durable before the first undo, so that the next life goes on with
     it before anything else. Raises StepFailed when an undo gave up.
+
+    Steps `under_way` in branches and tasks beside the one that failed end first: they are undone,
+    too. The caller has seen to it that no other begins in the stage.
     """
     state = yield from look()
     if state.ledger.begun != scope:
         yield from record(UndoBegun((yield from now()), scope, why))
+    while any(_runs(state, key, scope) for key in tuple(under_way)):
+        yield Wait((yield from now()) + LANDING)
+        state = yield from look()
     left = yield from _given_back(ways, Extent(scope), "rollback")
     yield from record(StageUndone((yield from now()), scope, left))
+
+
+def _runs(state: RunState, key: str, scope: str) -> bool:
+    seen = state.steps.get(key)
+    return is_inside(key, scope) and seen is not None and seen.status == "running"
 
 
 def roll_back(ways: Ways, by: Who, to: str = "", since: int = 0) -> Program[Left]:

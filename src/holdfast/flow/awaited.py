@@ -107,11 +107,14 @@ async def recorded(frame: Frame, step: StepFunction[Any, Any], arguments: dict[s
     """Run one call of a step as a checkpoint and return its recorded value."""
     frame = _in_lane(frame)
     call = prepare_async(frame, step, arguments)
+    frame.life.under_way.add(call.key)
     try:
         result = await drive(step_program(call), AsyncPerformer(frame.life))
     except StepFailed as failure:
         note_failure(frame, failure)
         raise
+    finally:
+        frame.life.under_way.discard(call.key)
     seen = frame.life.journal.state.steps.get(call.key)
     if seen is not None and seen.is_by_hand:
         return given_value(frame, step, seen)
@@ -218,6 +221,7 @@ async def in_scope(
         refuse_unawaited(life, key)
         refuse_secrets(life, f"what {kind} {key!r} returns", result)
         refuse_later(result, types, modules)
+        life.journal.refuse_shut(key)
         await drive(close(inner.trace, kind, result, types), AsyncPerformer(life))
     except Leaving as end:
         if end.kind != WALKED or not (closed or kind in ("branch", "unit")):

@@ -112,11 +112,14 @@ def each(
         out=out, keep=keep, time_budget=time_budget, stop_after=stop_after, once=once, sync=sync,
     )  # fmt: skip
     call = batch_call(frame, fn, name, rules, items)
+    frame.life.under_way.add(call.key)
     try:
         recorded = drive(batch(call), frame.life.performer())
     except StepFailed as failure:
         note_failure(frame, failure)
         raise
+    finally:
+        frame.life.under_way.discard(call.key)
     return batch_of(frame, call, recorded, rules.types)
 
 

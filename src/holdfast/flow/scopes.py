@@ -136,9 +136,12 @@ def is_to_be_undone(inner: Frame, error: BaseException) -> bool:
 
 
 def undo_program(inner: Frame, failure: BaseException) -> Program[None]:
-    """Return the program that undoes the stage, with the one around it when that does so too."""
-    why = inner.life.redactor(error_text(type(failure).__name__, message_of(failure)))
-    return undo_stage(inner.trace.undone_with(), ways_of(inner.life), why)
+    """Return the program that undoes the stage, with the one around it when that does so too.
+    Branches and tasks within it begin nothing more. Raises Leaving when one of them did this."""
+    life, scope = inner.life, inner.trace.undone_with()
+    life.journal.shut(scope)
+    why = life.redactor(error_text(type(failure).__name__, message_of(failure)))
+    return undo_stage(scope, ways_of(life), why, life.under_way)
 
 
 def left_undone(life: Life, failure: BaseException, undoing: Exception | None = None) -> Leaving:
@@ -268,6 +271,7 @@ def in_scope(frame: Frame, key: str, kind: ScopeKind, call: Callable[[], Any], t
         result = call()
         refuse_secrets(life, f"what {kind} {key!r} returns", result)
         refuse_later(result, types, modules)
+        life.journal.refuse_shut(key)
         drive(close(inner.trace, kind, result, types), life.performer())
     except Leaving as end:
         if end.kind != WALKED or not (closed or kind in ("branch", "unit")):

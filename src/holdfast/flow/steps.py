@@ -235,11 +235,14 @@ def recorded(frame: Frame, step: StepFunction[Any, R], arguments: dict[str, obje
         result = seen.result
     else:
         call = _call(frame, step, arguments, label, key, trees, inputs)
+        life.under_way.add(key)
         try:
             result = drive(step_program(call), life.performer())
         except StepFailed as failure:
             note_failure(frame, failure)
             raise
+        finally:
+            life.under_way.discard(key)
         seen = life.journal.state.steps.get(key)
     if seen is not None and seen.status == "already_done" and seen.is_by_hand:
         return given_value(frame, step, seen)  # type: ignore[return-value]

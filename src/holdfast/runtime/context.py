@@ -57,13 +57,15 @@ def outside(verb: str) -> UsageError:
 
 
 def in_workflow(verb: str) -> Frame:
-    """Return the calling code's place in the workflow. Raises UsageError inside a step too."""
+    """Return the calling code's place in the workflow. Raises UsageError inside a step too, and
+    Leaving in a stage that is being undone."""
     found = frame(verb)
     if found.step is not None:
         raise UsageError(
             f"{verb} was called inside step {found.step.key!r}; call it in the workflow, so that "
             "it is a checkpoint of its own"
         )
+    found.life.journal.refuse_shut(found.trace.scope)
     return found
 
 

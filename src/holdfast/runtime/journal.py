@@ -6,12 +6,13 @@ import gc
 from collections.abc import Callable, Sequence
 
 from holdfast.collector import without_collector
-from holdfast.errors import StoreError
+from holdfast.errors import Leaving, StoreError
 from holdfast.locks import RLock, forkable
-from holdfast.model.facts import Fact, Spilled
+from holdfast.model.facts import Fact, Spilled, StepStarted
 from holdfast.model.json import Json
 from holdfast.model.state import RunState
 from holdfast.model.trials import trials_of
+from holdfast.model.undoing import is_giving_back, is_inside
 from holdfast.ports.store import Store
 
 LONG_FACTS = 10_000
@@ -26,6 +27,7 @@ class Journal:
         self.state = RunState()
         self.observers: list[Observer] = []
         self.foreign = 0
+        self._shut = ""
         self._lock = forkable(RLock())
 
     def refresh(self) -> RunState:
@@ -49,12 +51,17 @@ class Journal:
         self, facts: Sequence[Fact], *, durable: bool = True, only_if_current: bool = False
     ) -> bool:
         """Make `facts` permanent, fold them in after whatever others appended, and tell the
-        observers. Return False when nothing was written because others had appended.
+        observers. Return False when nothing was written because others had appended. Raises
+        Leaving, with nothing written, for a step that would begin where the journal is shut.
 
         What counts of them for trust is written with them. A crash after the store has written
         costs nothing: the next life reads the facts.
         """
         with self._lock:
+            if only_if_current and self._shut:
+                for fact in facts:
+                    if isinstance(fact, StepStarted) and not is_giving_back(fact.key):
+                        self.refuse_shut(fact.key)
             # What others appended since concerns no step that the writer ends.
             trials = [trial for fact in facts for trial in trials_of(fact, self.state, self.run)]
             appended = self.store.append(
@@ -74,6 +81,22 @@ class Journal:
                 for fact in facts:
                     self._fold(fact)
             return appended.written
+
+    def shut(self, scope: str) -> None:
+        """Let nothing begin within a scope any more, but what gives back. What is under way goes
+        on. Raises Leaving when that was said of one before: whoever did that ends the life."""
+        with self._lock:
+            if self._shut:
+                raise self._leaving()
+            self._shut = scope
+
+    def refuse_shut(self, key: str) -> None:
+        """Raise Leaving for what is within the scope that was shut."""
+        if self._shut and is_inside(key, self._shut):
+            raise self._leaving()
+
+    def _leaving(self) -> Leaving:
+        return Leaving(f"{self._shut} is being undone", 1, "shut")
 
     def load(self, value: Json | Spilled) -> Json:
         """Return a recorded value, fetching it when it was too large for its row."""

@@ -96,6 +96,7 @@ class Life:
         self.stays_owned = False
         self.failure: BaseException | None = None
         self._edited: set[str] = set()
+        self.under_way: set[str] = set()  # Keys of steps: see `giving_back.undo_stage`.
         self._main = threading.get_ident()
         self._deadline = None if budget_s is None else clock.monotonic() + budget_s
         self._changes: object = None
