@@ -347,3 +347,20 @@ def test_a_run_with_an_undo_in_doubt_is_not_rewound(runs: Runs) -> None:
 
     with pytest.raises((UsageError, InDoubt), match="being undone"):
         rewind(runs.store, "r", "make", runs.clock, TESTER, "again")
+
+
+def test_a_step_that_was_cut_short_and_is_to_be_undone_is_called_what_it_is(runs: Runs) -> None:
+    """It may run more than once: nobody is told that it may not, and what hangs on the answer."""
+
+    @workflow
+    def flow() -> None:
+        do("make", undo, undo=lambda: None)  # Dies in its body.
+
+    killed(runs, lambda setting: start(setting, flow, {}, id="r"))
+    runs.rollback(flow)
+    reasons = {reason.kind: reason.text for reason in why(runs.store, "r").reasons}
+
+    assert runs.hold().opened.question == (
+        "did make take effect? It is undone only if it took effect, and its end is not known"
+    )
+    assert reasons["in_doubt"].endswith("It is undone only if it took effect")

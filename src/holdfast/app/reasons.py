@@ -161,7 +161,7 @@ def _doubt(view: RunView, step: StepView) -> Reason | None:
         text = f"step {step.key!r} was interrupted: {began}, without an end; {what}"
         return Reason("interrupted_step", text, step.key, step.started_at, owner=owner)
     why = step.error or "no result was recorded"
-    text = f"step {step.key!r} is in doubt: {began}; {why}. {why_not_again(step.key)}"
+    text = f"step {step.key!r} is in doubt: {began}; {why}. {_why_asked(view, step)}"
     return Reason("in_doubt", text, step.key, step.started_at, step.location, owner)
 
 
@@ -288,6 +288,11 @@ def _ways(view: RunView) -> Iterator[Next]:
         yield Next(("stop", run), "stop it after the step in hand")
         return
     yield from _resting_ways(view)
+
+
+def _why_asked(view: RunView, step: StepView) -> str:
+    seen = view.state.steps.get(step.key)
+    return why_not_again(step.key, is_once=seen is None or seen.once)
 
 
 def _doubt_ways(view: RunView, step: StepView) -> Iterator[Next]:

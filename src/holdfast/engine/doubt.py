@@ -36,7 +36,7 @@ def decided_again(seen: StepState) -> Program[None]:
             continue
         at = yield from now()
         name = state.holds.new_id()
-        why = why_not_again(seen.key)
+        why = why_not_again(seen.key, is_once=seen.once)
         question = f"did {seen.key} take effect? {why}, and its end is not known"
         digest = f"{seen.key}@{seen.attempts}"
         opened = HoldOpened(

@@ -30,11 +30,12 @@ def is_giving_back(key: str) -> bool:
     return key.endswith((UNDO, OWED))
 
 
-def why_not_again(key: str) -> str:
-    """Return why what is in doubt under this key does not simply run again."""
+def why_not_again(key: str, *, is_once: bool) -> str:
+    """Return why somebody is asked about what is in doubt under this key. A step that may run more
+    than once is in doubt when it is to be undone."""
     if is_giving_back(key):
         return f"{'An undo' if key.endswith(UNDO) else 'What gives back'} is not repeated unasked"
-    return "It runs at most once"
+    return "It runs at most once" if is_once else "It is undone only if it took effect"
 
 
 def is_inside(key: str, scope: str) -> bool:
