@@ -10,6 +10,7 @@ from tests.unit.batching import over
 from tests.unit.runs import Runs
 
 from holdfast import Csv, JsonLines
+from holdfast.errors import StoreError
 
 KINDS = [Csv, JsonLines]
 
@@ -91,3 +92,35 @@ def test_what_a_kill_left_is_kept_where_others_write(tmp_path: Path, kind: Any) 
 
     assert {1: 1} == {n: found for n, found in count(path).items() if found}
     assert "<2>" in (tmp_path / "out.cut").read_text() and cut > 0
+
+
+class Full:
+    """A store whose disk has no room for a batch's first checkpoint."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    @property
+    def batches(self) -> Any:
+        return self
+
+    def batch(self, run: str, key: str) -> None:
+        return None
+
+    def checkpoint(self, *given: Any, **more: Any) -> None:
+        raise StoreError("the disk is full")
+
+
+def test_a_batch_that_could_not_begin_keeps_no_file(runs: Runs, tmp_path: Path) -> None:
+    """The next life, in this process too, is not kept out by the lock of the one before."""
+    out = JsonLines(tmp_path / "out")
+    main = over(["a", "b"], name="item", out=out)
+    full = runs.start(main, store=Full(runs.store))
+    outcome = runs.resume(main)
+
+    assert 74 == full.exit_code and "the disk is full" in full.reason
+    assert {"total": 2, "done": 2, "failed": 0} == outcome.result, outcome.reason
+    assert '"a"\n"b"\n' == (tmp_path / "out").read_text()

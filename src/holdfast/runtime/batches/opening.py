@@ -53,13 +53,17 @@ def open_book(life: Life, key: str, rules: BatchRules, slots: int) -> Book:
         )
     with book.guard():
         _open_output(book, is_first=is_anew)
-        _begin_life(book, state, epoch)
-        book.checkpoint(anew=is_anew and is_stored)
-        # Only now: what is written before the output is known to be open again would be taken for
-        # somebody else's by the life after a kill.
-        _load_turns(book)
-        book.store.forget_left(life.run, key, epoch)
-        book.tail = book.store.tail(life.run, key, epoch, slots=slots)
+        try:
+            _begin_life(book, state, epoch)
+            book.checkpoint(anew=is_anew and is_stored)
+            # Only now: what is written before the output is known to be open again would be taken
+            # for somebody else's by the life after a kill.
+            _load_turns(book)
+            book.store.forget_left(life.run, key, epoch)
+            book.tail = book.store.tail(life.run, key, epoch, slots=slots)
+        finally:
+            if book.tail is None and rules.out is not None:
+                rules.out.close()  # Its lock would keep out the next life in this process.
     return book
 
 
