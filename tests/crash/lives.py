@@ -28,6 +28,8 @@ from holdfast.stores import sqlite_health
 from holdfast.stores.sqlite import SqliteStore
 
 SCRIPTS = Path(__file__).with_name("scripts")
+LEASED = str(Path(__file__).with_name("leased.py"))
+TRIES_MAX = 100
 DEADLINE_S = 30.0
 """How long anything here may take before the test gives up on it."""
 
@@ -211,3 +213,18 @@ def script(name: str) -> str:
     """Return FILE:WORKFLOW of a script here, named as `file:workflow`."""
     file, _, workflow = name.partition(":")
     return f"{SCRIPTS / file}.py:{workflow}"
+
+
+def leased(lease_s: float, workflow: str, *params: str) -> list[str]:
+    """Return the command that runs a workflow as run `r` with a short lease."""
+    return [sys.executable, LEASED, str(lease_s), script(workflow), "r", *params]
+
+
+def take_over(site: Site, command: list[str]) -> Life:
+    """Try until the run can be taken up; return the life that did."""
+    for _ in range(TRIES_MAX):
+        with site.process(*command) as life:
+            if life.end() == 0:
+                return life
+            assert "is stopped (SIGSTOP); it can be taken over in" in life.text
+    raise AssertionError(f"never taken over: {life.text}")

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.crash.lives import Life, Site, script
+from tests.crash.lives import Life, Site, leased, script, take_over
 
 from holdfast.boot import boot_id
 from holdfast.errors import RunLocked
@@ -35,15 +35,9 @@ from holdfast.stores.sqlite import SqliteStore
 from holdfast.testing.clock import JumpClock
 from holdfast.testing.samples import AT, life_started, run_created
 
-LEASED = str(Path(__file__).with_name("leased.py"))
 GATE = ("run", script("waits:gate"), "--id", "r")
 LEASE_S = 0.5
-TRIES_MAX = 100
 CLAIM = Claim(this_person(), "0", lease_s=LEASE_S)
-
-
-def leased(site: Site, lease_s: float, workflow: str, *params: str) -> list[str]:
-    return [sys.executable, LEASED, str(lease_s), script(workflow), "r", *params]
 
 
 def open_gate(site: Site) -> None:
@@ -53,16 +47,6 @@ def open_gate(site: Site) -> None:
 def open_for_all(site: Site) -> None:
     """Let later lives pass the gate at once."""
     site.env["GATE"] = os.devnull
-
-
-def take_over(site: Site, command: list[str]) -> Life:
-    """Try until the run can be taken up; return the life that did."""
-    for _ in range(TRIES_MAX):
-        with site.process(*command) as life:
-            if life.end() == 0:
-                return life
-            assert "is stopped (SIGSTOP); it can be taken over in" in life.text
-    raise AssertionError(f"never taken over: {life.text}")
 
 
 def owned_by(owner: Owner, path: Path) -> SqliteStore:
@@ -159,7 +143,7 @@ def test_a_process_may_be_called_anything() -> None:
 
 def test_a_stopped_owner_keeps_its_run_for_a_lease(site: Site) -> None:
     """Ctrl-Z is no reason to lose a run at once; nor is a stop before the first heartbeat."""
-    with stopped_owner(site, *leased(site, 30, "waits:gate")) as owner:
+    with stopped_owner(site, *leased(30, "waits:gate")) as owner:
         code, text = site.holdfast(*GATE)
 
         assert 5 == code
@@ -171,10 +155,10 @@ def test_a_stopped_owner_keeps_its_run_for_a_lease(site: Site) -> None:
 
 def test_a_stopped_owner_that_wakes_writes_nothing(site: Site) -> None:
     """Taken over after its lease, it finds itself displaced at its next write, and exits 5."""
-    with stopped_owner(site, *leased(site, LEASE_S, "waits:gate")) as owner:
+    with stopped_owner(site, *leased(LEASE_S, "waits:gate")) as owner:
         gate = site.env["GATE"]
         open_for_all(site)
-        heir = take_over(site, leased(site, LEASE_S, "waits:gate"))
+        heir = take_over(site, leased(LEASE_S, "waits:gate"))
         owner.signal(signal.SIGCONT)
         Path(gate).write_text("late")
 
@@ -191,10 +175,10 @@ def test_a_stopped_owner_that_holds_the_lock_is_killed(site: Site) -> None:
     """Nobody could write to the store any more; so after its lease it makes room."""
     params = f'{{"store": "{site.store}"}}'
     site.env["STOP"] = "1"
-    with site.process(*leased(site, LEASE_S, "waits:locker", params)) as owner:
+    with site.process(*leased(LEASE_S, "waits:locker", params)) as owner:
         os.waitid(os.P_PID, owner.pid, os.WSTOPPED | os.WNOWAIT)
         del site.env["STOP"]
-        with site.process(*leased(site, LEASE_S, "waits:locker", params)) as heir:
+        with site.process(*leased(LEASE_S, "waits:locker", params)) as heir:
             assert 0 == heir.end(), heir.text
 
         assert -signal.SIGKILL == owner.end()
@@ -204,7 +188,7 @@ def test_a_stopped_owner_that_holds_the_lock_is_killed(site: Site) -> None:
 def test_only_an_owner_is_killed_for_the_lock(site: Site) -> None:
     """A stopped process that owns no run of this store is somebody else's business, and an
     owner that runs, or was stopped for less than a lease, is left alone."""
-    with stopped_owner(site, *leased(site, 30, "waits:gate")) as owner:
+    with stopped_owner(site, *leased(30, "waits:gate")) as owner:
         with closing(SqliteStore(site.store, read_only=True)) as store:
             rows = store.rows()
         beat = rows[0].beat_monotonic

@@ -66,11 +66,12 @@ def test_parameters_are_typed_in_a_later_process(runs: Runs, monkeypatch) -> Non
 
 
 def test_a_token_is_one_for_all_attempts(runs: Runs) -> None:
-    """The same over attempts and lives, another for each step and run."""
+    """The same over attempts and lives, another for each step and run; programs find it too."""
     tokens: list[str] = []
 
     def body(n: int, name: str) -> int:
         tokens.append(token())
+        assert token() == sh("sh", "-c", 'echo "$HOLDFAST_TOKEN"').out
         return fail_until(n, name)
 
     @workflow

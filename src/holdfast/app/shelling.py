@@ -30,8 +30,9 @@ from holdfast.model.making import dataclass, replace
 from holdfast.model.state import RunState
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
+from holdfast.runtime.leftovers import end_left
 from holdfast.runtime.ownership import liveness, this_process
-from holdfast.runtime.shell_owner import end_left, is_substituted_in, is_within
+from holdfast.runtime.shell_owner import is_substituted_in, is_within
 from holdfast.runtime.takeover import Claim, take
 from holdfast.version import VERSION
 
@@ -249,7 +250,7 @@ def take_up(
     on_target(store, setting.clock, setting.by, steal, taken)
     if journal.epoch != life:
         raise RunLocked(f"run {run} was taken up by another process; nothing was changed")
-    end_left(journal.state.walk.left)
+    end_left(journal)
     return journal
 
 

@@ -35,9 +35,9 @@ from holdfast.ports.person import Person
 from holdfast.ports.store import Store
 from holdfast.runtime.blocking import Performer
 from holdfast.runtime.journal import Journal
+from holdfast.runtime.leftovers import end_left
 from holdfast.runtime.life import Listener, Performers
 from holdfast.runtime.ownership import LEASE_S
-from holdfast.runtime.shell_owner import end_left
 from holdfast.runtime.takeover import Claim, take
 from holdfast.version import VERSION
 
@@ -331,7 +331,7 @@ def _take_up(
         return take(journal, claim, setting.clock, setting.tell)
 
     _, freed = on_target(setting.store, setting.clock, setting.by, steal, taken)
-    end_left(journal.state.walk.left)
+    end_left(journal)
     if freed:
         setting.tell(freed)
     if given:

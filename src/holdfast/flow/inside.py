@@ -13,15 +13,15 @@ from holdfast.flow.recorded import value_of
 from holdfast.flow.secret import Secret, find_secret, refuse_secrets
 from holdfast.model.codec import encode
 from holdfast.model.facts import CursorSaved, StepLeft
-from holdfast.model.hashing import blake2b
 from holdfast.model.inventory_secrets import is_reference
 from holdfast.model.making import dataclass
 from holdfast.model.undoing import origin_of
 from holdfast.runtime.capture import current_place
-from holdfast.runtime.context import FRAME, frame, in_step
+from holdfast.runtime.context import FRAME, Frame, frame, in_step
 from holdfast.runtime.driving import drive
 from holdfast.runtime.life import Life
 from holdfast.runtime.processes import Done, Groups, run_program
+from holdfast.runtime.watchdog import TOKEN
 
 T = TypeVar("T")
 
@@ -113,11 +113,11 @@ def attempt() -> int:
 def token() -> str:
     """Return one string for all attempts of the step: an idempotency key for the other side.
     An execution that a new `version=` forces has another."""
-    life, step = in_step("token")
-    created = life.journal.state.created
-    at = created.at.isoformat() if created else ""
-    seed = f"{life.run}\0{step.key}\0{at}\0{step.rules.version}"
-    return blake2b(seed.encode(), digest_size=16).hexdigest()
+    return _token(*in_step("token"))
+
+
+def _token(life: Life, step: Call) -> str:
+    return life.journal.state.token_of(life.run, step.key, step.rules.version)
 
 
 def secret(name: str) -> str:
@@ -148,13 +148,14 @@ def sh(
     Each word of its command line is an argument: text, a path or a number. What it prints goes to
     the step's log while it runs. It has a process group of its own, which is killed, grandchildren
     too, when the step times out or this process dies in any way. In a run, the target's `env` of
-    the inventory is laid over our environment, and `env` over both; None takes a variable away.
+    the inventory is laid over our environment, and `env` over both; None takes a variable away. In
+    a step it finds `token()` as HOLDFAST_TOKEN.
     Raises CommandFailed, with the last lines, unless `check=False`, and UsageError for a word that
     is none: `None` would be a name like any other.
     """
     words = [_word(each) for each in argv]
     found = FRAME.get()
-    env = env if found is None else {**target_env(found.life), **(env or {})}
+    env = {**program_env(found), **(env or {})}
     if found is None or found.step is None:
         return run_program(
             words, input=input, env=env, cwd=cwd, check=check, sink=_ignore, group=_LOOSE
@@ -176,6 +177,15 @@ def _word(given: str | Path | int | float) -> str | Path:
     """Write a number as text; what is none of these is for who knows its place to refuse."""
     is_number = isinstance(given, int | float) and not isinstance(given, bool)
     return str(given) if is_number else cast(str | Path, given)
+
+
+def program_env(found: Frame | None) -> dict[str, str]:
+    """Return what a program called there finds beside our environment: the variables of the run's
+    target and, in a step, its token. Raises UsageError as `target_env` does."""
+    if found is None:
+        return {}
+    env = target_env(found.life)
+    return env if found.step is None else {**env, TOKEN: _token(found.life, found.step)}
 
 
 def target_env(life: Life) -> dict[str, str]:

@@ -43,12 +43,11 @@ from holdfast.runtime.life import Life
 from holdfast.runtime.ownership import liveness, this_process
 from holdfast.runtime.passing import NOT_EXECUTABLE, NotStarted, Passing, cannot_run, write_all
 from holdfast.runtime.shell_owner import is_beside
+from holdfast.runtime.watchdog import TOKEN
 
 STDOUT: Final = 1
 STEP: Final = "HOLDFAST_STEP"
 """The variable that tells a command which step it is, so that it is none within a step."""
-TOKEN: Final = "HOLDFAST_TOKEN"
-"""The variable with one string for all attempts of a step, as `token()` in Python."""
 TIMED_OUT: Final = 124
 """The exit code of a command that took too long, as of `timeout`."""
 LINE_BYTES_MAX: Final = 64 * 1024
@@ -210,6 +209,7 @@ class ShellCall:
         said = (*commands.argv, commands.check, undo_shown(commands))
         self.refuse_secret(" ".join(said), "the command line")
         self.reach(key)
+        self._end_left(key)
         call = self.call(asked, key, self._body)
         try:
             result = self.drive(step_program(call))
@@ -221,6 +221,14 @@ class ShellCall:
             self.life.raise_if_leaving()  # Then it comes again in any case.
             raise _comes_again(key, self.passing.lost)
         return 0
+
+    def _end_left(self, key: str) -> None:
+        """End the command of a call of this step that was killed in this same life."""
+        seen = self.state.steps.get(key)
+        if seen is not None and seen.status == "running":
+            from holdfast.runtime.leftovers import end_programs
+
+            end_programs([self._token(key)])
 
     def replay(self, asked: Asked) -> int:
         """Give what is recorded again, in a run that is over; nothing runs. Raises UsageError."""
@@ -263,7 +271,7 @@ class ShellCall:
         self._out.clear()
         attempts = call.rules.retry.attempts
         log = Log(self.life, call.key, self.state.steps[call.key].attempts)
-        inside = {STEP: call.key, TOKEN: token_of(self.life, call)}
+        inside = {STEP: call.key, TOKEN: self._token(call.key)}
         self.passing = Passing(commands.argv, self._keeper(log), attempts > 1, inside)
         try:
             self.code = self.passing.run(self.life.groups_of(call.key))
@@ -277,6 +285,9 @@ class ShellCall:
         if self.life.redactor:
             self.refuse_secret(fsdecode(wrote), "what it wrote")
         return as_value(wrote)
+
+    def _token(self, key: str) -> str:
+        return self.state.token_of(self.life.run, key, "")
 
     def _never_ran(self, commands: Commands, code: int, why: str) -> CommandNeverRan:
         self.code = code
@@ -304,13 +315,6 @@ def _comes_again(key: str, error: StoreError) -> StoreError:
     return StoreError(
         f"{error}; what {key!r} wrote is recorded, and comes again when the script is run again"
     )
-
-
-def token_of(life: Life, call: Call) -> str:
-    """Return one string for all attempts of the step."""
-    created = life.journal.state.created
-    at = created.at.isoformat() if created else ""
-    return digest([life.run, call.key, at])
 
 
 class Log:

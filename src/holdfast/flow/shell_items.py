@@ -15,15 +15,14 @@ from holdfast.flow.shell_calls import LINE_BYTES_MAX, STEP, WHY_NOT
 from holdfast.flow.shell_template import Template
 from holdfast.flow.shell_words import as_value
 from holdfast.model.batching import item_key
-from holdfast.model.codec import digest
 from holdfast.ports.store import Output
-from holdfast.runtime.batches.orphans import VARIABLE
 from holdfast.runtime.batches.spawning import Program, found
 from holdfast.runtime.batches.work import CURRENT, Work
 from holdfast.runtime.batches.wrote import Kept, Wrote
 from holdfast.runtime.groups import Groups
 from holdfast.runtime.life import Life
 from holdfast.runtime.passing import NOT_EXECUTABLE, NOT_FOUND, Passing, no_room
+from holdfast.runtime.watchdog import TOKEN
 
 VALUE_BYTES_MAX: Final = 16 * 1024 * 1024
 """Of what an item writes, where that is to be recorded."""
@@ -34,7 +33,7 @@ PIPE_BYTES: Final = 4096
 LOOK_S: Final = 0.25
 SIGPIPE_CODE: Final = 128 + signal.SIGPIPE
 PATHS_MAX: Final = 1_000
-_STEP, _TOKEN = STEP.encode(), VARIABLE.encode()
+_STEP, _TOKEN = STEP.encode(), TOKEN.encode()
 _SIGNALLED: Final = 128
 _PLAIN: Final = frozenset((errno.ENOENT, errno.EACCES))
 
@@ -101,8 +100,7 @@ class ItemCommand:
         self._life, self._key, self._template = life, key, template
         self._attempts, self._text_of, self._aside = attempts, text_of, aside
         self._keeps, self._held = keeps, held
-        created = life.journal.state.created
-        self.marker = digest([life.run, key, created.at.isoformat() if created else ""]).encode()
+        self.marker = life.journal.state.token_of(life.run, key, "").encode()
         self._paths: dict[str, str] = {}
         self._env = {**os.environb, b"HOLDFAST_RUN": os.fsencode(life.run)}
         self._pid = os.getpid()

@@ -20,8 +20,10 @@ from holdfast.model.asking import FOLD as _HOLD_FOLD
 from holdfast.model.batching import FOLD as _BATCH_FOLD
 from holdfast.model.batching import BatchState
 from holdfast.model.gating import FOLD as _GATE_FOLD
+from holdfast.model.hashing import blake2b
 from holdfast.model.holds import Holds, HoldState
 from holdfast.model.json import Json
+from holdfast.model.jsontext import digest
 from holdfast.model.keys import scope_of, scopes_around
 from holdfast.model.making import replace
 from holdfast.model.rewinding import FOLD as _REWIND_FOLD
@@ -114,6 +116,15 @@ class RunState:
         if found is None:
             found = self.scopes[key] = ScopeState(key)
         return found
+
+    def token_of(self, run: str, key: str, version: str) -> str:
+        """Return one string for all attempts of a step of `run`, which this is the state of. An
+        execution that a new `version=` forces has another; the steps of a shell have no version.
+        Both are made as they always were: a run may be older than this release."""
+        at = self.created.at.isoformat() if self.created else ""
+        if self.created is not None and self.created.shell:
+            return digest([run, key, at])
+        return blake2b(f"{run}\0{key}\0{at}\0{version}".encode(), digest_size=16).hexdigest()
 
     def life_of(self, step: StepState) -> f.LifeStarted | None:
         """Return the life in which the step was last started."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.flow.inside import target_env
+from holdfast.flow.inside import program_env
 from holdfast.runtime.context import FRAME
 from holdfast.runtime.processes import Done, Groups, run_program
 
@@ -15,11 +15,12 @@ VERSION = "1"
 def unlogged(command: Sequence[str], *, input: str | None = None) -> Done:
     """Run a program as `sh` does, with the target's environment, and write nothing to the log."""
     found = FRAME.get()
-    env = {} if found is None else target_env(found.life)
     group = Groups()
     if found is not None and found.step is not None:
         group = found.life.groups_of(found.step.key)
-    return run_program(command, input=input, env=env, check=False, sink=_nowhere, group=group)
+    return run_program(
+        command, input=input, env=program_env(found), check=False, sink=_nowhere, group=group
+    )
 
 
 def _nowhere(stream: str, text: str) -> None:

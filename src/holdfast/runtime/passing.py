@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 from holdfast.errors import CommandFailed, NotDone, StoreError
 from holdfast.model.making import dataclass, field
 from holdfast.runtime.groups import Groups
-from holdfast.runtime.watchdog import SHELL, close, pipe, watchdog
+from holdfast.runtime.watchdog import GROUP, SHELL, close, pipe, watchdog
 
 Keep: TypeAlias = Callable[[str, bytes], None]
 """Takes the stream, "out" or "err", and bytes as they come."""
@@ -32,7 +32,7 @@ NOT_EXECUTABLE: Final = 126
 NOT_FOUND: Final = 127
 KILLED: Final = 128
 
-_GATE: Final = 'IFS= read -r _ <&{0} && exec {0}<&- && exec "$@"'
+_GATE: Final = f'IFS= read -r _ <&{{0}} && exec {{0}}<&- && export {GROUP}=$$ && exec "$@"'
 _RESET_SIGNALS: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from holdfast.errors import CommandFailed, UsageError
 from holdfast.model.making import dataclass
 from holdfast.runtime.groups import GRACE_S, Groups
-from holdfast.runtime.watchdog import SHELL, close, pipe, spawn, watchdog
+from holdfast.runtime.watchdog import GROUP, SHELL, close, pipe, spawn, watchdog
 
 __all__ = ["GRACE_S", "Done", "Groups", "Sink", "run_program"]
 
@@ -37,7 +37,7 @@ NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 STATUS_LOST = 255
 
-_GATE = 'IFS= read -r _ && exec "$@"'
+_GATE = f'IFS= read -r _ && export {GROUP}=$$ && exec "$@"'
 _CHANGE_DIRECTORY = f'cd "$1" || exit {NOT_EXECUTABLE}; shift; '
 
 

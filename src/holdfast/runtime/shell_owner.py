@@ -12,7 +12,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 from typing import Final
@@ -21,7 +21,7 @@ from holdfast.errors import RunLocked
 from holdfast.model.parties import Owner
 from holdfast.runtime.heartbeat import BEATS_A_LEASE, says_alive
 from holdfast.runtime.life import Life
-from holdfast.runtime.ownership import LEASE_S, fields_of, liveness, process, signal_owner
+from holdfast.runtime.ownership import LEASE_S, fields_of, liveness, process
 from holdfast.runtime.threads import start_thread
 
 BEAT_EVERY_S: Final = LEASE_S / BEATS_A_LEASE
@@ -29,7 +29,6 @@ LOOK_EVERY_S: Final = 0.5
 """How often the shell is looked at where no handle on a process can be had."""
 SETTLE_S: Final = 5.0
 """How long a process whose command has ended may take to record that, after its shell died."""
-LEFT_S: Final = 5.0
 ANCESTORS_MAX: Final = 1_000
 _SIGINT_BIT: Final = 1 << (signal.SIGINT - 1)
 
@@ -96,20 +95,6 @@ def parent_of_this(main: int) -> Owner:
     if not is_ours or os.getppid() != pid:
         raise RunLocked("the shell that began the run is gone; nothing was changed")
     return shell
-
-
-def end_left(processes: Sequence[Owner]) -> None:
-    """Kill what still works for a shell that is gone, and return when it is gone too: its
-    watchdog kills the commands. Raises nothing for what we may not kill."""
-    alive = [each for each in processes if liveness(each) in ("alive", "stopped")]
-    for each in alive:
-        try:
-            signal_owner(each, signal.SIGKILL)
-        except PermissionError:
-            continue
-    until = time.monotonic() + LEFT_S
-    while time.monotonic() < until and any(liveness(each) != "dead" for each in alive):
-        time.sleep(0.005)
 
 
 def is_beside(shell: int) -> bool:

@@ -17,7 +17,8 @@ grandchildren. A process that calls `setsid` leaves our group and lives on: this
 `pg_ctl start` and ssh's ControlPersist ask to outlive us, and killing a database because its
 driver died would be worse. What a program leaves in the background after its own end is let go,
 as a shell does. If the watchdog itself is killed, it is replaced when the next program starts or
-ends; a driver that is killed before that leaves its programs running.
+ends; a driver that is killed before that leaves its programs running, until the next life of
+its run ends them (see `leftovers`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ from collections.abc import Iterable, Mapping
 from holdfast.locks import Lock
 
 SHELL = "/bin/sh"
+TOKEN = "HOLDFAST_TOKEN"
+"""The variable with which a program is told for which step or item it runs, the same text for all
+attempts."""
+GROUP = "HOLDFAST_GROUP"
+"""The variable with which a program is told, at its gate, the number of the group that it leads."""
 _WATCH = """
 trap '' HUP INT QUIT TERM
 cd /

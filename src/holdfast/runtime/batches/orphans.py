@@ -20,11 +20,9 @@ from typing import Final, NoReturn
 
 from holdfast.errors import RunLocked
 from holdfast.ports.slots import unpacked
-from holdfast.runtime.watchdog import pipe
+from holdfast.runtime.leftovers import environments, value_in
+from holdfast.runtime.watchdog import TOKEN, pipe
 
-VARIABLE: Final = "HOLDFAST_TOKEN"
-"""The variable that says to which item of which batch a process belongs: one text for all its
-attempts."""
 GONE_S: Final = 5.0
 """How long a killed process may take to be gone."""
 LOOK_S: Final = 0.01
@@ -124,15 +122,7 @@ def _kill(pid: int) -> None:
 
 def _marked(marker: bytes) -> Iterator[tuple[int, int]]:
     """Yield each process that has the batch's marker, with its item."""
-    sought, own = f"\0{VARIABLE}=".encode() + marker + b":", os.getpid()
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == own:
-            continue
-        try:
-            with open(f"/proc/{name}/environ", "rb") as file:
-                _, found, rest = (b"\0" + file.read()).partition(sought)
-        except OSError:
-            continue  # It is gone, or another user's.
-        item = rest.partition(b"\0")[0]
-        if found and item.isdigit():
-            yield int(name), int(item)
+    for pid, environment in environments():
+        batch, _, item = value_in(environment, TOKEN).partition(b":")
+        if batch == marker and item.isdigit():
+            yield pid, int(item)

@@ -49,7 +49,7 @@ class Commands(Protocol):
 
     groups: Groups
     marker: bytes
-    """What `orphans.VARIABLE` begins with in the environment of every program."""
+    """What `HOLDFAST_TOKEN` begins with in the environment of every program."""
 
     def program_of(self, work: Work) -> Program:
         """Return what to run for an item. An error it raises is the item's failure."""
