@@ -64,14 +64,18 @@ class Says:
 
 
 class HeldUp:
-    """A store as a verb sees it, held up once `before` something: between its look at the row and
-    at the journal, unless another is named."""
+    """A store as a verb sees it, held up once `before` something, or before its n-th call: between
+    its look at the row and at the journal, unless another is named."""
 
-    def __init__(self, store: Any, meanwhile: Callable[[], object], before: str = "read") -> None:
+    def __init__(
+        self, store: Any, meanwhile: Callable[[], object], before: str | int = "read"
+    ) -> None:
         self._store, self._meanwhile, self._before = store, [meanwhile], before
+        self._calls = 0
 
     def __getattr__(self, name: str) -> Any:
-        while name == self._before and self._meanwhile:
+        self._calls += 1
+        while self._before in (name, self._calls) and self._meanwhile:
             self._meanwhile.pop()()
         return getattr(self._store, name)
 

@@ -6,7 +6,6 @@ from os import urandom
 
 from holdfast.app.targets import on_target
 from holdfast.errors import RunLocked, UsageError
-from holdfast.model.codec import digest
 from holdfast.model.facts import RunCreated
 from holdfast.model.keys import as_id, check_run_id
 from holdfast.model.state import RunState
@@ -22,10 +21,16 @@ _NO_NAME = "._:-"
 
 
 def create(
-    store: Store, clock: Clock, fact: RunCreated, id: str | None, steal: str | None
+    store: Store,
+    clock: Clock,
+    fact: RunCreated,
+    id: str | None,
+    steal: str | None,
+    newest: str | None = None,
 ) -> tuple[str, bool, str]:
     """Create the run that `fact` makes, unless one has its `id` already. Return the run, whether it
-    is new, and from whom its target was taken. Durable on return."""
+    is new, and from whom its target was taken. Durable on return. With an `id` that is made up,
+    `newest` is the run after which it is to be made, as in `Store.create`."""
     run = None if id is None else check_run_id(id)
     if run is not None and run.startswith("-") and store.row(run) is None:
         raise UsageError(
@@ -34,17 +39,18 @@ def create(
         )
 
     def attempt() -> tuple[str, bool]:
-        return (_create_anew(store, fact), True) if run is None else (run, store.create(run, fact))
+        if run is None:
+            return _create_anew(store, fact), True
+        return run, store.create(run, fact, newest=newest)
 
     (made, is_new), stole = on_target(store, clock, fact.by, steal, attempt)
     return made, is_new, stole
 
 
 def _create_anew(store: Store, fact: RunCreated) -> str:
-    """Create a new run and return its id: the workflow's name, as far as it is plain, and a few
-    letters."""
+    """Create a new run and return its id, which is made up for it."""
     for tries in range(ID_TRIES_MAX):
-        run = _id(fact, urandom(ID_LETTERS_MAX), tries)
+        run = new_id(fact, tries)
         if store.create(run, fact):
             return run
     raise no_free_id()
@@ -55,19 +61,12 @@ def no_free_id() -> RunLocked:
     return RunLocked("no free run id was found; give one with --id")
 
 
-def id_after(store: Store, fact: RunCreated, newest: str, tries: int) -> str:
-    """Return the id of the run that `fact` makes behind the `newest` one of its workflow: the same
-    for all who saw that one, so that no more than one of them makes it. In another store, or on
-    another machine, it is another one: notices of both may come to the same people."""
-    place = [fact.by.host, store.url]
-    seen = digest([*place, fact.workflow, fact.target, fact.params_digest, newest, tries])
-    return _id(fact, bytes.fromhex(seen), tries)
-
-
-def _id(fact: RunCreated, chance: bytes, tries: int) -> str:
+def new_id(fact: RunCreated, tries: int) -> str:
+    """Return an id for the run that `fact` makes: the workflow's name, as far as it is plain, and
+    a few letters; more of them after many tries."""
     stem = as_id(fact.workflow).strip(_NO_NAME)[:STEM_CHARS_MAX] or "run"
-    letters = 4 if tries < ID_TRIES_MAX // 2 else ID_LETTERS_MAX
-    return f"{stem}-{''.join(ID_LETTERS[byte % len(ID_LETTERS)] for byte in chance[:letters])}"
+    letters = urandom(4 if tries < ID_TRIES_MAX // 2 else ID_LETTERS_MAX)
+    return f"{stem}-{''.join(ID_LETTERS[byte % len(ID_LETTERS)] for byte in letters)}"
 
 
 def check_same(state: RunState, fact: RunCreated, id: str) -> None:

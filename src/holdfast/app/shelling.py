@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from holdfast.app.creating import ID_TRIES_MAX, check_same, create, id_after, no_free_id
+from holdfast.app.creating import ID_TRIES_MAX, check_same, create, new_id, no_free_id
 from holdfast.app.finding import find_run
 from holdfast.app.judging import status_of
 from holdfast.app.starting import Setting
@@ -111,15 +111,14 @@ def choose(setting: Setting, wanted: Wanted) -> Begun:
 def _unfinished_or_new(setting: Setting, fact: RunCreated, wanted: Wanted) -> tuple[str, bool]:
     """Return the run that goes on, or a new one, and whether it is new. Of scripts that begin at
     the same moment one makes it; the others find it, and are refused like any that come later."""
-    store, seen, tries = setting.store, None, 0
-    for _ in range(ID_TRIES_MAX):
+    store = setting.store
+    for tries in range(ID_TRIES_MAX):
+        # Before the look: then a run that is made after it is one that `create` takes notice of.
+        newest = next((row.id for row in store.rows(workflow=fact.workflow, limit=1)), "")
         if (unfinished := _newest(store, fact, wanted)) is not None:
             return unfinished, False
-        last = next((row.id for row in store.rows(workflow=fact.workflow, limit=1)), "")
-        tries = tries + 1 if last == seen else 0
-        seen = last
-        id = id_after(store, fact, last, tries)
-        made, is_new, _ = create(store, setting.clock, fact, id, wanted.steal)
+        id = new_id(fact, tries)
+        made, is_new, _ = create(store, setting.clock, fact, id, wanted.steal, newest)
         if is_new:
             return made, True
     raise no_free_id()

@@ -112,9 +112,10 @@ class Store(Protocol):
     def batches(self) -> BatchStore:
         """Where the items of the runs' batches live."""
 
-    def create(self, run: str, fact: RunCreated) -> bool:
+    def create(self, run: str, fact: RunCreated, *, newest: str | None = None) -> bool:
         """Make a new run with its first fact (number 1, epoch 0), durably. Return False,
-        writing nothing, when a run of this id exists.
+        writing nothing, when a run of this id exists; with `newest` also when another run than
+        that is the newest of its workflow, or with an empty text when there is any.
 
         It takes its target's lock: raises TargetLocked, writing nothing, when another run has
         it. A run keeps the lock until a fact frees it (`model.status.Glance`), however many

@@ -79,9 +79,11 @@ class MemoryStore:
 
     # --- writing ------------------------------------------------------------------------
 
-    def create(self, run: str, fact: RunCreated) -> bool:
+    def create(self, run: str, fact: RunCreated, *, newest: str | None = None) -> bool:
         with self._held() as disk:
-            if run in disk.runs:
+            known = (made.row for made in disk.runs.values())
+            same = ["", *(row.id for row in known if row.workflow == fact.workflow)]
+            if run in disk.runs or newest not in (None, same[-1]):
                 return False
             row = RunRow(
                 id=run,

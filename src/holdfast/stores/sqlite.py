@@ -100,8 +100,10 @@ class SqliteStore:
 
     # --- writing ------------------------------------------------------------------------
 
-    def create(self, run: str, fact: RunCreated) -> bool:
+    def create(self, run: str, fact: RunCreated, *, newest: str | None = None) -> bool:
         def work(connection: sqlite3.Connection) -> Head | None:
+            if newest not in (None, sqlite_rows.newest_of(connection, fact.workflow)):
+                return None
             head = sqlite_rows.insert_run(connection, run, fact)
             if head is not None:
                 sqlite_locks.take(connection, head.number, fact.target)

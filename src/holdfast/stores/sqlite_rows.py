@@ -243,6 +243,14 @@ def delete_run(connection: sqlite3.Connection, run: str) -> tuple[int, list[str]
 # --- runs -----------------------------------------------------------------------------------
 
 
+def newest_of(connection: sqlite3.Connection, workflow: str) -> str:
+    """Return the id of a workflow's newest run, an empty text when it has none."""
+    found = connection.execute(
+        "SELECT id FROM run WHERE workflow = ? ORDER BY number DESC LIMIT 1", (_column(workflow),)
+    ).fetchone()
+    return "" if found is None else str(found[0])
+
+
 def insert_run(connection: sqlite3.Connection, run: str, fact: RunCreated) -> Head | None:
     """Make a run, without its first fact. Return None when there is one of this id."""
     if connection.execute("SELECT 1 FROM run WHERE id = ?", (run,)).fetchone() is not None:

@@ -42,6 +42,21 @@ class Journals(Opens):
         assert [run_created()] == facts(store)
         store.close()
 
+    def test_a_run_is_created_only_after_the_newest_that_was_seen(self, tmp_path: Path) -> None:
+        """Of its workflow: who saw another one, or none, has to look again."""
+        store = self.open(tmp_path)
+        of_other = run_created("other")
+
+        assert not store.create("a", run_created(), newest="x")
+        assert store.create("a", run_created(), newest="")
+        assert store.create("o", of_other, newest="")
+        assert [False, False] == [
+            store.create("b", run_created(), newest=seen) for seen in ("", "o")
+        ]
+        assert store.create("b", run_created(), newest="a")
+        assert ["b", "o", "a"] == [row.id for row in store.rows()]
+        store.close()
+
     def test_facts_are_read_in_the_order_of_appending(self, tmp_path: Path) -> None:
         """Numbers have no gaps, and units of several facts stay together."""
         store = owned(self.open(tmp_path))
