@@ -178,6 +178,10 @@ class TargetLocked(RunLocked):
         self.target, self.run = target, run
 
 
+UNTIL_READ = "until the store is reopened and read"
+"""In the text of an error whose outcome is unknown; how to go on follows it."""
+
+
 class StoreError(HoldfastError):
     """The journal could not be read or written; the outcome of the last write is unknown."""
 

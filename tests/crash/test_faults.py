@@ -14,9 +14,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.acceptance.shells import BEGIN, Script
 from tests.crash import killing
 from tests.crash.lives import Life, Site, script
 from tests.crash.soaking import dice_for
+from tests.crash.spaces import small_disk
 from tests.crash.tracing import needs_strace
 
 STEPS = 6
@@ -147,3 +149,25 @@ def test_a_store_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     assert is_clean_end(life), (life.process.returncode, life.text)
     assert str(folder / "s.db") in life.text
     assert {} == site.counted()
+
+
+@pytest.mark.slow
+def test_a_script_on_a_full_disk_is_told_once_how_to_go_on(tmp_path: Path) -> None:
+    """It is run again, not resumed; with room on the disk that goes on."""
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        fill = f"dd if=/dev/zero of={disk}/filler bs=1k"
+        script = Script(tmp_path, BEGIN + f"holdfast step fill -- {fill}\n")
+        script.store = disk / "s.db"
+        full = script.run("sh")
+        (disk / "filler").unlink()
+        script.edit(BEGIN + "holdfast step fill --accept-drift -- echo a\n")
+        again = script.run("sh")
+    _, *times = full.err.split("STORAGE ERROR")
+    told = times[0]
+
+    assert (74, 1) == (full.code, len(times)) and "the disk is full" in told
+    assert re.search("next .*holdfast doctor  # .*\n +sh script.sh  # once it is well\n", told), (
+        told
+    )
+    assert "resume" not in told
+    assert (0, b"a\n") == (again.code, again.out), again

@@ -16,12 +16,15 @@ from holdfast.app.judging import process_named
 from holdfast.app.next_ways import Next
 from holdfast.app.reasons import Reason, why_of
 from holdfast.app.rollout_views import rollouts_of
+from holdfast.app.script_ways import with_script
 from holdfast.app.views import RunView
 from holdfast.app.wording import count, status_words
 from holdfast.cli.batch_lines import counts_text, forecast_text
 from holdfast.cli.options import Common
 from holdfast.cli.text import field_lines, safe, took, width_of
+from holdfast.errors import UNTIL_READ
 from holdfast.flow.running import Outcome
+from holdfast.model.state import RunState
 from holdfast.model.typed import typed
 from holdfast.model.undoing import is_giving_back
 
@@ -47,18 +50,25 @@ _NAMED = frozenset({"failed", "in_doubt", "interrupted", "running"})
 
 
 def ending(
-    outcome: Outcome, view: RunView | None, common: Common, columns: int | None = None
+    outcome: Outcome,
+    view: RunView | None,
+    common: Common,
+    columns: int | None = None,
+    state: RunState | None = None,
 ) -> Iterator[str]:
-    """Yield the lines that a life ends with; `view` is None when the store cannot be read.
+    """Yield the lines that a life ends with; `view` is None when the store cannot be read, and
+    `state` is what its process knows of the run then.
 
     Reasons are wrapped to `columns`, commands never: they are there to be copied.
     """
     run = safe(outcome.run_id)
     if view is None:
         yield f"{_headline(outcome)}  (exit {outcome.exit_code})"
-        yield from _field("why", [safe(outcome.reason)], columns)
-        yield f"  next   {_command(common)} doctor  # what is wrong with the store"
-        yield f"         {_command(common)} resume {run}  # once it is well"
+        yield from _field("why", [_unadvised(outcome.reason)], columns)
+        ways = [Next(("doctor",), "what is wrong with the store")]
+        resume = Next(("resume", outcome.run_id), "once it is well")
+        ways.extend([resume] if state is None else with_script(state, [resume]))
+        yield from _field("next", [line for way in ways for line in _way(way, common, columns)])
         return
     if outcome.status == "succeeded":
         steps = count(sum(step.status != "superseded" for step in view.steps), "step")
@@ -79,24 +89,30 @@ def ending(
         for name, text in reason.fields:
             yield from field_lines(name, text, columns, FIELD_COLUMNS + 2)
     if not reasons:
-        yield from _field("why", [safe(outcome.reason)], columns)
+        yield from _field("why", [_unadvised(outcome.reason)], columns)
     yield from _field("state", [_standing(view)], columns)
     yield from _field("items", list(_batches(view)), columns)
     for rollout in rollouts_of(view.state):
         yield from _field("units", [rollout.counts()], columns)
     yield from _back_fields(view, columns)
-    ways = [_way(way, common, columns) for way in why.next]
+    lines = [_way(way, common, columns) for way in why.next]
     if outcome.exit_code == EXIT_TIME:
-        ways.sort(key=lambda lines: " resume " not in lines[0])
+        lines.sort(key=lambda way: " resume " not in way[0])
     if is_storage:
-        ways.extend(_advised(outcome.reason, common))
-    yield from _field("next", [line for lines in ways for line in lines])
+        lines.extend(_advised(outcome.reason, common))
+    yield from _field("next", [line for way in lines for line in way])
 
 
 def _dead_letters(view: RunView, common: Common) -> str:
     """Return what a run that succeeded says of the items that did not; nothing when all did."""
     words = dead_letters(view.state, view.batches.values())
     return f"; {words}: {next_command(common, 'failures', safe(view.id))}" if words else ""
+
+
+def _unadvised(reason: str) -> str:
+    """Return why, without what a store's error says of how to go on: the commands follow it."""
+    why, until, _ = reason.partition(UNTIL_READ)
+    return safe(why + until)
 
 
 def _advised(reason: str, common: Common) -> Iterator[list[str]]:

@@ -146,7 +146,7 @@ def _report(store: Store, common: Common, outcome: Outcome, state: RunState | No
     except HoldfastError:
         view = None
     try:
-        lines = ending(outcome, view, common, paper(stream=sys.stderr).columns)
+        lines = ending(outcome, view, common, paper(stream=sys.stderr).columns, state)
         print(*lines, sep="\n", file=sys.stderr, flush=True)
     except (OSError, ValueError):
         pass

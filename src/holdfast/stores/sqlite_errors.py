@@ -6,7 +6,7 @@ import errno
 import sqlite3
 from typing import Final
 
-from holdfast.errors import StoreCorrupt, StoreError
+from holdfast.errors import UNTIL_READ, StoreCorrupt, StoreError
 
 _BUSY: Final = 5
 _IOERR: Final = 10
@@ -26,13 +26,13 @@ _SHMSIZE: Final = _IOERR | 19 << 8
 _CORRUPT: Final = frozenset({11, 26})
 
 UNKNOWN: Final = (
-    "the outcome of the last write is unknown until the store is reopened and read: "
+    f"the outcome of the last write is unknown {UNTIL_READ}: "
     "once the cause is gone, say the same again; a run that was at work goes on with "
     "`holdfast resume`"
 )
 DOCTOR_FIRST: Final = (
-    "what the disk holds is unknown until the store is reopened and read: run `holdfast doctor` "
-    "first, then `holdfast resume`"
+    f"what the disk holds is unknown {UNTIL_READ}: run `holdfast doctor` first, then "
+    "`holdfast resume`"
 )
 NOT_WRITTEN: Final = "nothing was written"
 

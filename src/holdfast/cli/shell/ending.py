@@ -20,7 +20,7 @@ from holdfast.cli.shell.joining import (
 )
 from holdfast.cli.shell.telling import tell_elsewhere
 from holdfast.engine.step import location_of
-from holdfast.errors import HoldfastError, Leaving, StepFailed
+from holdfast.errors import HoldfastError, Leaving, StepFailed, StoreError
 from holdfast.flow.shell_calls import ShellCall
 from holdfast.flow.shell_life import end_shell, undo_what_failed
 from holdfast.model.facts import RunFailed
@@ -94,11 +94,12 @@ def _ended(call: ShellCall, status: int) -> int:
         tell_ending(life, life.journal.state.status, code, reason)
         return code
 
-    return _guarded(call, finish)
+    return _guarded(call, finish, is_told=status == StoreError.exit_code)
 
 
-def _guarded(call: ShellCall, do: Callable[[], int]) -> int:
-    """Return what `do` returns, or the exit code of what went wrong, which is recorded and said."""
+def _guarded(call: ShellCall, do: Callable[[], int], *, is_told: bool = False) -> int:
+    """Return what `do` returns, or the exit code of what went wrong, which is recorded and said.
+    Of the store that is said once: with `is_told` a call of the script has."""
     life = call.life
     ShellWatch(life, lambda: _killed(life), EXIT_LOCKED).start()
     LIVES.add(life)
@@ -115,6 +116,8 @@ def _guarded(call: ShellCall, do: Callable[[], int]) -> int:
     finally:
         cast(Somebody, life.person).close()
         LIVES.discard(life)
+    if is_told and leaving.kind == "storage":
+        return leaving.exit_code
     return left_by(call, leaving)
 
 

@@ -229,5 +229,5 @@ def tell_ending(life: Life, status: str, code: int, reason: str) -> None:
             view = with_stored(view_of(replace(row, owner=None), life.journal.state), life.store)
     outcome = Outcome(status, None, life.run, code, reason)
     with suppress(OSError, ValueError):
-        lines = ending(outcome, view, Common())
+        lines = ending(outcome, view, Common(), state=life.journal.state)
         print(*lines, sep="\n", file=sys.stderr, flush=True)
