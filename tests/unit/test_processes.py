@@ -55,6 +55,18 @@ def test_input_arrives_whole(text):
     assert str(len(text.encode())) == done.out.strip()
 
 
+@pytest.mark.parametrize(
+    "script", ["sleep 60", "exec >&- 2>&-; sleep 60", "yes", "trap '' TERM; sleep 60 & wait"]
+)
+def test_what_does_not_end_in_its_time_is_ended(script: str):
+    """Whether it is silent, has closed its output, writes without end, or is deaf."""
+    group = Groups()
+    with pytest.raises(CommandFailed, match=r"had not ended after 0\.2 s, and was ended"):
+        run("sh", "-c", script, limit_s=0.2, check=False, group=group)
+
+    assert set() == group._live
+
+
 def test_input_that_nobody_reads_is_no_error():
     """A program may end without having read its input."""
     assert 0 == run("true", input=b"x" * 1_000_000).code

@@ -20,7 +20,7 @@ from holdfast.runtime.capture import current_place
 from holdfast.runtime.context import FRAME, Frame, frame, in_step
 from holdfast.runtime.driving import drive
 from holdfast.runtime.life import Life
-from holdfast.runtime.processes import Done, Groups, run_program
+from holdfast.runtime.processes import Done, Groups, Sink, run_program
 from holdfast.runtime.watchdog import TOKEN
 
 T = TypeVar("T")
@@ -154,23 +154,39 @@ def sh(
     is none: `None` would be a name like any other.
     """
     words = [_word(each) for each in argv]
+    return run_logged(words, input=input, env=env, cwd=cwd, check=check)
+
+
+def run_logged(
+    words: Sequence[str | Path],
+    *,
+    input: str | bytes | None = None,
+    env: Mapping[str, str | None] | None = None,
+    cwd: str | Path | None = None,
+    check: bool = True,
+    limit_s: float | None = None,
+) -> Done:
+    """Run a program as `sh` does. Raises CommandFailed also when it has not ended after
+    `limit_s`."""
     found = FRAME.get()
+    sink: Sink = _ignore
+    group = _LOOSE
+    if found is not None and found.step is not None:
+        sink, group = _log_of(found.life, found.step), found.life.groups_of(found.step.key)
     env = {**program_env(found), **(env or {})}
-    if found is None or found.step is None:
-        return run_program(
-            words, input=input, env=env, cwd=cwd, check=check, sink=_ignore, group=_LOOSE
-        )
-    life, step = found.life, found.step
+    return run_program(
+        words, input=input, env=env, cwd=cwd, check=check, sink=sink, group=group, limit_s=limit_s
+    )
+
+
+def _log_of(life: Life, step: Call) -> Sink:
     mark = current_place()
     attempt_now = mark[1] if mark else 1
 
     def sink(stream: str, text: str) -> None:
         life.write_output(step.key, attempt_now, stream, text)
 
-    return run_program(
-        words, input=input, env=env, cwd=cwd, check=check, sink=sink,
-        group=life.groups_of(step.key),
-    )  # fmt: skip
+    return sink
 
 
 def _word(given: str | Path | int | float) -> str | Path:

@@ -11,7 +11,7 @@ from shutil import which
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from holdfast.errors import UsageError
+from holdfast.errors import CommandFailed, UsageError
 from holdfast.flow.inside import save, saved
 from holdfast.integrations.forge import (
     PATIENCE_S_MAX,
@@ -32,6 +32,8 @@ VERSION = "1"
 """Part of the code hash of steps that use this: it changes when what it does does."""
 GITHUB: Final = "https://api.github.com"
 PAGES_MAX: Final = 40
+GH_S: Final = 120.0
+"""How long `gh` may take for one request."""
 NOT_LOGGED_IN: Final = 4
 """How `gh` ends then."""
 
@@ -108,7 +110,10 @@ def _by_gh(api: str, method: str, path: str, body: object) -> Answer:
     words = ["gh", "api", "--include", "--method", method, path]
     words += [] if api == GITHUB else ["--hostname", urlsplit(api).netloc]
     words += [] if body is None else ["--input", "-"]
-    done = unlogged(words, input=None if body is None else json.dumps(body))
+    try:
+        done = unlogged(words, input=None if body is None else json.dumps(body), limit_s=GH_S)
+    except CommandFailed as error:
+        raise ForgeBusy(" ".join(words), error.tail) from error
     if done.code == NOT_LOGGED_IN:
         raise UsageError("pulls: gh is not logged in: run `gh auth login`, or give token=")
     head, _, text = done.out.replace("\r\n", "\n").partition("\n\n")

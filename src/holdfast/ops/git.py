@@ -23,7 +23,7 @@ from typing import Final
 from holdfast.engine.spec import Check
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.decorator import step
-from holdfast.flow.inside import save, saved, sh, token
+from holdfast.flow.inside import run_logged, save, saved, token
 from holdfast.model.types import register
 from holdfast.ops.foreseeing import is_foreseen
 from holdfast.runtime.context import is_in_step
@@ -38,6 +38,11 @@ VERSION = "1"
 """Part of the code hash of steps that use this: it changes when what it does does."""
 TRAILER: Final = "Holdfast-Step"
 """Of a commit: the token of the step that made it, so that it is found again."""
+ASK_S: Final = 120.0
+"""How long a remote may take to say where a branch is: one that does not answer holds up no step
+for ever."""
+PUSH_S: Final = 1800.0
+"""How long a push may take."""
 COMMITS_MAX: Final = 1_000
 """How far back a commit is looked for."""
 NONE: Final = "0" * 40
@@ -84,11 +89,17 @@ def repository(path: str | os.PathLike[str]) -> Repository:
 
 
 def _git(
-    place: Repository, *words: str, check: bool = True, index: Path | None = None, text: str = ""
+    place: Repository,
+    *words: str,
+    check: bool = True,
+    index: Path | None = None,
+    text: str = "",
+    limit_s: float | None = None,
 ) -> Done:
     own = {} if index is None else {"GIT_INDEX_FILE": str(index)}
     env = {**SURROUNDINGS, **own}
-    return sh("git", "-C", place.path, *words, env=env, check=check, input=text)
+    command = ["git", "-C", place.path, *words]
+    return run_logged(command, env=env, check=check, input=text, limit_s=limit_s)
 
 
 def commit_of(place: Repository, name: str) -> str | None:
@@ -263,11 +274,16 @@ def _token_or_none() -> str:
 def remote_commit(place: Repository, branch: str, remote: str = "origin") -> str | None:
     """Return the commit that a branch is at on the remote, asked now; None when it is not there."""
     ref = f"refs/heads/{branch}"
-    for line in _git(place, "ls-remote", "--", _place_of(remote), ref).lines:
+    listed = _git(place, "ls-remote", "--", _place_of(remote), ref, limit_s=ASK_S)
+    for line in listed.lines:
         sha, _, name = line.partition("\t")
         if name == ref:
             return sha
     return None
+
+
+def _push(place: Repository, *words: str) -> None:
+    _git(place, "push", "--quiet", *words, limit_s=PUSH_S)
 
 
 def _place_of(remote: str) -> str:
@@ -314,7 +330,7 @@ def _take_back(place: Repository, branch: str, remote: str, result: Pushed | Non
         )
     ref = f"refs/heads/{branch}"
     lease = f"--force-with-lease={ref}:{pushed.commit}"
-    _git(place, "push", "--quiet", lease, "--", _place_of(remote), f"{pushed.before or ''}:{ref}")
+    _push(place, lease, "--", _place_of(remote), f"{pushed.before or ''}:{ref}")
 
 
 @step("push {branch} to {remote}", check=_is_pushed, undo=_take_back)
@@ -330,5 +346,5 @@ def push(place: Repository, branch: str, remote: str = "origin") -> Pushed:
     there = remote_commit(place, branch, remote)
     pushed = Pushed(remote, branch, local, _before(there) if is_in_step() else there)
     _keep(pushed)
-    _git(place, "push", "--quiet", "--", _place_of(remote), f"{local}:refs/heads/{branch}")
+    _push(place, "--", _place_of(remote), f"{local}:refs/heads/{branch}")
     return pushed

@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 
 from holdfast.errors import CommandFailed, HoldfastError, UsageError
 from holdfast.flow.decorator import step
-from holdfast.flow.inside import save, saved, sh, token
+from holdfast.flow.inside import run_logged, save, saved, sh, token
 from holdfast.integrations import nodetool as texts
 from holdfast.integrations.nodetool import (
     Listed,
@@ -42,6 +42,8 @@ __all__ = [
 
 VERSION = "1"
 """Part of the code hash of steps that use this: it changes when what it does does."""
+READ_S: Final = 120.0
+"""How long a node may take to say how it is; what it does may take as long as it takes."""
 NAMES: Final = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """Of tags and keyspaces: they may pass through the shell of `ssh`."""
 DRAINED: Final = "DRAINED"
@@ -77,12 +79,17 @@ def run(node: Node, *words: str) -> str:
     return sh(*node.words, *words).out
 
 
+def _read(node: Node, *words: str) -> str:
+    """As `run`, for what only looks: a node that does not answer holds up no gate for ever."""
+    return run_logged([*node.words, *words], limit_s=READ_S).out
+
+
 # --- readings -----------------------------------------------------------------------------------
 
 
 def schema(node: Node) -> Schema:
     """Return which nodes have which version of the schema, as this one sees it."""
-    return texts.schema_of(run(node, "describecluster"))
+    return texts.schema_of(_read(node, "describecluster"))
 
 
 def schema_agrees(node: Node) -> bool:
@@ -92,7 +99,7 @@ def schema_agrees(node: Node) -> bool:
 
 def ring(node: Node, keyspace: str | None = None) -> tuple[Member, ...]:
     """Return all nodes of the cluster, of every data centre, as this one sees them."""
-    return texts.ring_of(run(node, "status", *(() if keyspace is None else (_named(keyspace),))))
+    return texts.ring_of(_read(node, "status", *(() if keyspace is None else (_named(keyspace),))))
 
 
 def not_up(node: Node) -> tuple[str, ...]:
@@ -102,27 +109,27 @@ def not_up(node: Node) -> tuple[str, ...]:
 
 def snapshots(node: Node) -> tuple[Listed, ...]:
     """Return the snapshots on this node, a row for each table."""
-    return texts.snapshots_of(run(node, "listsnapshots"))
+    return texts.snapshots_of(_read(node, "listsnapshots"))
 
 
 def release(node: Node) -> str:
     """Return the release that runs on this node: `4.1.3`."""
-    return texts.release_of(run(node, "version"))
+    return texts.release_of(_read(node, "version"))
 
 
 def mode(node: Node) -> str:
     """Return the node's own mode: NORMAL, JOINING, LEAVING, DRAINING, DRAINED, …"""
-    return texts.mode_of(run(node, "netstats"))
+    return texts.mode_of(_read(node, "netstats"))
 
 
 def info(node: Node) -> NodeInfo:
     """Return whether gossip and the native transport are active, uptime, rack and the like."""
-    return texts.info_of(run(node, "info"))
+    return texts.info_of(_read(node, "info"))
 
 
 def is_native_running(node: Node) -> bool:
     """Whether the node takes requests of clients."""
-    return texts.is_running("statusbinary", run(node, "statusbinary"))
+    return texts.is_running("statusbinary", _read(node, "statusbinary"))
 
 
 # --- probes -------------------------------------------------------------------------------------
@@ -212,7 +219,7 @@ def disable_binary(node: Node) -> None:
 
 
 def _is_gossip_off(node: Node) -> bool:
-    return not texts.is_running("statusgossip", run(node, "statusgossip"))
+    return not texts.is_running("statusgossip", _read(node, "statusgossip"))
 
 
 def _is_gossip_on(node: Node) -> bool | None:

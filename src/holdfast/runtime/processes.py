@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from holdfast.errors import CommandFailed, UsageError
 from holdfast.model.making import dataclass
-from holdfast.runtime.groups import GRACE_S, Groups
+from holdfast.runtime.groups import GRACE_S, POLL_S, Groups
 from holdfast.runtime.watchdog import GROUP, SHELL, close, pipe, spawn, watchdog
 
 __all__ = ["GRACE_S", "Done", "Groups", "Sink", "run_program"]
@@ -68,6 +68,7 @@ def run_program(
     check: bool = True,
     sink: Sink,
     group: Groups,
+    limit_s: float | None = None,
 ) -> Done:
     """Run a program to its end and return what it wrote; `sink` gets each line as it comes.
 
@@ -77,8 +78,9 @@ def run_program(
     shown as replacement marks.
 
     Raises CommandFailed when `check` and the code is not 0, and always when `group` was told to
-    end before the program began. Any exception in here, also one that a signal handler or the
-    sink raises, first ends the program: SIGTERM, GRACE_S, SIGKILL.
+    end before the program began, or when it has not ended after `limit_s`. Any exception in here,
+    also one that a signal handler or the sink raises, first ends the program: SIGTERM, GRACE_S,
+    SIGKILL.
     """
     command = _command(argv)
     text = input.encode() if isinstance(input, str) else input
@@ -91,10 +93,19 @@ def run_program(
         code = NOT_EXECUTABLE
         err.take(f"{command[0]}: {error.strerror}\n".encode())
     else:
-        code = _attend(program, command, text, (out, err), group)
+        until = None if limit_s is None else time.monotonic() + limit_s
+        try:
+            code = _attend(program, command, text, (out, err), group, until)
+        except _TookTooLong:
+            why = f"it had not ended after {limit_s:g} s, and was ended"
+            raise CommandFailed(command, -signal.SIGTERM, why) from None
     if check and code != 0:
         raise CommandFailed(command, code, _hinted(command, code, err.tail() or out.tail()))
     return Done(out.text(), err.text(), code)
+
+
+class _TookTooLong(Exception):
+    """A program has not ended in its time."""
 
 
 @dataclass(slots=True)
@@ -125,6 +136,13 @@ class _Program:
             return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
         except ChildProcessError:
             return True
+
+    def wait_until(self, until: float | None) -> None:
+        """As `wait`. Raises _TookTooLong at a moment of the monotonic clock."""
+        while until is not None and not self.has_ended():
+            _refuse_after(until)
+            time.sleep(POLL_S)
+        self.wait()
 
     def wait(self) -> None:
         """Return when the program has ended; it stays a zombie."""
@@ -198,15 +216,16 @@ def _attend(
     text: bytes | None,
     streams: tuple[_Stream, _Stream],
     group: Groups,
+    until: float | None,
 ) -> int:
-    """Open the gate, serve the pipes, reap, and return the exit code."""
+    """Open the gate, serve the pipes, reap, and return the exit code. Raises _TookTooLong."""
     started = False
     try:
         started = group.add(program.pid)
         if started:
             watchdog.guard(program.pid)
-            _serve(program, text, streams)
-            program.wait()
+            _serve(program, text, streams, until)
+            program.wait_until(until)
     except BaseException:
         group.kill(program.pid)
         raise
@@ -225,7 +244,12 @@ def _attend(
     return STATUS_LOST if code is None else code
 
 
-def _serve(program: _Program, text: bytes | None, streams: tuple[_Stream, _Stream]) -> None:
+def _serve(
+    program: _Program,
+    text: bytes | None,
+    streams: tuple[_Stream, _Stream],
+    until: float | None,
+) -> None:
     """Let the program begin, feed it, and read until there is nothing more to come."""
     outputs = dict(zip((program.out, program.err), streams, strict=True))
     feed = memoryview(b"\n" + (text or b""))  # the newline opens the gate
@@ -237,6 +261,8 @@ def _serve(program: _Program, text: bytes | None, streams: tuple[_Stream, _Strea
     while outputs or program.stdin >= 0:
         if deadline is None and program.has_ended():
             deadline = time.monotonic() + DRAIN_S
+        elif deadline is None and until is not None:
+            _refuse_after(until)
         events = poll.poll(QUIET_S * 1000)
         # The order matters: what it wrote was in the pipe before we asked whether it had ended.
         if deadline is not None and (not events or time.monotonic() > deadline):
@@ -254,6 +280,11 @@ def _serve(program: _Program, text: bytes | None, streams: tuple[_Stream, _Strea
                 outputs.pop(end, None)
     for stream in streams:
         stream.end()
+
+
+def _refuse_after(until: float) -> None:
+    if time.monotonic() > until:
+        raise _TookTooLong
 
 
 def _feed(end: int, rest: memoryview) -> memoryview:
