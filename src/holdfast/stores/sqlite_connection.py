@@ -290,20 +290,20 @@ def _close(connection: sqlite3.Connection, lock: LockFile | None, files: Files) 
     if lock is None:
         connection.close()
         return
+    is_closed = False
     try:
-        lock.acquire()
-    except StoreError:
-        # Closing without the lock could checkpoint beside another's commit. Nothing is lost:
-        # the log is there, and the system closes the file when the process ends.
-        _leak(connection)
-        lock.close()
-        return
-    try:
-        if files.are_there():
-            connection.close()
-        else:
-            _leak(connection)  # It would take away the log of the database that is there now.
+        with contextlib.suppress(StoreError):
+            lock.acquire()
+            # Else it would take away the log of the database that is there now.
+            if files.are_there():
+                connection.close()
+                is_closed = True
     finally:
+        # Closing without the lock, as the interpreter would do, could checkpoint beside another's
+        # commit. Nothing is lost: the log is there, and the system closes the file when the
+        # process ends.
+        if not is_closed:
+            _leak(connection)
         lock.release()
         lock.close()
 

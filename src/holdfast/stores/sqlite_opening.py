@@ -96,8 +96,8 @@ def open_database(path: Path, read_only: bool, on_blocked: OnBlocked | None) -> 
     _make_folder(path.parent)
     lock = LockFile(beside(path, ".lock"))
     lock.on_blocked = on_blocked
-    lock.acquire()
     try:
+        lock.acquire()
         _make_file(path)
         recognise(path)
         connection = connect(path, "rw")
