@@ -172,16 +172,18 @@ def test_a_daemon_lives_on(drive):
     assert [daemon] == driver.living()
 
 
-def test_a_killed_watchdog_is_replaced(drive):
-    """When the watchdog itself is killed, the next program's start brings a new one."""
+@pytest.mark.parametrize("waits", ["os.WNOWAIT", "0"])
+def test_a_killed_watchdog_is_replaced(drive, waits):
+    """When the watchdog itself is killed, the next program's start brings a new one; also where
+    the script has waited for all its children, and so for the watchdog."""
     code = f"""
 run("true")
 os.kill(watchdog._pid, signal.SIGKILL)
-os.waitid(os.P_PID, watchdog._pid, os.WEXITED | os.WNOWAIT)
+os.waitid(os.P_PID, watchdog._pid, os.WEXITED | {waits})
 run({FAMILY!r})
 """
     driver = drive(code)
-    driver.hear(3)
+    assert ["alive", "child", "deaf"] == driver.hear(3)
     driver.kill()
 
     assert driver.all_die(DEATH_S)

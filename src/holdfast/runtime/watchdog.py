@@ -27,6 +27,7 @@ import fcntl
 import os
 import signal
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from holdfast.locks import Lock
 
@@ -91,7 +92,8 @@ class Watchdog:
             except BrokenPipeError:
                 os.close(self._pipe)
                 self._pipe = -1
-                os.waitpid(self._pid, os.WNOHANG)
+                with suppress(ChildProcessError):  # The script has waited for all its children.
+                    os.waitpid(self._pid, os.WNOHANG)
         if self._guarded:
             self._begin()
 
