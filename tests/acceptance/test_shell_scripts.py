@@ -139,15 +139,18 @@ def test_a_second_shell_is_refused(shell: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", SHELLS[:2])
 def test_steps_outside_a_run(shell: str, tmp_path: Path) -> None:
-    """They are refused with 2, and nothing is run; so is a name that is used twice."""
+    """They are refused with 2, and nothing is run, also where a `begin` was killed, of which the
+    shell says nothing; so is a name that is used twice."""
     script = Script(
         tmp_path,
+        "eval \"$(sh -c 'kill -9 $$')\"\n"
         "holdfast step x -- touch wrong; echo $?\n" + BEGIN + "holdfast step x -- true\n"
         "holdfast step x -- touch wrong; echo $?\n",
     )
     ran = script.run(shell)
 
     assert b"2\n2\n" == ran.out and not (tmp_path / "wrong").exists()
+    assert "`begin` was killed before it could say anything" in ran.err
     assert "no run" in ran.err and "used twice" in ran.err
 
 

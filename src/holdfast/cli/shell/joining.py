@@ -115,7 +115,8 @@ def named_run() -> tuple[str, int]:
         )
     if not run or not life.isdecimal():
         raise UsageError(
-            'no run: begin one first in this script, with: eval "$(holdfast begin NAME)"'
+            'no run: begin one first in this script, with: eval "$(holdfast begin NAME)". Where it '
+            "does, `begin` was killed before it could say anything: run the script again"
         )
     return run, int(life)
 
