@@ -21,11 +21,11 @@ def scratch_file() -> IO[bytes]:
         return os.fdopen(os.memfd_create("holdfast"), "w+b")
 
 
-def scratch_folder(otherwise: Path | None = None) -> Path | None:
-    """Return the folder for temporary files, or `otherwise` where there is none."""
+def scratch_folder() -> Path | None:
+    """Return the folder for temporary files, or None where there is none."""
     import tempfile
 
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError:
-        return otherwise
+        return None

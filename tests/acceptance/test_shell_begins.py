@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -123,3 +124,15 @@ def test_what_begin_prints_is_clean(shell: str, tmp_path: Path) -> None:
 
     assert b"" == checked.stdout and 0 == checked.returncode, checked.stdout.decode()
     assert 2 == refused.code and b"" == refused.out and "no run id" in refused.err
+
+
+def test_what_a_killed_shell_left_of_its_beginning_is_removed(tmp_path: Path) -> None:
+    """The file for its traps, by a later `begin`; one that may be in use stays."""
+    left, used = (tmp_path / f"holdfast-traps-{name}" for name in ("left", "used"))
+    left.touch()
+    used.touch()
+    os.utime(left, (0, 0))
+    ran = Script(tmp_path, BEGIN + "holdfast step a -- echo a\n").run("sh", TMPDIR=str(tmp_path))
+
+    assert (0, b"a\n") == (ran.code, ran.out), ran
+    assert [used] == list(tmp_path.glob("holdfast-traps-*"))

@@ -6,8 +6,10 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from shlex import quote, split
 
 import click
@@ -49,6 +51,9 @@ from holdfast.wiring import sqlite_path
 
 PARAM = "HOLDFAST_PARAM_"
 TRAPS_BYTES_MAX = SCRIPT_BYTES_MAX = 1024 * 1024
+TRAPS_PREFIX = "holdfast-traps-"
+TRAPS_KEPT_S = 24 * 60 * 60
+"""A shell reads its file within milliseconds."""
 EXIT_STORAGE = 74
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -162,9 +167,10 @@ def _lines(
 def _file_for_traps(url: str) -> str:
     """Make an empty file that the shell lists its traps in: beside the store where there is no
     folder for temporary files."""
-    folder = scratch_folder(sqlite_path(url).parent)
+    folder = scratch_folder() or sqlite_path(url).parent
+    _remove_left(folder)
     try:
-        handle, file = tempfile.mkstemp(prefix="holdfast-", dir=folder)
+        handle, file = tempfile.mkstemp(prefix=TRAPS_PREFIX, dir=folder)
     except OSError as error:
         raise StoreError(
             f"no file for the traps of the shell can be made in {folder}: {error.strerror}; "
@@ -172,6 +178,16 @@ def _file_for_traps(url: str) -> str:
         ) from error
     os.close(handle)
     return file
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove what shells of ours have left that were killed before they had read it."""
+    before = time.time() - TRAPS_KEPT_S
+    for path in folder.glob(f"{TRAPS_PREFIX}*"):
+        with suppress(OSError):
+            seen = path.lstat()
+            if seen.st_uid == os.getuid() and seen.st_mtime < before:
+                path.unlink()
 
 
 def take(file: str, script: str, main: str, steal: str | None = None) -> int:
