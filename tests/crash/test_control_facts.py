@@ -144,9 +144,12 @@ def test_the_first_signal_ends_after_the_step_in_hand(site: Site, number: int) -
     assert (0, ALL_ONCE) == (site.holdfast(*run("gate"))[0], site.counted())
 
 
+@pytest.mark.parametrize("threads", [True, False])
 @pytest.mark.parametrize("number", SIGNALS)
-def test_the_second_signal_ends_at_once(site: Site, number: int) -> None:
-    """The step in hand has no result: the journal says that it began, and it runs again."""
+def test_the_second_signal_ends_at_once(site: Site, number: int, threads: bool) -> None:
+    """The step in hand has no result: the journal says that it began, and it runs again. Also
+    where the system has no thread left."""
+    site.env["NO_THREADS"] = "" if threads else "1"
     with at_the_gate(site, *run("gate")) as life:
         life.signal(number)
         life.wait_for("leaving after the step in hand")

@@ -54,7 +54,10 @@ class Signals:
             return
         life.is_cut_off = True
         # Not from the handler itself: ending programs takes their grace, and the step waits.
-        threading.Thread(target=life.groups.kill_all, daemon=True).start()
+        try:
+            threading.Thread(target=life.groups.kill_all, daemon=True).start()
+        except RuntimeError:  # The system has no thread left: then without their grace.
+            life.groups.kill_all(0.0)
         if life.in_body:
             # Only the user's code is interrupted; the journal's own code never is, not even where
             # a body calls it (`Life.uninterrupted`).

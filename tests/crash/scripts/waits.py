@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 
 from holdfast import confirm, parallel, save, saved, sh, sleep, step, workflow
@@ -27,6 +28,8 @@ def plain(number: int) -> str:
 @step("gated")
 def gated() -> str:
     effect("gated")
+    if os.environ.get("NO_THREADS"):
+        threading.stack_size(1 << 46)  # No system has room for that.
     print("at the gate")
     return Path(os.environ["GATE"]).read_text()
 
