@@ -58,6 +58,22 @@ def upgrade(fail: str = ""):
             raise RuntimeError("n1 does not come up")
         uncordon("n1")
 """
+MUCH = """
+from holdfast import step, workflow
+
+@step("give {number}")
+def give(number):
+    pass
+
+@step("take {number}", owes=give)
+def take(number):
+    pass
+
+@workflow
+def much():
+    for number in range(12):
+        take(number)
+"""
 
 
 @pytest.fixture
@@ -161,6 +177,20 @@ def test_owed_lists_what_all_runs_owe(shell: Shell):
     nothing = shell("owed")
     assert (0, "", "nothing is owed\n") == (nothing.code, nothing.out, nothing.err)
     assert 2 == shell("settle", "r").code
+
+
+def test_a_run_that_owes_much_names_the_first_ones(shell: Shell):
+    """At a stop, and in what is asked and refused; `owed` lists all of it."""
+    (shell.folder / "much.py").write_text(MUCH)
+    said = shell("run", "much.py", "--id", "r", "--no-input")
+    refused = shell("cancel", "r", "-m", "over")
+
+    assert (3, 2) == (said.code, refused.code)
+    assert "give 9 · and 2 more\n" in said.err
+    assert "still owes 12 things: give 0, " in said.err
+    assert "give 9, and 2 more: " in refused.err
+    assert 0 == (said.err + refused.err).count("give 10")
+    assert 12 == len(shell("owed").out.splitlines())
 
 
 def test_owed_of_no_store_is_nothing(shell: Shell):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from tests.unit.cordons import CORDONED, cordon, owed, uncordon
 from tests.unit.runs import CALLS, Runs, fail_until, touch
 
 from holdfast.app import commands
 from holdfast.errors import NotDone
+from holdfast.flow import owing
 from holdfast.flow.decorator import step
 from holdfast.flow.questions import confirm
 from holdfast.flow.scopes import flight, preflight
 from holdfast.flow.verbs import do
 from holdfast.flow.workflows import workflow
+from holdfast.model.codec import fingerprint
 from holdfast.model.facts import DebtSettled, StepStarted
 from holdfast.testing.crash import TESTER, Crash
 
@@ -207,3 +210,48 @@ def test_skipping_the_settling_step_leaves_the_debt(runs: Runs) -> None:
     outcome = runs.resume(flow)
 
     assert (3, "debt") == (outcome.exit_code, runs.hold().opened.kind)
+
+
+# --- many ---
+
+
+def test_many_debts_are_told_by_the_first_ones(runs: Runs) -> None:
+    """A fleet may owe a thousand things: what is asked names ten and counts the others, and the
+    yes is to all of them."""
+
+    @workflow
+    def flow() -> None:
+        for number in range(1_000):
+            cordon(f"n{number}")
+
+    outcome = runs.start(flow)
+
+    assert "on_hold" == outcome.status
+    (hold,) = runs.state.open_holds
+    assert "still owes 1,000 things: uncordon n0, " in hold.opened.question
+    assert "uncordon n9, and 990 more; end it" in hold.opened.question
+    assert 1_000 == len(hold.opened.evidence["owed"])  # type: ignore[arg-type]
+
+
+def test_what_a_call_settles_is_told_by_one_digest(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a thousand debts are open: its arguments are not digested for each of them."""
+
+    @workflow
+    def flow() -> None:
+        for number in range(100):
+            cordon(f"n{number}")
+        for number in range(100):
+            uncordon(f"n{number}")
+
+    taken: list[object] = []
+
+    def counted(arguments: dict[str, object]) -> tuple[str, str]:
+        taken.append(arguments)
+        return fingerprint(arguments)
+
+    monkeypatch.setattr(owing, "fingerprint", counted)
+    assert "succeeded" == runs.start(flow).status
+    assert [] == owed(runs)
+    assert len(taken) <= 200

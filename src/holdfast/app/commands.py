@@ -30,6 +30,7 @@ from holdfast.model.facts import (
 from holdfast.model.json import Json
 from holdfast.model.keys import label_of, scope_of
 from holdfast.model.making import dataclass
+from holdfast.model.shown import few
 from holdfast.model.standing import StepState
 from holdfast.model.state import RunState
 from holdfast.ports.clock import Clock
@@ -105,7 +106,7 @@ def cancel(
             raise UsageError(
                 f"run {row.id} {stands(state.status)} already: there is nothing to cancel"
             )
-        owed = [debt.owed.label for debt in state.ledger.open_debts]
+        owed = few([debt.owed.label for debt in state.ledger.open_debts])
         if owed and not abandon:
             raise UsageError(
                 f"run {row.id} owes {', '.join(owed)}: {_giving_back(store, row, state)}, or leave "

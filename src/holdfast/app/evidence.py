@@ -13,6 +13,7 @@ from holdfast.app.wording import Field, moment
 from holdfast.model.facts import HoldOpened
 from holdfast.model.json import Json, list_in, objects_in
 from holdfast.model.jsontext import dumps
+from holdfast.model.shown import few
 
 GONE_SHOWN_MAX: Final = 10
 PLAN_SHOWN_MAX: Final = 40
@@ -77,8 +78,10 @@ def _doubt(seen: dict[str, Json]) -> Iterator[Field]:
 
 
 def _owed(owed: Json) -> Iterator[Field]:
-    for debt in objects_in(owed):
-        yield "owes", f"{_text(debt, 'owes')}, since {_text(debt, 'key')}"
+    for line in few(
+        [f"{_text(debt, 'owes')}, since {_text(debt, 'key')}" for debt in objects_in(owed)]
+    ):
+        yield "owes", line
 
 
 def _of_batch(opened: HoldOpened) -> list[Field]:

@@ -23,6 +23,7 @@ from holdfast.errors import error_text
 from holdfast.model.facts import Owner
 from holdfast.model.json import Json
 from holdfast.model.making import dataclass
+from holdfast.model.shown import few
 from holdfast.model.state import HoldState
 from holdfast.model.status import RunStatus
 from holdfast.model.undoing import is_giving_back, why_not_again
@@ -365,7 +366,7 @@ def _ways_back(view: RunView) -> Iterator[Next]:
     owed, undos = owed_labels(view.state), undo_count(view.state)
     if not ledger.is_going_back:
         if owed and not any(hold.opened.kind == "debt" for hold in view.state.open_holds):
-            yield Next(("settle", run), f"give back what it owes: {', '.join(owed)}")
+            yield Next(("settle", run), f"give back what it owes: {', '.join(few(owed))}")
         if undos:
             yield Next(("rollback", run), f"undo what it did: {undos} to undo, {len(owed)} owed")
     if owed:

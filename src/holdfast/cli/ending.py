@@ -24,6 +24,7 @@ from holdfast.cli.options import Common
 from holdfast.cli.text import field_lines, safe, took, width_of
 from holdfast.errors import UNTIL_READ
 from holdfast.flow.running import Outcome
+from holdfast.model.shown import few
 from holdfast.model.state import RunState
 from holdfast.model.typed import typed
 from holdfast.model.undoing import is_giving_back
@@ -202,7 +203,7 @@ def _back_fields(view: RunView, columns: int | None) -> Iterator[str]:
     """Yield what is owed, and what a rollback or an undone stage has left as it is."""
     owed = [*owed_labels(view.state), *owed_by_targets(view.targets)]
     if owed:
-        yield from _field("owed", [safe(" · ".join(owed))], columns)
+        yield from _field("owed", [safe(" · ".join(few(owed)))], columns)
     yield from _field("left", [safe(line) for line in left_lines(view.state)], columns)
 
 

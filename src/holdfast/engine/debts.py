@@ -18,6 +18,7 @@ from holdfast.errors import Rejected
 from holdfast.model.codec import digest
 from holdfast.model.facts import DebtAccepted, DebtSettled
 from holdfast.model.json import Json
+from holdfast.model.shown import few
 from holdfast.model.state import RunState
 
 
@@ -59,8 +60,8 @@ def none_left() -> Program[None]:
         evidence: dict[str, Json] = {
             "owed": [{"key": debt.key, "owes": debt.owed.label} for debt in owed]
         }
-        count = "1 thing" if len(owed) == 1 else f"{len(owed)} things"
-        names = ", ".join(debt.owed.label for debt in owed)
+        count = "1 thing" if len(owed) == 1 else f"{len(owed):,} things"
+        names = ", ".join(few([debt.owed.label for debt in owed]))
         question = (
             f"the workflow has returned and still owes {count}: {names}; end it all the same?"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from holdfast.errors import UsageError
 from holdfast.flow.signatures import VAR_KEYWORD, Parameter, parameters_of
@@ -59,14 +60,14 @@ def label_for(function: Callable[..., object], arguments: Mapping[str, object]) 
 
 def settled_by(name: str, arguments: Mapping[str, object], state: RunState) -> tuple[str, ...]:
     """Return the steps whose open debts a call of the function `name` settles."""
+    if not state.ledger.owing:
+        return ()
+    # Many debts share few names: a digest for each would cost more than the step.
+    digest_of = cache(lambda shared: fingerprint({name: arguments[name] for name in shared})[0])
     return tuple(
         debt.key
         for debt in state.ledger.open_debts
-        if debt.owed.step == name != "" and _is_same(debt.owed, arguments)
+        if debt.owed.step == name != ""
+        and arguments.keys() >= set(debt.owed.names)
+        and digest_of(debt.owed.names) == debt.owed.digest
     )
-
-
-def _is_same(owed: Owed, arguments: Mapping[str, object]) -> bool:
-    if not all(name in arguments for name in owed.names):
-        return False
-    return fingerprint({name: arguments[name] for name in owed.names})[0] == owed.digest

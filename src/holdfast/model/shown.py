@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 _UNSAFE: Final = (
@@ -13,6 +14,8 @@ _UNSAFE: Final = (
 The joiners U+200C and U+200D stay: whole languages, and emoji, are written with them."""
 
 UNSAFE: Final = re.compile(f"[{_UNSAFE}]")
+FEW: Final = 10
+"""So many of a list that may be long are named in a sentence."""
 _NAMES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -25,6 +28,12 @@ def safe_lines(text: str) -> list[str]:
     """Return the lines of a longer text, each safe; tabs stay, for columns depend on them."""
     lines = text.removesuffix("\n").split("\n")
     return ["\t".join(map(safe, line.removesuffix("\r").split("\t"))) for line in lines]
+
+
+def few(names: Sequence[str]) -> list[str]:
+    """Return the first of some names, and how many more there are."""
+    more = len(names) - FEW
+    return [*names[:FEW], f"and {more:,} more"] if more > 0 else [*names]
 
 
 def _escaped(match: re.Match[str]) -> str:
