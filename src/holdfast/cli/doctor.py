@@ -80,6 +80,16 @@ def _mind(health: Health) -> Iterator[str]:
         yield f"it lies on a network file system ({health.filesystem}), whose locks may lie"
     if health.free_bytes < FREE_BYTES_MIN:
         yield f"only {health.free_bytes / 2**20:,.0f} MiB are free"
+    if not health.schema_version and not health.integrity:
+        yield (
+            "it holds nothing: so does a database that was copied without its log, "
+            f"{Path(health.path).name}-wal"
+        )
+    for text in health.behind:
+        yield (
+            f"{text}: the database is older than what lies beside it, like a copy without its log "
+            "or a backup that was put back. What was done since it does not know, and would repeat"
+        )
     if health.names > 1:
         yield (
             f"it has {health.names} names (hard links), and its log is beside one of them: use "

@@ -111,10 +111,11 @@ class SqliteStore:
             return head
 
         def afterwards(head: Head | None) -> None:
-            self._journals.remember(run, head)
             if head is not None:
                 # In an older copy of the database its number may have been another run's.
+                self._journals.remove(run, head.number)
                 self._outputs.remove(head.number)
+            self._journals.remember(run, head)
 
         return self._database.write(work, durable=True, afterwards=afterwards) is not None
 

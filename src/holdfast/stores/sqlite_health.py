@@ -23,6 +23,7 @@ from holdfast.stores.sqlite_connection import suspect_marker
 from holdfast.stores.sqlite_errors import reading
 from holdfast.stores.sqlite_rows import PAGE_ROWS, page
 from holdfast.stores.sqlite_schema import connect_read_only, version_of
+from holdfast.stores.witnesses import Witnesses, behind, refuse_without_log, witnesses_of
 
 PROBLEMS_MAX: Final = 100
 """How many lines of SQLite's integrity check, and how many broken runs, are reported."""
@@ -36,7 +37,8 @@ class Health:
     (run id and what is wrong), are empty when all is well.
     `modes` are the permissions of the directory and of each file, `names` how many the database
     has. `lock_holder` is a pid.
-    `suspect` is what the marker of a failed sync says, or None.
+    `suspect` is what the marker of a failed sync says, or None. `behind` tells what the database
+    does not know, though what lies beside it shows that it once did.
     """
 
     path: str
@@ -58,6 +60,7 @@ class Health:
     names: int
     lock_holder: int | None
     suspect: str | None
+    behind: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -86,10 +89,11 @@ def inspect(path: str | os.PathLike[str]) -> Health:
     except sqlite3.Error as problem:
         return _health(place, Found(0, (str(problem),)))
     with contextlib.closing(connection):
+        seen = witnesses_of(place)
         version = _version(connection, place)
         if not version:  # It failed while it was made, and holds nothing yet; or is damaged.
-            return _health(place, Found(version, _integrity(connection)))
-        found = _found(connection, version)
+            return _health(place, Found(version, (*_integrity(connection), *_without_log(place))))
+        found = _found(connection, version, seen)
         broken_values = tuple(islice(_broken_values(connection, place), PROBLEMS_MAX))
         return _health(place, found._replace(broken_values=broken_values))
 
@@ -127,6 +131,7 @@ class Found(NamedTuple):
     facts: int = 0
     batches: int = 0
     values: int = 0
+    behind: tuple[str, ...] = ()
 
 
 def _health(path: Path, found: Found) -> Health:
@@ -154,7 +159,7 @@ def _modes(path: Path) -> dict[str, int]:
     return {str(place): stat.S_IMODE(place.stat().st_mode) for place in places if place.exists()}
 
 
-def _found(connection: sqlite3.Connection, version: int) -> Found:
+def _found(connection: sqlite3.Connection, version: int, seen: Witnesses) -> Found:
     """Return what is in a database as it is at one moment, whatever is written or removed
     meanwhile: of a run that goes in between, half would be missing."""
     with contextlib.suppress(sqlite3.Error):
@@ -168,10 +173,26 @@ def _found(connection: sqlite3.Connection, version: int) -> Found:
         facts=_asked(connection, "SELECT count(*) FROM fact"),
         batches=_asked(connection, "SELECT count(*) FROM batch"),
         values=_asked(connection, "SELECT count(DISTINCT digest) FROM spill"),
+        behind=_behind(connection, seen),
     )
     with contextlib.suppress(sqlite3.Error):
         connection.execute("ROLLBACK")
     return found
+
+
+def _behind(connection: sqlite3.Connection, seen: Witnesses) -> tuple[str, ...]:
+    try:
+        return tuple(islice(behind(connection, seen), PROBLEMS_MAX))
+    except sqlite3.Error:
+        return ()
+
+
+def _without_log(place: Path) -> tuple[str, ...]:
+    try:
+        refuse_without_log(place)
+    except StoreError as problem:
+        return (str(problem),)
+    return ()
 
 
 def _version(connection: sqlite3.Connection, place: Path) -> int:

@@ -91,6 +91,7 @@ def open_database(path: Path, read_only: bool, on_blocked: OnBlocked | None) -> 
     """Return the database at `path`, made and brought up to date when it is to be written."""
     if read_only:
         if recognise(path) == 0:
+            _refuse_without_log(path)
             raise StoreAbsent(f"there is no store at {path}: the file is empty")
         return Database(path, _reader(path), None)
     _make_folder(path.parent)
@@ -99,7 +100,8 @@ def open_database(path: Path, read_only: bool, on_blocked: OnBlocked | None) -> 
     try:
         lock.acquire()
         _make_file(path)
-        recognise(path)
+        if recognise(path) == 0:
+            _refuse_without_log(path)
         connection = connect(path, "rw")
         try:
             prepare(connection, path)
@@ -117,6 +119,13 @@ def open_database(path: Path, read_only: bool, on_blocked: OnBlocked | None) -> 
         raise
     lock.release()
     return Database(path, connection, lock)
+
+
+def _refuse_without_log(path: Path) -> None:
+    # Imported here: few stores are empty, and the step of a shell script has to begin at once.
+    from holdfast.stores.witnesses import refuse_without_log
+
+    refuse_without_log(path)
 
 
 def _reader(path: Path) -> sqlite3.Connection:

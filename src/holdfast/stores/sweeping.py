@@ -22,19 +22,25 @@ BY_NUMBER = (".output", ".notes", ".batches")
 def sweep(connection: sqlite3.Connection, path: Path) -> None:
     """Remove it. The caller holds the store's lock: nobody is between a file and its row."""
     kept = {digest for (digest,) in connection.execute("SELECT DISTINCT digest FROM spill")}
-    numbers = {str(number) for (number,) in connection.execute("SELECT number FROM run")}
-    for folder in _entries(beside(path, ".spill")):
-        for file in _entries(Path(folder)):
+    numbers = {number for (number,) in connection.execute("SELECT number FROM run")}
+    for folder in entries(beside(path, ".spill")):
+        for file in entries(Path(folder)):
             if file.name not in kept:
                 _remove(file)
     for end in BY_NUMBER:
-        for entry in _entries(beside(path, end)):
-            number = entry.name.partition(".")[0].partition("-")[0]
-            if number.isdigit() and number not in numbers:
+        for entry in entries(beside(path, end)):
+            number = number_in(entry.name)
+            if number is not None and number not in numbers:
                 _remove(entry)
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+def number_in(name: str) -> int | None:
+    """Return the number of the run that a file or folder beside the database belongs to."""
+    number = name.partition(".")[0].partition("-")[0]
+    return int(number) if number.isascii() and number.isdigit() else None
+
+
+def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     """Yield what is in a folder; nothing where it is none, or cannot be read."""
     with contextlib.suppress(OSError), os.scandir(folder) as found:
         yield from found
