@@ -71,8 +71,11 @@ class Timeline:
 
     def skip(self) -> None:
         """Pass over what happened until now."""
-        for _ in self.entries():
-            pass
+        for stored in self.store.read(self.run, self._state.seq):
+            self._fold(stored)
+        self._told = self._state.seq
+        for position, _ in self.store.read_output(self.run, self._outputs_after):
+            self._outputs_after = position
 
     def _fold(self, stored: Stored) -> None:
         before = len(self._state.superseded)

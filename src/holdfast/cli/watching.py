@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from holdfast.app.judging import LIVING, owner_is, status_of
 from holdfast.app.reasons import why_of
 from holdfast.app.timeline import Event, Timeline
 from holdfast.app.views import RunView, look
@@ -19,6 +20,8 @@ from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
 
 POLL_S: Final = 0.25
+PAUSE_FOR_LOOK: Final = 4
+"""How many times as long as a look takes nobody looks again."""
 JUDGE_EVERY_S: Final = 1.0
 """How soon the death of an owner is seen: it commits nothing, so it has to be looked for."""
 
@@ -26,42 +29,73 @@ MOVING: Final = frozenset({"queued", "running", "waiting"})
 """The statuses in which a run goes on without anybody doing anything."""
 
 
-class Watched:
-    """One run, looked at again whenever it may have moved."""
+class Pulse:
+    """One run by its row alone, which is read again whenever the run may have moved: however long
+    its journal is, that costs nothing."""
 
     def __init__(self, store: Store, row: RunRow) -> None:
-        self._store, self._row = store, row
-        self._journal = Journal(store, row.id)
+        self.row = row
+        self._store = store
         self._changes: object = None
         self._judge_at = 0.0
-        self.view = look(self._journal, row)
+        self._pause_s = POLL_S
 
     @property
     def is_over(self) -> bool:
         """Whether the run goes on no more by itself."""
-        return self.view.status not in MOVING and not self.view.is_alive
+        if status_of(self.row) == "interrupted":
+            # It may have ended in order since its row was read.
+            self.row = self._store.row(self.row.id) or self.row
+        return status_of(self.row) not in MOVING and owner_is(self.row) not in LIVING
 
     def tick(self) -> bool:
-        """Wait a moment, and return whether the run may have moved: then the view is new."""
-        time.sleep(POLL_S)
+        """Wait a moment, and return whether the run may have moved: then the row is new."""
+        time.sleep(self._pause_s)
         changes, now = self._store.changes(), time.monotonic()
         if changes == self._changes and now < self._judge_at:
             return False
         self._changes, self._judge_at = changes, now + JUDGE_EVERY_S
-        self.view = look(self._journal, self._row)
+        self.row = self._store.row(self.row.id) or self.row
         return True
+
+
+class Watched(Pulse):
+    """One run with all of its steps. A look at many takes its time, and is taken as rarely."""
+
+    def __init__(self, store: Store, row: RunRow) -> None:
+        super().__init__(store, row)
+        self._journal = Journal(store, row.id)
+        self.view = self._look()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run, as it was seen, goes on no more by itself."""
+        return self.view.status not in MOVING and not self.view.is_alive
+
+    def tick(self) -> bool:
+        """Wait a moment, and return whether the run may have moved: then the view is new."""
+        if not super().tick():
+            return False
+        self.view = self._look()
+        return True
+
+    def _look(self) -> RunView:
+        begun = time.monotonic()
+        view = look(self._journal, self.row)
+        self._pause_s = max(POLL_S, (time.monotonic() - begun) * PAUSE_FOR_LOOK)
+        return view
 
 
 def follow(store: Store, row: RunRow, timeline: Timeline) -> Iterator[Event]:
     """Yield the events of a run as they come, until it goes on no more by itself."""
-    watched = Watched(store, row)
+    pulse = Pulse(store, row)
     while True:
-        is_over = watched.is_over
+        is_over = pulse.is_over
         # What was written before it ended is there to be read now.
         yield from timeline.entries()
         if is_over:
             return
-        watched.tick()
+        pulse.tick()
 
 
 def watch_lines(
