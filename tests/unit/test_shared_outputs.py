@@ -124,3 +124,29 @@ def test_a_batch_that_could_not_begin_keeps_no_file(runs: Runs, tmp_path: Path) 
     assert 74 == full.exit_code and "the disk is full" in full.reason
     assert {"total": 2, "done": 2, "failed": 0} == outcome.result, outcome.reason
     assert '"a"\n"b"\n' == (tmp_path / "out").read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_is_gone_while_it_is_written_ends_the_batch(
+    runs: Runs, tmp_path: Path, kind: Any, is_replaced: bool
+) -> None:
+    """No batch says that it succeeded whose results are in no file of that name: it ends with 74,
+    and goes on, with each item written once, when the file is put back."""
+    path, aside = tmp_path / "out", tmp_path / "aside"
+
+    def meddling(value: int) -> dict[str, object]:
+        if value == 4:
+            path.rename(aside)
+            if is_replaced:
+                path.write_bytes(b"")
+        return row(value)
+
+    left = runs.start(over(range(10), meddling, name="item", out=kind(path), sync="item"))
+    missing = runs.resume(over(range(10), row, name="item", out=kind(path)))
+    aside.replace(path)
+    ended = runs.resume(over(range(10), row, name="item", out=kind(path)))
+
+    assert (74, 74, 0) == (left.exit_code, missing.exit_code, ended.exit_code)
+    assert "removed, moved or replaced" in left.reason
+    assert dict.fromkeys(range(10), 1) == count(path)

@@ -114,13 +114,8 @@ class Appending:
     def sync(self) -> None:
         """Make the records durable, and the file's name the first time."""
         self._check()
-        found = os.fstat(self._fd).st_size
-        if found != self.length:
-            self._broken = (
-                f"it is {found} bytes long and should be {self.length}: another program wrote to "
-                "it or cut it"
-            )
-            self._check()
+        self._broken = self._meddled()
+        self._check()
         try:
             _SYNC(self._fd)
             if not self._is_named:
@@ -158,6 +153,22 @@ class Appending:
     def _check(self) -> None:
         if self._broken:
             raise StoreError(f"{self.path}: {self._broken}; {_BROKEN}")
+
+    def _meddled(self) -> str:
+        """Return what somebody else did to the file; an empty text when nobody did anything."""
+        found = os.fstat(self._fd)
+        if found.st_size != self.length:
+            return (
+                f"it is {found.st_size} bytes long and should be {self.length}: another program "
+                "wrote to it or cut it"
+            )
+        try:
+            is_ours = os.path.samestat(found, os.stat(self.path))
+        except (FileNotFoundError, NotADirectoryError):
+            is_ours = False
+        except OSError:
+            is_ours = True  # Who may no longer look there cannot tell.
+        return "" if is_ours else "it was removed, moved or replaced while it was written"
 
     def _cut_back(self) -> str:
         """Cut off the part of a record; return what state the file is in."""
