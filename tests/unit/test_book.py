@@ -10,7 +10,7 @@ from tests.unit.runs import Runs
 
 from holdfast import workflow
 from holdfast.model.batches import BatchRow
-from holdfast.runtime.batches.book import Book
+from holdfast.runtime.batches.book import PAGES_MAX, Book
 from holdfast.runtime.batches.rules import BatchRules
 from holdfast.runtime.context import FRAME
 
@@ -60,3 +60,28 @@ def test_cursors_are_forgotten_together(runs: Runs) -> None:
         return book.as_row().cursor
 
     assert ["page 7", 7] == runs.start(main).result
+
+
+def test_cursors_behind_an_item_that_waits_are_bounded(runs: Runs) -> None:
+    """However many items are done behind one that waits an hour for its next attempt, few cursors
+    are kept; and the oldest unfinished item is still found from one shortly before it."""
+    kept = []
+
+    @workflow
+    def main() -> Any:
+        frame = FRAME.get()
+        assert frame is not None
+        book = Book(frame.life, BatchRules(), BatchRow("item"))
+        for at in range(3 * PAGES_MAX):
+            book.came_to(at, f"line {at}")
+            kept.append(len(book.pages))
+        waiting = book.as_row().cursor
+        for at in range(2 * PAGES_MAX):
+            book.settle(at)
+        return [waiting, book.as_row().cursor]
+
+    waiting, (cursor, at) = runs.start(main).result
+
+    assert max(kept) <= PAGES_MAX
+    assert ["line 0", 0] == waiting
+    assert f"line {at}" == cursor and 2 * PAGES_MAX - 10 < at <= 2 * PAGES_MAX

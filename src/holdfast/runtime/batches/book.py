@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from holdfast.errors import LostOwnership, StoreError
@@ -39,6 +40,8 @@ ENTRY_BYTES: Final = KEY_BYTES + PRINT_BYTES
 COUNTED: Final = (
     "done", "already", "failed", "quarantined", "skipped", "waiting", "suspect", "uncertain",
 )  # fmt: skip
+PAGES_MAX: Final = 10_000
+"""So many cursors are remembered at most, while an early item waits and others are done."""
 SETTLED: Final[frozenset[ItemStatus]] = frozenset({"failed", "quarantined", "skipped", "uncertain"})
 """A row of these says that nobody is to do the item."""
 
@@ -300,6 +303,9 @@ class Book:
         """The first item of a cursor has this address."""
         with self.lock:
             self.pages.append((ordinal, cursor))
+            if len(self.pages) > PAGES_MAX:
+                # Of any two the earlier will do: a reading may begin before what it looks for.
+                self.pages = deque(islice(self.pages, 0, None, 2))
 
     def forget_cursors(self) -> None:
         """No cursor says any more before which everything is settled."""
