@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
+from tests.unit.batching import item, over
+from tests.unit.runs import CALLS, Runs
 
-from holdfast.runtime.batches.index import Index
+from holdfast.runtime.batches import index as indices
+from holdfast.runtime.batches.index import FEW_MAX, Index
 
 
 @pytest.mark.parametrize("few_max", [0, 7, 40, 1_000])
@@ -28,3 +31,24 @@ def test_few_and_many_are_told_alike(few_max: int) -> None:
         met.add(key)
     index.close()
     assert len(met) == len(addresses) == len(keys)
+
+
+def test_no_room_for_keys_ends_the_life_and_no_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full folder for temporary files is no failure of the batch: its life ends with 74, and the
+    next one goes on with the items that are not done."""
+    runs, total = Runs(), FEW_MAX + 100
+
+    class Full(indices._Many):
+        def __init__(self) -> None:
+            super().__init__()
+            self._connection.execute("PRAGMA max_page_count=1")
+
+    CALLS.clear()
+    with monkeypatch.context() as full:
+        full.setattr(indices, "_Many", Full)
+        left = runs.start(over(range(total), item, chunk=1_000))
+    ended = runs.resume(over(range(total), item, chunk=1_000))
+
+    assert (74, "succeeded") == (left.exit_code, ended.status)
+    assert "SQLITE_TMPDIR" in left.reason
+    assert total == len(CALLS) == sum(CALLS.values())

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+from holdfast.errors import StoreError
+
 FEW_MAX: Final = 100_000
 """So many keys are kept in memory, at about 200 bytes each; more are moved to a file."""
 
@@ -65,8 +67,10 @@ class _Many:
     """The same numbers in a table."""
 
     def __init__(self) -> None:
+        # Only what has many keys needs it.
         import sqlite3
 
+        self._error = sqlite3.Error
         # An empty name is a database on the disk that nobody else sees.
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode=OFF")
@@ -76,16 +80,33 @@ class _Many:
         self._connection.execute("BEGIN")
 
     def put(self, entries: Iterable[tuple[bytes, int]]) -> None:
-        self._connection.executemany("INSERT INTO entry VALUES (?, ?)", entries)
+        try:
+            self._connection.executemany("INSERT INTO entry VALUES (?, ?)", entries)
+        except self._error as problem:
+            raise _no_room(problem) from problem
 
     def get(self, key: bytes) -> int | None:
-        found = self._connection.execute(
-            "SELECT ordinal FROM entry WHERE key = ?", (key,)
-        ).fetchone()
+        try:
+            found = self._connection.execute(
+                "SELECT ordinal FROM entry WHERE key = ?", (key,)
+            ).fetchone()
+        except self._error as problem:
+            raise _no_room(problem) from problem
         return None if found is None else int(found[0])
 
     def close(self) -> None:
         self._connection.close()
 
     def meet(self, key: bytes) -> None:
-        self._connection.execute("UPDATE entry SET ordinal = ~ordinal WHERE key = ?", (key,))
+        try:
+            self._connection.execute("UPDATE entry SET ordinal = ~ordinal WHERE key = ?", (key,))
+        except self._error as problem:
+            raise _no_room(problem) from problem
+
+
+def _no_room(problem: Exception) -> StoreError:
+    return StoreError(
+        f"the keys of a batch cannot be kept while its source is read: {problem}. What is done is "
+        "recorded. They are in SQLite's folder for temporary files: make room in it, or give "
+        "another (SQLITE_TMPDIR, else TMPDIR, else /var/tmp), and go on"
+    )
