@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,50 @@ def test_a_pipe_is_never_waited_for() -> None:
 
     assert [NOT_YET, "a", NOT_YET, "bc"] == found
     assert ["a", "bc"] == list(pipe), "a second reading has them all"
+
+
+@pytest.mark.parametrize("null", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_items_may_begin_and_end_in_any_chunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, null: bool, size: int
+) -> None:
+    """Read a few bytes at a time, also where a `\\r` is cut from its `\\n`."""
+    monkeypatch.setattr("holdfast.sources.words.READ_BYTES", size)
+    content = b"one\0\0three\0x\0last" if null else b"one\r\n\nthree\nx\r\nlast"
+    path = tmp_path / "items"
+    path.write_bytes(content)
+    reads, writes = os.pipe()
+    os.write(writes, content)
+    os.close(writes)
+    piped = [one for one in InPipe(reads, "pipe", b"\0" if null else b"\n") if one != NOT_YET]
+
+    assert ["one", "three", "x", "last"] == list(words(str(path), null=null)) == piped
+
+
+def test_a_file_without_ends_is_no_list_of_items(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused before it fills the memory, whatever would end an item."""
+    monkeypatch.setattr("holdfast.sources.words.WORD_BYTES_MAX", 100_000)
+    path = tmp_path / "items"
+    path.write_bytes(b"short\n" + b"x" * 200_000)
+
+    for null in (False, True):
+        with pytest.raises(UsageError, match="items: an item is longer than"):
+            list(words(str(path), null=null))
+
+
+def test_a_long_item_costs_no_more_than_its_length(tmp_path: Path) -> None:
+    """Sixty-four megabytes without an end take about as long as the same in short pieces."""
+    spent = []
+    for piece in (b"x" * 1_000_000 + b"\0", b"x" * 1_000_000):
+        path = tmp_path / "items"
+        path.write_bytes(piece * 64)
+        began = time.process_time()
+        list(words(str(path), null=True))
+        spent.append(time.process_time() - began)
+
+    assert spent[1] < 20 * spent[0]
 
 
 def test_no_such_file(tmp_path: Path) -> None:

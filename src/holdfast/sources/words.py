@@ -60,17 +60,10 @@ class InFile:
 
     def _raw(self) -> Iterator[bytes]:
         with _translated(self.path), open(self.path, "rb") as file:
-            if self._separator == b"\n":
-                for line in file:
-                    yield from _told(line)
-                return
-            rest = b""
+            pieces = _Pieces(self.path, self._separator)
             while chunk := file.read(READ_BYTES):
-                *whole, rest = (rest + chunk).split(self._separator)
-                for raw in whole:
-                    yield from _told(raw, self._separator)
-                _check_size(self.path, rest)
-            yield from _told(rest, self._separator)
+                yield from pieces.ended_by(chunk)
+            yield from pieces.rest()
 
 
 class InPipe:
@@ -87,16 +80,13 @@ class InPipe:
             self._come.close()
 
     def __iter__(self) -> Iterator[object]:
-        rest, separator = b"", self._separator
+        pieces = _Pieces(self._name, self._separator)
         for chunk in self._chunks():
-            if not chunk:
+            if chunk:
+                yield from map(_word, pieces.ended_by(chunk))
+            else:
                 yield NOT_YET
-                continue
-            *whole, rest = (rest + chunk).split(separator)
-            for raw in whole:
-                yield from map(_word, _told(raw, separator))
-            _check_size(self._name, rest)
-        yield from map(_word, _told(rest, separator))
+        yield from map(_word, pieces.rest())
 
     def _chunks(self) -> Iterator[bytes]:
         """Yield what has come so far, and what comes; nothing while there is nothing."""
@@ -119,11 +109,42 @@ class InPipe:
                     yield chunk
 
 
-def _told(raw: bytes, separator: bytes = b"\n") -> Iterator[bytes]:
-    """Yield what stands in a piece, unless it is nothing."""
-    told = raw.removesuffix(b"\n").removesuffix(b"\r") if separator == b"\n" else raw
-    if told:
-        yield told
+class _Pieces:
+    """What stands between separators, of a text that comes in chunks. What of a piece has come is
+    put together once, when its end is there: a long one costs no more than its length."""
+
+    def __init__(self, name: str, separator: bytes) -> None:
+        self._name, self._separator = name, separator
+        self._begun: list[bytes] = []
+        self._size = 0
+
+    def ended_by(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield the pieces that end in this chunk, without those of which nothing is left."""
+        first, *others = chunk.split(self._separator)
+        self._keep(first)
+        if others:
+            yield from self.rest()
+            for piece in others[:-1]:
+                yield from self._told(piece)
+            self._keep(others[-1])
+
+    def rest(self) -> Iterator[bytes]:
+        """Yield what has begun, if it is something, as a piece that ends here."""
+        piece = b"".join(self._begun)
+        self._begun.clear()
+        self._size = 0
+        yield from self._told(piece)
+
+    def _keep(self, part: bytes) -> None:
+        self._begun.append(part)
+        self._size += len(part)
+        if self._size > WORD_BYTES_MAX:
+            raise UsageError(f"{self._name}: an item is longer than {WORD_BYTES_MAX >> 20} MiB")
+
+    def _told(self, piece: bytes) -> Iterator[bytes]:
+        told = piece.removesuffix(b"\r") if self._separator == b"\n" else piece
+        if told:
+            yield told
 
 
 def _word(raw: bytes) -> Word:
@@ -141,11 +162,6 @@ def _word(raw: bytes) -> Word:
 def raw_of(item: object) -> bytes:
     """Return the bytes that an item is."""
     return item[0] if isinstance(item, tuple) else str(item).encode()
-
-
-def _check_size(name: str, rest: bytes) -> None:
-    if len(rest) > WORD_BYTES_MAX:
-        raise UsageError(f"{name}: an item is longer than {WORD_BYTES_MAX >> 20} MiB")
 
 
 @contextmanager
