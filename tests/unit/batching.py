@@ -31,3 +31,21 @@ def over(items: Any, function: Any = item, **options: Any) -> Any:
         return {"total": found.total, "done": found.done, "failed": found.failed}
 
     return main
+
+
+class Seen:
+    """Who listens to a life: what it was told, and how far the batch was when it moved last."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.of: tuple[float, float | None] = (0, None)
+
+    def fact(self, fact: object, state: object) -> None: ...
+
+    def output(self, output: object) -> None: ...
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def progress(self, key: str, done: float, total: float | None, note: str) -> None:
+        self.of = (done, total)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.batching import batch_of, over
+from tests.unit.batching import Seen, batch_of, over
 from tests.unit.runs import CALLS, Runs, touch
 
 from holdfast import (
@@ -21,25 +21,6 @@ from holdfast import (
     paged,
     workflow,
 )
-
-
-class Seen:
-    """Who listens to a life: what it was told, and how far the batch was when it moved last."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.of: tuple[float, float | None] = (0, None)
-
-    def fact(self, fact: object, state: object) -> None: ...
-
-    def output(self, output: object) -> None: ...
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def progress(self, key: str, done: float, total: float | None, note: str) -> None:
-        self.of = (done, total)
-
 
 # --- which item is which ---
 

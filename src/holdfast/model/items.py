@@ -62,6 +62,12 @@ def key_digest(key: ItemKey | bytes) -> bytes:
     return blake2b(named, digest_size=KEY_BYTES).digest()
 
 
+def unreadable_digest(content: str) -> bytes:
+    """Return the 16 bytes by which an item is known that cannot be read: no key has them."""
+    named = ("u" + content).encode(errors="surrogatepass")
+    return blake2b(named, digest_size=KEY_BYTES).digest()
+
+
 def shown_key(key: ItemKey | bytes) -> str:
     """Return a key as people see and type it: a text that looks like a number is in quotes."""
     if type(key) is bytes:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Final, Literal, Protocol, TypeVar, runtime_checkable
 
 from holdfast.model.json import Json
+from holdfast.model.making import dataclass
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -24,6 +25,21 @@ class NotYet:
 NOT_YET: Final = NotYet()
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What a reading with cursors yields in the place of an item that is there and cannot be read:
+    a row with a cell too few, a line that is no JSON. It is an item that has failed, and the
+    reading goes on behind it.
+
+    `key` is where it is, as people type it, and `content` which one it is: the same, wherever it
+    moves, and another once it was mended. `why` names the file and the line.
+    """
+
+    key: str
+    content: str
+    why: str
+
+
 @runtime_checkable
 class Resumable(Protocol[T_co]):
     """An iterable of items that can be read from a place within it.
@@ -33,7 +49,7 @@ class Resumable(Protocol[T_co]):
     """
 
     def __iter__(self) -> Iterator[T_co]:
-        """Yield every item, from the beginning."""
+        """Yield every item, from the beginning. What cannot be read ends it with UsageError."""
 
     def resume(self, cursor: Json) -> Iterator[tuple[Json, T_co]]:
         """Yield `(cursor, item)` from the first item of this cursor on; None is the beginning.

@@ -3,6 +3,9 @@
 A cursor is where an item begins, and in which state of the file: `[byte, line, stamp]`, counted in
 the unpacked text. In a file that was written to since, another line may begin there, or none: then
 the cursor does not hold. To go on in a compressed file, it is unpacked again up to there.
+
+What cannot be read is one item among others for whoever reads with cursors, which a batch does,
+and ends any other reading.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Generic, TypeVar
 
 from holdfast.errors import UsageError
 from holdfast.model.json import Json
+from holdfast.ports.sources import Unreadable
 from holdfast.sources.reading import Reader, encoding_of, path_of, place_of, stamp_of
 
 T = TypeVar("T")
@@ -31,9 +35,11 @@ class InFile(ABC, Generic[T]):
     def __iter__(self) -> Iterator[T]:
         with closing(self.resume(None)) as found:
             for _, item in found:
+                if isinstance(item, Unreadable):
+                    raise UsageError(item.why)
                 yield item
 
-    def resume(self, cursor: Json) -> Generator[tuple[Json, T], None, None]:
+    def resume(self, cursor: Json) -> Generator[tuple[Json, T | Unreadable], None, None]:
         """Yield each item with the place where it begins, from that of `cursor` on."""
         given = None if cursor is None else place_of(self.path, cursor)
         with closing(Reader(self.path, self._encoding)) as reader:
@@ -65,7 +71,9 @@ class InFile(ABC, Generic[T]):
         return ()
 
     @abstractmethod
-    def _items(self, reader: Reader, names: tuple[str, ...]) -> Iterator[tuple[tuple[int, int], T]]:
+    def _items(
+        self, reader: Reader, names: tuple[str, ...]
+    ) -> Iterator[tuple[tuple[int, int], T | Unreadable]]:
         """Yield the items from here on, with the byte and line where each begins."""
 
 
@@ -77,10 +85,12 @@ class Lines(InFile[str]):
 
     def _items(
         self, reader: Reader, names: tuple[str, ...]
-    ) -> Iterator[tuple[tuple[int, int], str]]:
+    ) -> Iterator[tuple[tuple[int, int], str | Unreadable]]:
         for text in reader.lines():
             item = text.removesuffix("\n").removesuffix("\r")
-            if item:
+            if reader.undecoded:
+                yield reader.began, reader.unreadable(item, reader.undecoded)
+            elif item:
                 yield reader.began, item
 
 
@@ -88,8 +98,8 @@ def lines(path: str | os.PathLike[str], *, encoding: str = "utf-8") -> Lines:
     """Return the lines of a text file as items, without their ends (`\\n` or `\\r\\n`).
 
     Empty lines are no items; a line of spaces is one. A name that ends in `.gz` is unpacked, and a
-    byte order mark left out. While it is read: UsageError with `file:line` for a byte that is not
-    in the encoding.
+    byte order mark left out. In a batch a line with a byte that is not in the encoding is an item
+    that has failed, by `file:line`; elsewhere it ends the reading with UsageError.
     """
     return Lines(path, encoding)
 
@@ -102,23 +112,26 @@ class JsonValues(InFile[Json]):
 
     def _items(
         self, reader: Reader, names: tuple[str, ...]
-    ) -> Iterator[tuple[tuple[int, int], Json]]:
+    ) -> Iterator[tuple[tuple[int, int], Json | Unreadable]]:
         for text in reader.lines():
             if text.isspace():
                 continue
-            try:
-                item: Json = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                torn = "" if text.endswith("\n") else "; the file ends here: was the line torn?"
-                raise reader.wrong(f"not JSON: {error}{torn}") from error
-            yield reader.began, item
+            why = reader.undecoded
+            if not why:
+                try:
+                    item: Json = json.loads(text)
+                except (ValueError, RecursionError) as error:
+                    torn = "" if text.endswith("\n") else "; the file ends here: was the line torn?"
+                    why = f"not JSON: {error}{torn}"
+            yield reader.began, reader.unreadable(text, why) if why else item
 
 
 def jsonl(path: str | os.PathLike[str], *, encoding: str = "utf-8") -> JsonValues:
     """Return the values of a file of JSON lines as items: dicts, lists, texts, numbers.
 
     Blank lines are no items. A name that ends in `.gz` is unpacked, and a byte order mark left out.
-    While it is read: UsageError with `file:line` for a line that is not JSON.
+    In a batch a line that is not JSON is an item that has failed, by `file:line`; elsewhere it
+    ends the reading with UsageError.
     """
     return JsonValues(path, encoding)
 
@@ -146,19 +159,25 @@ class Rows(InFile[dict[str, str]]):
         if self._fields is not None:
             return self._fields
         for began, row in _rows(reader, self._delimiter):
+            if isinstance(row, Unreadable):
+                raise UsageError(row.why)
             return _names(f"{self.path}:{began[1]}: the header", row)
         return ()
 
     def _items(
         self, reader: Reader, names: tuple[str, ...]
-    ) -> Iterator[tuple[tuple[int, int], dict[str, str]]]:
+    ) -> Iterator[tuple[tuple[int, int], dict[str, str] | Unreadable]]:
         for began, row in _rows(reader, self._delimiter):
-            if len(row) != len(names):
-                raise UsageError(
-                    f"{self.path}:{began[1]}: the row has {len(row)} cells, and there are "
-                    f"{len(names)} columns: {', '.join(names)}"
+            if isinstance(row, Unreadable):
+                yield began, row
+            elif len(row) == len(names):
+                yield began, dict(zip(names, row, strict=True))
+            else:
+                why = (
+                    f"the row has {len(row)} cells, and there are {len(names)} columns: "
+                    f"{', '.join(names)}{_until(reader, began)}"
                 )
-            yield began, dict(zip(names, row, strict=True))
+                yield began, reader.unreadable(repr(row), why, began[1])
 
 
 def csv_rows(
@@ -171,35 +190,51 @@ def csv_rows(
     """Return the rows of a CSV file as items: dicts of text by the names of the columns.
 
     The first row is the header, unless `fields` names the columns. Empty lines are no items. A name
-    that ends in `.gz` is unpacked, and a byte order mark left out. While it is read: UsageError
-    with `file:line` for a row with too few or too many cells, or a quote that is never closed.
+    that ends in `.gz` is unpacked, and a byte order mark left out. In a batch a row with too few or
+    too many cells, or a quote that is never closed, is an item that has failed, by `file:line`;
+    elsewhere it ends the reading with UsageError.
     """
     return Rows(path, encoding, fields, delimiter)
 
 
-def _rows(reader: Reader, delimiter: str) -> Iterator[tuple[tuple[int, int], list[str]]]:
-    """Yield each row with the place where it begins: the module takes a line when it needs it."""
-    began: list[tuple[int, int]] = []
+def _rows(
+    reader: Reader, delimiter: str
+) -> Iterator[tuple[tuple[int, int], list[str] | Unreadable]]:
+    """Yield each row with the place where it begins: the module takes a line when it needs it.
+
+    After an error it begins anew with the next line.
+    """
+    taken: list[tuple[tuple[int, int], str, str]] = []
 
     def fed() -> Iterator[str]:
         for text in reader.lines():
-            began.append(reader.began)
+            taken.append((reader.began, text, reader.undecoded))
             yield text
 
     rows = csv.reader(fed(), delimiter=delimiter, strict=True)
     while True:
-        began.clear()
+        taken.clear()
+        row, why = None, ""
         try:
             row = next(rows, None)
         except csv.Error as error:
-            first = began[0][1] if began else reader.began[1]
-            raise UsageError(
-                f"{reader.path}:{first}: not CSV, in the row that begins here: {error}"
-            ) from error
-        if row is None:
+            why = f"not CSV, in the row that begins here: {error}"
+        if not taken:
             return
-        if row:
-            yield began[0], row
+        began = taken[0][0]
+        undecoded = [(place[1], wrong) for place, _, wrong in taken if wrong]
+        if why or undecoded:
+            line, why = undecoded[0] if undecoded else (began[1], why + _until(reader, began))
+            yield began, reader.unreadable("".join(text for _, text, _ in taken), why, line)
+        elif row:
+            yield began, row
+
+
+def _until(reader: Reader, began: tuple[int, int]) -> str:
+    """Return where a row ends that was read just now, if that is in another line: one that lacks
+    a quote takes others along."""
+    last = reader.began[1]
+    return "" if last == began[1] else f" (it ends in line {last}: is a quote missing?)"
 
 
 def _names(where: str, given: Sequence[object]) -> tuple[str, ...]:

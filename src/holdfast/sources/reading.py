@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 
 from holdfast.errors import StoreError, UsageError
 from holdfast.model.json import Json
+from holdfast.ports.sources import Unreadable
 
 LINE_BYTES_MAX: Final = 1 << 28
 """Something without newlines is no list of items, and must not fill the memory."""
@@ -35,20 +36,23 @@ _CANNOT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EAC
 
 
 class Reader:
-    """A file, being read. `began` is the byte and the number of the last line that was given, and
-    `stamp` tells the file, as it was when it was opened, from any other."""
+    """A file, being read. `began` is the byte and the number of the last line that was given,
+    `undecoded` what is wrong with its bytes, if anything, and `stamp` tells the file, as it was
+    when it was opened, from any other."""
 
     def __init__(self, path: str, encoding: str) -> None:
         self.path, self._encoding = path, encoding
         self.began = (0, 1)
+        self.undecoded = ""
         self._place, self._line = 0, 1
         with self._translated():
             self._file = _opened(path)
             self.stamp = stamp_of(os.fstat(self._file.fileno()))
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines from here on, with their ends. Raises UsageError, with the line's number,
-        and StoreError when the disk refuses."""
+        """Yield the lines from here on, with their ends. One that is not in the encoding has its
+        bytes escaped, and is told by `undecoded`. Raises UsageError, with the line's number, and
+        StoreError when the disk refuses."""
         read, encoding = self._file.readline, self._encoding
         # Around the whole loop, because this is on the way of every item.
         with self._translated():
@@ -60,13 +64,15 @@ class Reader:
                 self._line += 1
                 if self.began[0] == 0 and encoding == "utf-8":
                     raw = raw.removeprefix(_BOM)
+                self.undecoded = ""
                 try:
                     text = raw.decode(encoding)
                 except UnicodeDecodeError as error:
-                    raise self.wrong(
+                    text = raw.decode(encoding, errors="backslashreplace")
+                    self.undecoded = (
                         f"byte {error.start + 1} of the line, 0x{raw[error.start]:02x}, is not "
                         f"{encoding}; give encoding="
-                    ) from error
+                    )
                 yield text
 
     def go_to(self, place: int, line: int) -> None:
@@ -78,6 +84,13 @@ class Reader:
     def wrong(self, why: str) -> UsageError:
         """Return an error about the last line that was given."""
         return UsageError(f"{self.path}:{self.began[1]}: {why}")
+
+    def unreadable(self, content: str, why: str, line: int | None = None) -> Unreadable:
+        """Return what stands for an item that cannot be read, which begins in `line`, or in the
+        last one that was given."""
+        first = self.began[1] if line is None else line
+        name = os.path.basename(self.path)
+        return Unreadable(f"{name}:{first}", content, f"{self.path}:{first}: {why}")
 
     def close(self) -> None:
         """Release the file."""

@@ -20,6 +20,7 @@ from typing import Final, Literal
 
 from holdfast.errors import Leaving, UsageError
 from holdfast.model.budget import is_breached
+from holdfast.ports.sources import Unreadable
 from holdfast.runtime.batches import settling
 from holdfast.runtime.batches.alone import do_alone
 from holdfast.runtime.batches.book import HARDENED_S, Book, begin_once
@@ -136,9 +137,23 @@ class Driver:
                 self._look()
                 if self.site.landed.empty():
                     continue
-            if self._is_put_off(chunk):
+            readable = self._readable(chunk)
+            if chunk and not readable and self.reading.limited is None:
+                self._look()
+            elif self._is_put_off(readable):
                 return
-            self._start(chunk)
+            else:
+                self._start(readable)
+
+    def _readable(self, chunk: list[Work]) -> list[Work]:
+        """Return what can be handed out of a chunk; the rest of it has failed, which is noted."""
+        if not any(type(work.item) is Unreadable for work in chunk):
+            return chunk
+        with self.book.lock:
+            readable = settling.settle_unreadable(self.book, chunk)
+            self.book.flush()
+        self._judge()
+        return readable
 
     def _is_put_off(self, chunk: list[Work]) -> bool:
         """Whether nothing is to begin now; these are kept for later."""
@@ -148,9 +163,9 @@ class Driver:
         elif not chunk:
             return True
         elif self.site.landed.empty():  # Else it may be a rate limit that has landed meanwhile.
-            if not self.life.is_due():
+            if not (self.halt or self.life.is_due()):
                 return False
-            self.halt = "leaving"
+            self.halt = self.halt or "leaving"
         self._again.extendleft(reversed(chunk))
         return True
 

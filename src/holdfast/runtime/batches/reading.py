@@ -16,11 +16,20 @@ from threading import current_thread, main_thread
 from typing import Any, Final, TypeVar
 
 from holdfast.errors import RateLimited
-from holdfast.model.items import KEY_BYTES, NO_PRINT, key_digest, key_of, print_of
+from holdfast.model.items import (
+    KEY_BYTES,
+    NO_PRINT,
+    ItemKey,
+    key_digest,
+    key_of,
+    print_of,
+    unreadable_digest,
+)
 from holdfast.model.json import Json
-from holdfast.ports.sources import NOT_YET, Changeable, Patient, Resumable
+from holdfast.ports.sources import NOT_YET, Changeable, Patient, Resumable, Unreadable
 from holdfast.runtime.batches.book import ENTRY_BYTES, Book
 from holdfast.runtime.batches.index import Index
+from holdfast.runtime.batches.rules import BatchRules
 from holdfast.runtime.batches.work import Work
 from holdfast.runtime.life import Life
 
@@ -151,7 +160,7 @@ def _in_stream(reading: Reading, book: Book, items: Iterable[object]) -> Iterato
             if life.is_cut_off:
                 life.raise_if_leaving_now()
             if stream is None:
-                stream = iter(items)
+                stream = _by_itself(items)
             if at in settled:
                 following = settled.missing_from(at)
                 skipped = sum(1 for _ in islice(stream, following - at))
@@ -168,10 +177,18 @@ def _in_stream(reading: Reading, book: Book, items: Iterable[object]) -> Iterato
     reading.ends_at(at, book)
 
 
+def _by_itself(items: Iterable[object]) -> Iterator[object]:
+    """Return the items of a source from its beginning; those that cannot be read among them, which
+    only a reading with cursors has."""
+    if isinstance(items, Resumable):
+        return (item for _, item in items.resume(None))
+    return iter(items)
+
+
 def _work(book: Book, ordinal: int, item: object) -> Work:
-    if ordinal not in book.noted:
-        return Work(ordinal, item)
-    return _noted(book, Work(ordinal, item))
+    # Where it is in the file says more than its place, which counts from 0.
+    work = Work(ordinal, item, item.key if isinstance(item, Unreadable) else None)
+    return _noted(book, work) if ordinal in book.noted else work
 
 
 def _noted(book: Book, work: Work) -> Work:
@@ -217,9 +234,7 @@ def _compared(
             reading.is_waiting, reading.limited = True, item
             yield _NOTHING
             continue
-        key = key_of(item, rules.key)
-        digest = key_digest(key)
-        fingerprint = print_of(item, rules.fingerprint) if rules.has_prints else NO_PRINT
+        key, digest, fingerprint = _identity(item, rules)
         ordinal, former = known.find(digest)
         if ordinal < 0:
             reading.duplicates += 1
@@ -239,6 +254,15 @@ def _compared(
         elif skipped.are_many():
             reading.is_skipping = True
             yield _NOTHING
+
+
+def _identity(item: object, rules: BatchRules) -> tuple[ItemKey | bytes, bytes, bytes]:
+    """Return an item's key, the digest of that, and its fingerprint."""
+    if isinstance(item, Unreadable):
+        return item.key, unreadable_digest(item.content), NO_PRINT
+    key = key_of(item, rules.key)
+    fingerprint = print_of(item, rules.fingerprint) if rules.has_prints else NO_PRINT
+    return key, key_digest(key), fingerprint
 
 
 class _Skipped:

@@ -18,10 +18,10 @@ from holdfast.model.making import replace
 from holdfast.runtime.batches.book import Book
 from holdfast.runtime.batches.crews import Crew, Inline, Site, Threads
 from holdfast.runtime.batches.driver import Driver
-from holdfast.runtime.batches.opening import open_book
+from holdfast.runtime.batches.opening import open_book, rows_of
 from holdfast.runtime.batches.reading import Reading
 from holdfast.runtime.batches.rules import BatchRules
-from holdfast.runtime.batches.settling import take_rest
+from holdfast.runtime.batches.settling import UNREADABLE, take_rest
 from holdfast.runtime.batches.summing import ended
 from holdfast.runtime.batches.transactions import BELONGING, Belonging
 from holdfast.runtime.batches.work import Body, Landed
@@ -102,6 +102,11 @@ def _tell_of_gone(life: Life, book: Book, reading: Reading) -> None:
     undone = gone - (settled - reading.distinct)
     what = "1 item of an earlier life is" if gone == 1 else f"{gone:,} items of earlier lives are"
     rest = "" if undone <= 0 else f", {undone:,} of them not done" if gone > 1 else ", not done"
+    unread = sum(row.error_type == UNREADABLE for row in rows_of(book, "waiting"))
+    if unread and gone == 1:
+        rest += " because it could not be read"
+    elif unread:
+        rest += f", {unread:,} of those because they could not be read"
     life.tell(f"{book.key}: {what} gone from the source{rest}")
 
 

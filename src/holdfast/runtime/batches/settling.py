@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from holdfast.engine.step import MESSAGE_CHARS_MAX
 from holdfast.errors import error_text
 from holdfast.model.batches import ItemRow
 from holdfast.model.batching import item_key
 from holdfast.model.codec import Unrecordable, decode, encode
 from holdfast.model.items import KEY_BYTES, ItemStatus
 from holdfast.model.making import dataclass, replace
+from holdfast.ports.sources import Unreadable
 from holdfast.runtime.batches.book import Book, work_row
 from holdfast.runtime.batches.work import Death, Failure, Landing, Work
 
 DIED = "Died"
 """The error's type of an item that killed its process."""
+UNREADABLE = "Unreadable"
+"""The error's type of an item that its source could not read."""
 OUTSIDE_MAX = 3
 """An item is done alone so often when somebody else killed its process."""
 
@@ -43,6 +47,19 @@ def settle_failed(book: Book, landing: Landing, fraction: float) -> Then:
     if book.rules.once and not failure.had_no_effect:
         return _doubted(book, work, failure)
     return _failed(book, work, failure, fraction)
+
+
+def settle_unreadable(book: Book, chunk: Sequence[Work]) -> list[Work]:
+    """Record that those items of a chunk have failed which their source could not read; return the
+    others. No worker is needed for that."""
+    readable = []
+    for work in chunk:
+        if isinstance(work.item, Unreadable):
+            why = book.life.redactor(work.item.why)[:MESSAGE_CHARS_MAX]
+            _failed(book, work, Failure(UNREADABLE, why), 0.0)
+        else:
+            readable.append(work)
+    return readable
 
 
 # --- it went well ---
