@@ -23,6 +23,8 @@ from holdfast.model.json import Json
 
 PAGE_ROWS_MAX: Final = 100_000
 _SQLITE_ERROR: Final = 1
+_FLOAT4: Final = 700
+"""The number of the type `real` in PostgreSQL."""
 _OURS: Final = "holdfast_key"
 
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
@@ -51,6 +53,8 @@ class Query:
         with closing(_Session(self._connect)) as session:
             if last is None:
                 self._refuse_nulls(session)
+            else:
+                session.rows(f"{self._inner} LIMIT 0", self._own)  # It tells the columns' types.
             rows = self._rows(session, ">=", last)
             keys = self._keys(rows)
             while True:
@@ -72,7 +76,7 @@ class Query:
         columns = ", ".join(f"q.{_quoted(name)}" for name in self._key)
         where, params = "", self._own
         if last is not None:
-            marks, params = session.bound(self._own, last)
+            marks, params = session.bound(self._own, dict(zip(self._key, last, strict=True)))
             where = f"WHERE ({columns}) {sign} ({marks}) "
         # One more than a page, to see whether its key is that of the last one.
         limit = f"LIMIT {self._page + 1}"
@@ -194,21 +198,35 @@ class _Session:
                 "connection of sqlite3 or psycopg"
             )
         self._is_qmark = style == "qmark"
+        self._reals: set[str] = set()
+        """Columns of the last statement whose numbers PostgreSQL keeps in four bytes. A number of
+        Python has eight: 0.7 is not found there, and less than it is what was 0.7."""
 
-    def bound(self, params: Parameters, last: Sequence[object]) -> tuple[str, Parameters]:
-        """Return placeholders for the values of a key, and the parameters with those values."""
+    def bound(self, params: Parameters, last: Mapping[str, object]) -> tuple[str, Parameters]:
+        """Return placeholders for the values of a key, by its columns, and the parameters with
+        those values."""
         if not isinstance(params, Mapping):
-            return ", ".join("?" if self._is_qmark else "%s" for _ in last), [*params, *last]
-        names = [f"{_OURS}_{place}" for place in range(len(last))]
-        marks = (f":{name}" if self._is_qmark else f"%({name})s" for name in names)
-        return ", ".join(marks), {**params, **dict(zip(names, last, strict=True))}
+            marks = {name: "?" if self._is_qmark else "%s" for name in last}
+            bound: Parameters = [*params, *last.values()]
+        else:
+            ours = {name: f"{_OURS}_{place}" for place, name in enumerate(last)}
+            marks = {
+                name: f":{our}" if self._is_qmark else f"%({our})s" for name, our in ours.items()
+            }
+            bound = {**params, **{ours[name]: value for name, value in last.items()}}
+        cast = (f"CAST({mark} AS real)" if name in self._reals else mark
+                for name, mark in marks.items())  # fmt: skip
+        return ", ".join(cast), bound
 
     def rows(self, sql: str, params: Parameters) -> list[Row]:
         """Return all rows of a statement, in a transaction that is over on return."""
         try:
             with closing(self._connection.cursor()) as cursor:
                 cursor.execute(sql, params)
-                names = [column[0] for column in cursor.description]
+                columns = cursor.description
+                names = [column[0] for column in columns]
+                if not self._is_qmark:
+                    self._reals = {column[0] for column in columns if column[1] == _FLOAT4}
                 found = cursor.fetchall()
             self._connection.rollback()
         except self._driver.Error as error:
