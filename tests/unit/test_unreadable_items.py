@@ -142,3 +142,72 @@ def test_a_budget_holds_before_a_wrong_file_is_read_to_its_end(runs: Runs, tmp_p
     assert {"total": 3, "done": 2, "failed": 1} == fine.result
     assert (4, 4, Counter("12")) == (held.exit_code, early.exit_code, CALLS)
     assert 10 == len(runs.store.batches.items("wrong", "item", statuses=("failed",), limit=100))
+
+
+# --- items whose key nobody can tell ----------------------------------------------------------
+
+
+RECORDS = [{"id": 1}, {"id": 2}, {"name": "c"}, {"id": 4}, {"id": None}, {"id": "x" * 1_001}]
+
+
+def by_id(record: dict[str, Any]) -> Any:
+    return record["id"]
+
+
+@pytest.mark.parametrize("options", [{}, {"chunk": 10}, {"at_once": 3}])
+def test_a_record_without_a_key_fails_alone(runs: Runs, options: dict[str, Any]) -> None:
+    """It is called by the digest of its content; once the script tells it, it is done."""
+
+    def batch(key: Any) -> Any:
+        return over(RECORDS, lambda one: item(repr(one)[:9]), name="item", key=key, **options)
+
+    failed = runs.start(batch(by_id))
+    reasons = sorted(dead(runs).values())
+    ended = runs.resume(batch(lambda one: str(one)[:50]))
+
+    assert (1, 0) == (failed.exit_code, ended.exit_code)
+    assert "an item's key has more than 1000 characters" in reasons[0]
+    assert ["it has no key: KeyError: 'id'", "key= returned None for an item"] == [
+        reason.partition(";")[0] for reason in reasons[1:]
+    ]
+    assert {"{'id': 1}", "{'id': 2}", "{'name': ", "{'id': 4}", "{'id': No", "{'id': 'x"} == {
+        *CALLS
+    }
+
+
+def test_a_record_of_a_file_is_called_by_its_line(runs: Runs, tmp_path: Path) -> None:
+    """Nobody finds a record by the digest of its content."""
+    path = holding(tmp_path, b'{"id":1}\n\n{"name":"c"}\n{"id":4}\n')
+    runs.start(over(jsonl(path), by_id, name="item", key=by_id))
+
+    assert {"rows:3": "it has no key: KeyError: 'id'"} == dead(runs)
+
+
+@pytest.mark.parametrize("options", [{"key": lambda one: one["ID"]},
+                                     {"fingerprint": lambda one: one["at"]}])  # fmt: skip
+def test_a_function_that_fits_no_item_ends_the_reading_at_once(
+    runs: Runs, options: dict[str, Any]
+) -> None:
+    """A slip of the script is found at the first item, and is not laid to millions of them."""
+    outcome = runs.start(over(RECORDS, name="item", **options))
+
+    assert (1, Counter()) == (outcome.exit_code, CALLS)
+    assert "KeyError" == runs.step("item").error_type
+    assert [] == runs.store.batches.items("r", "item", limit=10)
+
+
+def test_an_item_that_has_no_content_either_ends_the_reading(runs: Runs) -> None:
+    """Nothing would tell it from others in the next life."""
+    outcome = runs.start(over([1, object()], name="item"))
+
+    assert (2, Counter("1")) == (outcome.exit_code, CALLS)
+    assert "has no recorded form" in runs.step("item").error
+
+
+def test_a_long_text_is_known_by_its_digest(runs: Runs) -> None:
+    """As what is no text or number is: one long line among many ends no night."""
+    texts = ["a", "x" * 5_000, "x" * 5_001, "b", "x" * 5_000]
+    outcome = runs.start(over(texts, name="item"))
+
+    assert {"total": 4, "done": 4, "failed": 0} == outcome.result
+    assert Counter(texts[:4]) == CALLS

@@ -32,15 +32,15 @@ kills the process it runs in. `suspect`: it was in flight when its process died.
 
 
 def key_of(item: object, given: Callable[..., object] | None) -> ItemKey | bytes:
-    """Return an item's key: what `given` says, else a str or int itself, else the digest of its
-    JSON as bytes. Raises UsageError."""
+    """Return an item's key: what `given` says, else a str or int itself, unless it is too long for
+    one, else the digest of its JSON as bytes. Raises UsageError."""
     if given is not None:
         key = given(item)
         if type(key) is str or type(key) is int:
             return _bounded(key)
         raise UsageError(f"key= returned {key!r} for an item; it must return a str or an int")
-    if type(item) is str or type(item) is int:
-        return _bounded(item)
+    if (type(item) is str or type(item) is int) and len(str(item)) <= KEY_CHARS_MAX:
+        return item
     return content_digest(item, KEY_BYTES, "its key is the digest of its JSON; give key=")
 
 

@@ -79,3 +79,11 @@ class Changeable(Resumable[T_co], Protocol[T_co]):
     def holds(self, cursor: Json) -> bool:
         """Whether everything is where it was when this cursor was given. When it is not, a reading
         has to begin at the beginning. Never raises; a strange cursor does not hold."""
+
+
+@runtime_checkable
+class Placed(Resumable[T_co], Protocol[T_co]):
+    """A source of which people can be told where an item is."""
+
+    def place_of(self, cursor: Json) -> str:
+        """Return where the item of a cursor is, as people type it: `papers.csv:1041`."""

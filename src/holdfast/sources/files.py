@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 from holdfast.errors import UsageError
 from holdfast.model.json import Json
 from holdfast.ports.sources import Unreadable
-from holdfast.sources.reading import Reader, encoding_of, path_of, place_of, stamp_of
+from holdfast.sources.reading import Reader, encoding_of, path_of, place_of, shown_place, stamp_of
 
 T = TypeVar("T")
 
@@ -62,6 +62,10 @@ class InFile(ABC, Generic[T]):
             return place_of(self.path, cursor)[2] == stamp_of(os.stat(self.path))
         except (UsageError, OSError):
             return False
+
+    def place_of(self, cursor: Json) -> str:
+        """Return the file's name and the line in which an item begins."""
+        return shown_place(self.path, place_of(self.path, cursor)[1])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"

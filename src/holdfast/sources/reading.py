@@ -89,8 +89,7 @@ class Reader:
         """Return what stands for an item that cannot be read, which begins in `line`, or in the
         last one that was given."""
         first = self.began[1] if line is None else line
-        name = os.path.basename(self.path)
-        return Unreadable(f"{name}:{first}", content, f"{self.path}:{first}: {why}")
+        return Unreadable(shown_place(self.path, first), content, f"{self.path}:{first}: {why}")
 
     def close(self) -> None:
         """Release the file."""
@@ -145,6 +144,11 @@ def encoding_of(given: str) -> str:
         )
     name = given.lower().replace("_", "-")
     return "utf-8" if name in ("utf8", "utf-8", "utf-8-sig") else given
+
+
+def shown_place(path: str, line: int) -> str:
+    """Return a line's place as people type it."""
+    return f"{os.path.basename(path)}:{line}"
 
 
 def stamp_of(file: os.stat_result) -> str:

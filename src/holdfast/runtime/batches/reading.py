@@ -16,20 +16,12 @@ from threading import current_thread, main_thread
 from typing import Any, Final, TypeVar
 
 from holdfast.errors import RateLimited
-from holdfast.model.items import (
-    KEY_BYTES,
-    NO_PRINT,
-    ItemKey,
-    key_digest,
-    key_of,
-    print_of,
-    unreadable_digest,
-)
+from holdfast.model.items import KEY_BYTES
 from holdfast.model.json import Json
 from holdfast.ports.sources import NOT_YET, Changeable, Patient, Resumable, Unreadable
 from holdfast.runtime.batches.book import ENTRY_BYTES, Book
+from holdfast.runtime.batches.identity import Identities
 from holdfast.runtime.batches.index import Index
-from holdfast.runtime.batches.rules import BatchRules
 from holdfast.runtime.batches.work import Work
 from holdfast.runtime.life import Life
 
@@ -217,14 +209,20 @@ def _by_key(reading: Reading, book: Book, items: Iterable[object]) -> Iterator[W
     start, at = _start_of(book, items)
     reading.distinct = at
     with closing(_Known(book, at)) as known:
-        yield from _compared(reading, book, _stream(book.life, items, start), known)
+        identities = Identities(book.rules, items)
+        stream = _stream(book.life, items, start)
+        yield from _compared(reading, book, identities, stream, known)
         reading.gone = known.enumerated_before - known.met
 
 
 def _compared(
-    reading: Reading, book: Book, stream: Iterable[tuple[Json, object]], known: _Known
+    reading: Reading,
+    book: Book,
+    identities: Identities,
+    stream: Iterable[tuple[Json, object]],
+    known: _Known,
 ) -> Iterator[Work]:
-    rules, pages, skipped = book.rules, _Pages(book), _Skipped(book.life)
+    pages, skipped = _Pages(book), _Skipped(book.life)
     for cursor, item in stream:
         if item is NOT_YET:
             reading.is_waiting = True
@@ -234,7 +232,7 @@ def _compared(
             reading.is_waiting, reading.limited = True, item
             yield _NOTHING
             continue
-        key, digest, fingerprint = _identity(item, rules)
+        item, key, digest, fingerprint = identities.of(item, cursor)
         ordinal, former = known.find(digest)
         if ordinal < 0:
             reading.duplicates += 1
@@ -254,15 +252,6 @@ def _compared(
         elif skipped.are_many():
             reading.is_skipping = True
             yield _NOTHING
-
-
-def _identity(item: object, rules: BatchRules) -> tuple[ItemKey | bytes, bytes, bytes]:
-    """Return an item's key, the digest of that, and its fingerprint."""
-    if isinstance(item, Unreadable):
-        return item.key, unreadable_digest(item.content), NO_PRINT
-    key = key_of(item, rules.key)
-    fingerprint = print_of(item, rules.fingerprint) if rules.has_prints else NO_PRINT
-    return key, key_digest(key), fingerprint
 
 
 class _Skipped:
