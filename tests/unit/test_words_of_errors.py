@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+from pathlib import Path
 
 import pytest
 from tests.unit.runs import Runs
 
-from holdfast import StepFailed, aio, do, parallel, preflight, workflow
+from holdfast import StepFailed, aio, do, each, lines, parallel, preflight, workflow
 from holdfast.errors import ParallelFailed, message_of
 from holdfast.model.facts import AttemptFailed, RunFailed
 
@@ -102,3 +104,19 @@ def test_an_error_without_a_message_is_its_name() -> None:
 
     assert "step 'a' failed after 1 attempt: AssertionError" == str(failed)
     assert str(branches).endswith("first: AssertionError")
+
+
+def test_what_we_refuse_is_in_the_scripts_line(runs: Runs, tmp_path: Path) -> None:
+    """A library through which we came to refuse it, as to unpack a file, has no part in it."""
+    path = tmp_path / "lines.gz"
+    path.write_bytes(gzip.compress(b"a\nb\n")[:-4])
+
+    @workflow
+    def flow() -> None:
+        each(lines(path), print, name="batch")
+
+    runs.start(flow)
+
+    (failed,), (ended,) = runs.facts(AttemptFailed), runs.facts(RunFailed)
+    assert "" == failed.location
+    assert ended.location.startswith(__file__)

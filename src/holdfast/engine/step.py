@@ -351,8 +351,8 @@ _INSTALLED = ("/site-packages/", "/dist-packages/")
 
 def location_of(error: BaseException) -> str:
     """Return file:line of the innermost line of `error` that is the script's; where it has none,
-    of a library's, and then of holdfast's own; an empty text when it was never raised. A group's
-    is that of the first that is in it."""
+    of a library's, and then of holdfast's own; an empty text when it was never raised, or by us on
+    purpose. A group's is that of the first that is in it."""
     if isinstance(error, BaseExceptionGroup) and (inside := location_of(error.exceptions[0])):
         return inside
     script = library = own = ""
@@ -364,5 +364,6 @@ def location_of(error: BaseException) -> str:
             if not own.startswith(_LIBRARIES) and not any(part in own for part in _INSTALLED):
                 script = own
         trace = trace.tb_next
-    # Where we raised what we raise on purpose, as for a shell script's command, says nothing.
-    return script or library or ("" if isinstance(error, HoldfastError) else own)
+    if isinstance(error, HoldfastError):
+        return script  # Where we raised it, and through which library, says nothing.
+    return script or library or own
