@@ -1,13 +1,14 @@
 """Open the books of a batch: what earlier lives left, and what people decided since.
 
-Everything found is made one durable checkpoint before the first item begins, and only then are
-the tails of earlier lives removed. A crash before that finds them again; `life_epoch` tells which
-of them are part of the checkpoint already.
+Everything found is made durable before the first item begins, and only then are the tails of
+earlier lives removed. A crash before that finds them again; `life_epoch` tells which of them are
+part of the checkpoint already, and `decided_seq` which decisions are. Where millions of items are
+tried again, that is written in portions, each of which may be applied once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from shlex import quote
 from typing import Final
 
@@ -28,6 +29,8 @@ from holdfast.runtime.batches.settling import take_turns
 from holdfast.runtime.life import Life
 
 PAGE: Final = 1_000
+PORTION: Final = 10_000
+"""So many rows are in memory at once while items are to be tried again."""
 DEAD: Final[frozenset[ItemStatus]] = frozenset({"failed", "quarantined"})
 REARMED: Final[frozenset[ItemStatus]] = SETTLED | {"waiting"}
 """An item in one of these is tried again, and at once, when a person names it."""
@@ -55,6 +58,9 @@ def open_book(life: Life, key: str, rules: BatchRules, slots: int) -> Book:
         _open_output(book, is_first=is_anew)
         try:
             _begin_life(book, state, epoch)
+            if not is_anew:
+                apply_decisions(book, state, book.checkpoint)
+            book.row = replace(book.row, decided_seq=_last_decided(state))
             book.checkpoint(anew=is_anew and is_stored)
             # Only now: what is written before the output is known to be open again would be taken
             # for somebody else's by the life after a kill.
@@ -92,7 +98,7 @@ def begin_anew(book: Book) -> str:
 
 
 def known_book(life: Life, key: str, rules: BatchRules, epoch: int) -> tuple[Book, bool, bool]:
-    """Return the books of a batch with everything known of it before this epoch; whether that is
+    """Return the books of a batch with everything that lives before this epoch did; whether that is
     nothing, and whether something is stored of it all the same. Writes nothing."""
     state = life.journal.state.batches[key]
     found = life.store.batches.batch(life.run, key)
@@ -105,13 +111,11 @@ def known_book(life: Life, key: str, rules: BatchRules, epoch: int) -> tuple[Boo
             # What another process of this very life left, too: a shell's life has many.
             for left in book.store.left(life.run, key, epoch + 1):
                 _absorb(book, left)
-            _apply(book, state)
     return book, is_anew, found is not None
 
 
 def _begin_life(book: Book, state: BatchState, epoch: int) -> None:
     now = book.life.clock.now()
-    decided = max([state.failed_seq, *(seq for seq, _ in state.decisions)])
     granted_anew = state.granted != book.row.granted
     if granted_anew:
         book.recent.clear()
@@ -119,10 +123,13 @@ def _begin_life(book: Book, state: BatchState, epoch: int) -> None:
         book.row,
         life_epoch=epoch,
         life_at=now,
-        decided_seq=decided,
         granted=state.granted,
         output_closed=False,
     )
+
+
+def _last_decided(state: BatchState) -> int:
+    return max([state.failed_seq, *(seq for seq, _ in state.decisions)])
 
 
 def _read(book: Book) -> None:
@@ -196,8 +203,9 @@ def shown_at(book: Book, ordinal: int) -> str:
 # --- what people decided ---
 
 
-def _apply(book: Book, state: BatchState) -> None:
-    """Apply the decisions about items that no life has applied yet.
+def apply_decisions(book: Book, state: BatchState, write: Callable[[], object]) -> None:
+    """Apply the decisions about items that no life has applied yet; `write` is called whenever
+    many items are to be tried again, so that not all of them are in memory.
 
     A batch that failed, and is taken up again, tries all its dead letters; unless somebody has
     said since which.
@@ -205,32 +213,45 @@ def _apply(book: Book, state: BatchState) -> None:
     since = book.row.decided_seq
     named = [seq for seq, fact in state.decisions if isinstance(fact, ItemsRearmed)]
     if state.failed_seq > since and not any(seq > state.failed_seq for seq in named):
-        for row in list(rows_of(book, "failed")):
-            _rearm(book, row)
+        _rearm_all(book, rows_of(book, "failed"), write)
     for seq, fact in state.decisions:
         if seq <= since:
             continue
-        if isinstance(fact, ItemsRearmed):
-            for row in _meant(book, fact):
-                _rearm(book, row)
-        else:
+        if not isinstance(fact, ItemsRearmed):
             _decide(book, fact)
+        elif fact.limit is None:
+            _rearm_all(book, _meant(book, fact), write)
+        else:
+            # In one piece: half of it, applied once more, would be more than was said.
+            for row in list(_meant(book, fact)):
+                _rearm(book, row)
+        book.row = replace(book.row, decided_seq=max(seq, book.row.decided_seq))
 
 
-def _meant(book: Book, fact: ItemsRearmed) -> list[ItemRow]:
+def _rearm_all(book: Book, rows: Iterator[ItemRow], write: Callable[[], object]) -> None:
+    """Let items be tried again, however many. A part of it may be applied once more."""
+    for row in rows:
+        _rearm(book, row)
+        if len(book.pending.rows) >= PORTION:
+            write()
+
+
+def _meant(book: Book, fact: ItemsRearmed) -> Iterator[ItemRow]:
+    """Yield the rows of items that are to be tried again."""
     if fact.items:
         rows = (row for item in fact.items for row in _named(book, item))
-        return [row for row in rows if row.status in REARMED]
-    found: list[ItemRow] = []
+        yield from (row for row in rows if row.status in REARMED)
+        return
+    found = 0
     for stored in rows_of(book, "failed", "quarantined"):
         if stored.ordinal in book.done:
             continue  # A decision before this one says so.
         row = _as_decided(book, stored)
-        if fact.limit is not None and len(found) >= fact.limit:
-            break
+        if fact.limit is not None and found >= fact.limit:
+            return
         if row.status in DEAD and matches(fact.where, row.error_type, row.error):
-            found.append(row)
-    return found
+            found += 1
+            yield row
 
 
 def _named(book: Book, item: str) -> list[ItemRow]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from holdfast.model.making import dataclass
 from holdfast.runtime.batches.book import Book, Pending
-from holdfast.runtime.batches.opening import known_book
+from holdfast.runtime.batches.opening import apply_decisions, known_book
 from holdfast.runtime.batches.reading import Reading
 from holdfast.runtime.batches.rules import BatchRules
 from holdfast.runtime.batches.work import Work
@@ -53,6 +53,9 @@ def survey(life: Life, key: str, rules: BatchRules, items: Iterable[object]) -> 
     """
     total = len(items) if isinstance(items, Sized) else None
     book, is_anew, _ = known_book(life, key, rules, life.journal.state.epoch + 1)
+    if not is_anew:
+        with book.guard():
+            apply_decisions(book, life.journal.state.batches[key], lambda: _forget(book))
     if rules.identity == "position" or (is_anew and not rules.ledger):
         total = book.row.total if total is None else total
         done, dead = book.counts["done"], book.dead
@@ -71,7 +74,7 @@ def _compared(book: Book, items: _Bounded, total: int | None, *, is_anew: bool) 
         altered = _known_to_ledger(book, fresh)
         new, changed = new + len(fresh) - altered, changed + altered
         unfinished += len(works) - len(fresh)
-        book.pending = Pending()  # Nobody is to make it last.
+        _forget(book)
     is_whole = not items.is_cut
     gone = reading.gone if is_whole else None
     if is_anew and is_whole:
@@ -90,6 +93,11 @@ def _compared(book: Book, items: _Bounded, total: int | None, *, is_anew: bool) 
         gone,
         reading.changed,
     )
+
+
+def _forget(book: Book) -> None:
+    """Let go of what would be written: nobody is to make it last."""
+    book.pending = Pending()
 
 
 def _known_to_ledger(book: Book, works: list[Work]) -> int:
