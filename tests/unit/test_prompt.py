@@ -2,88 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pytest
+from tests.unit.prompting import AT, RUN, STEP, Clock, Desk, Keyboard, Quiet
 
 from holdfast.app.answering import typed_answer
 from holdfast.app.nobody import Nobody
 from holdfast.cli.asking import key_lines, keys_of, question_lines
-from holdfast.cli.lines import Lines as LogLines
 from holdfast.cli.prompt import POLL_S, Ask, Prompt, Waiting
 from holdfast.errors import Leaving, UsageError
 from holdfast.model import facts as f
 from holdfast.model.codec import encode
 from holdfast.model.state import AUTO_REST, HoldState, RunState
 from holdfast.model.terms import Electorate, Terms
-from holdfast.runtime.journal import Journal
-from holdfast.stores.memory import MemoryStore
 from holdfast.testing.samples import OWNER, WHO, run_created
-
-AT = datetime(2026, 11, 21, 5, 0, 0, tzinfo=UTC)
-RUN = "r-1"
-STEP = {"runs": "drain n7", "inputs": "node='n7'", "undo": "", "why": "confirm: mode"}
-
-
-class Clock:
-    def now(self) -> datetime:
-        return AT
-
-    def monotonic(self) -> float:
-        return 0.0
-
-
-class Keyboard:
-    """A keyboard with lines typed ahead of time; None is a time without a line."""
-
-    def __init__(self, typed: Iterable[str | None], columns: int = 80) -> None:
-        self.typed, self.shown, self.columns = list(typed), "", columns
-        self.forgotten = 0
-
-    def write(self, text: str) -> None:
-        self.shown += text
-
-    def forget(self) -> None:
-        self.forgotten += 1
-
-    def read(self, wait_s: float) -> str | None:
-        if not self.typed:
-            raise EOFError
-        return self.typed.pop(0)
-
-
-class Quiet(LogLines):
-    """Progress that is not looked at."""
-
-    def __init__(self) -> None:
-        import io
-
-        super().__init__(io.StringIO())
-
-
-class Desk:
-    """A run on hold, and a prompt that attends it."""
-
-    def __init__(self, kind: f.HoldKind = "confirm", **evidence: Any) -> None:
-        self.store = MemoryStore()
-        self.store.create(RUN, run_created())
-        self.journal = Journal(self.store, RUN)
-        self.journal.refresh()
-        self.opened = f.HoldOpened(AT, "h1", kind, "drain n7", "drain n7?", "digest", evidence)
-
-    def attend(self, *typed: str | None) -> tuple[f.HoldAnswered | None, str]:
-        """Return the answer and what was shown, after these lines."""
-        keyboard = Keyboard(typed)
-        prompt = Prompt(Ask(self.store, Clock(), WHO, Quiet()), keyboard)
-        hold = HoldState(self.opened)
-        answer = None
-        while answer is None and keyboard.typed:
-            answer = prompt.attend(RUN, self.journal.refresh(), [hold])
-        return answer, keyboard.shown
-
 
 # --- keys ---
 
@@ -262,6 +197,17 @@ def test_where_there_is_no_way_back_the_name_is_typed(typed: list[str], is_yes: 
 
     assert is_yes == (given is not None)
     assert "there is no way back: type db to go on: " in shown
+
+
+@pytest.mark.parametrize(("kind", "key"), [("gate", "y"), ("debt", "y"), ("gate", "n")])
+def test_a_yes_against_what_was_found_takes_its_reason(kind: f.HoldKind, key: str):
+    """A gate that failed, and a debt that is left, are agreed to with a reason, as with `-m`."""
+    given, shown = Desk(kind).attend(key, "", key, "known, and safe")
+
+    assert given is not None
+    assert {"y": "approve", "n": "reject"}[key] == given.answer
+    assert "known, and safe" == given.comment
+    assert "nothing was decided: a reason is needed" in shown
 
 
 @pytest.mark.parametrize("columns", [60, 120])

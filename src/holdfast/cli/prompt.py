@@ -288,8 +288,9 @@ class Prompt:
     ) -> HoldAnswered | None:
         """Take the line that follows a choice: its reason, the name that a way without return
         asks for, and for `done` the result."""
-        if key.means == "approve":
-            if line != name_to_type(dialog.hold.opened):
+        name = name_to_type(dialog.hold.opened) if key.means == "approve" else ""
+        if name:
+            if line != name:
                 raise UsageError("nothing was decided: that is not the name")
             return self._answered(state, dialog, key)
         if not dialog.reason:
