@@ -18,7 +18,7 @@ from holdfast.app.gates import check_gate
 from holdfast.app.hold_standing import lacking
 from holdfast.app.judging import is_owned
 from holdfast.app.rollout_views import is_about_units
-from holdfast.app.wording import moment
+from holdfast.app.wording import ANSWERED, moment
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.model.facts import (
     Answer,
@@ -38,7 +38,6 @@ from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
 
 VALUE_COLUMNS_MAX: Final = 60
-_PAST = {"approve": "approved", "reject": "rejected", "skip": "skipped", "value": "answered"}
 
 
 class TooLate(UsageError):
@@ -106,7 +105,7 @@ def answer(
 
 def _said(hold: HoldState, fact: HoldAnswered, needed: str) -> str:
     """Return what an answer that counts makes of an open hold, and who else must agree."""
-    past, electorate = _PAST[fact.answer], hold.opened.electorate
+    past, electorate = ANSWERED[fact.answer], hold.opened.electorate
     if not needed:
         return past
     so_far = {*hold.agreeing(fact), voter(fact.by, electorate)}
@@ -117,7 +116,7 @@ def check_counts(state: RunState, hold: HoldState, fact: HoldAnswered) -> None:
     """Raise UsageError when an answer would not count: whose it is, or when it comes."""
     why = refusal(hold.opened, fact, state.starters)
     if why:
-        name = f"hold {hold.opened.id} cannot be {_PAST[fact.answer]} by {fact.by.name}"
+        name = f"hold {hold.opened.id} cannot be {ANSWERED[fact.answer]} by {fact.by.name}"
         raise UsageError(f"{name}: {why}")
     if fact.value == AUTO_REST and state.terms.is_guarded:
         raise UsageError("the target names its approvers: each step asks for itself")
@@ -152,7 +151,7 @@ def _after_the_fact(
     if first is None:
         raise _too_old(state, hold, run)
     why = refusal(replace(opened, expires_at=None), fact, state.starters)
-    already = f"already {_PAST.get(first.answer, first.answer)} by {first.by.name}"
+    already = f"already {ANSWERED[first.answer]} by {first.by.name}"
     if first.answer == "value":
         already += f": {shorten(choice_text(first.value), VALUE_COLUMNS_MAX, placeholder='…')}"
     has_said_so = any(

@@ -7,6 +7,7 @@ from typing import Final
 
 from holdfast.app.gate_sentences import SENTENCES as _OF_GATES
 from holdfast.app.timeline import Event
+from holdfast.app.wording import ANSWERED
 from holdfast.errors import error_text
 from holdfast.model.codec import dumps
 from holdfast.model.json import Json
@@ -103,8 +104,9 @@ def _rechecked(e: Event) -> str:
 
 
 def _answered(e: Event) -> str:
-    value = "" if e["value"] is None else f" {dumps(e['value'])}"
-    return f"{e['id']} {e['answer']}{value} by {_who(e['by'])}{_after(e['comment'])}"
+    word = ANSWERED.get(str(e["answer"]), "answered")
+    value = "" if e["value"] is None else f" with {dumps(e['value'])}"
+    return f"{e['id']} {word}{value} by {_who(e['by'])}{_after(e['comment'])}"
 
 
 def _rewound(e: Event) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 Field: TypeAlias = tuple[str, str]
 """A name of at most nine letters, and what there is to say under it."""
+
+ANSWERED: Final[Mapping[str, str]] = {
+    "approve": "approved", "reject": "rejected", "skip": "skipped", "value": "answered",
+    "done": "decided", "retry": "decided",
+}  # fmt: skip
+"""What was done to a hold, by the answer it was given."""
 
 SHOWN_MAX: Final = 5
 """So many of some names stand in a sentence."""

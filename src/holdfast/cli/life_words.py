@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from holdfast.app.wording import count
+from holdfast.app.wording import ANSWERED, count
 from holdfast.cli.text import safe
 from holdfast.cli.text import took as between
 from holdfast.errors import error_text
@@ -12,11 +12,6 @@ from holdfast.model import facts as f
 from holdfast.model.durations import show
 from holdfast.model.keys import unescape
 from holdfast.model.state import RunState, StepState
-
-_ANSWERED = {
-    "approve": "approved", "reject": "rejected", "skip": "skipped", "value": "answered",
-    "done": "decided", "retry": "decided",
-}  # fmt: skip
 
 
 def clean(text: str) -> str:
@@ -79,7 +74,7 @@ def retry_note(fact: f.AttemptFailed) -> str:
 def answer_note(fact: f.HoldAnswered) -> str:
     """Return who answered a hold, and how."""
     comment = f": {fact.comment}" if fact.comment else ""
-    return f"{_ANSWERED.get(fact.answer, 'answered')} by {fact.by.name}{comment}"
+    return f"{ANSWERED.get(fact.answer, 'answered')} by {fact.by.name}{comment}"
 
 
 def stop_note(fact: f.StopRequested) -> str:
