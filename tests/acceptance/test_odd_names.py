@@ -62,6 +62,17 @@ def test_what_is_offered_about_a_step_works_whatever_its_name(shell: Shell, verb
     assert 0 == _typed(shell, line).code
 
 
+def test_a_step_is_meant_by_its_name_as_it_is_shown(shell: Shell):
+    """A label with a slash is shown with it, in progress, log and report: whoever types that
+    means that step."""
+    ran = shell("run", "script.py:steps", "-p", "name=a/b 100%", "--id", "one")
+    assert "1 failed: a/b 100%" in ran.err
+
+    log = shell("log", "one", "a/b 100%").out
+    assert "a/b 100% started" in log
+    assert 0 == shell("skip", "one", "a/b 100%", "-m", "not needed").code
+
+
 @pytest.mark.parametrize("name", ["--failed", "-3", "c\u202ed\t", "it's", "a/b"])
 def test_what_is_offered_about_an_item_is_about_that_item(shell: Shell, name: str):
     """`retry RUN --failed` would try all of them again, where only one was meant."""

@@ -73,13 +73,17 @@ def test_readable_characters_stay():
         ("drain node-7#2", KEYS[2:3]),
         ("copy a/b", KEYS[4:5]),
         ("copy a%2Fb", KEYS[4:5]),
+        ("flight/node-8/copy a/b", KEYS[4:5]),
+        ("node-8/copy a/b", KEYS[4:5]),
+        ("node-7/drain node-7", KEYS[1:2]),
+        ("b", []),
         ("nothing", []),
         ("", []),
         ("/", []),
     ],
 )
 def test_a_person_names_a_step_briefly(wanted, found):
-    """A key, a scope, or a unique last part of one is enough."""
+    """A key, a scope, or unique last parts of one are enough, as a key has them or as shown."""
     assert found == keys.find(KEYS, wanted)
 
 

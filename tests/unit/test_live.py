@@ -72,6 +72,10 @@ def succeeded(key: str, after_s: float = 1.2) -> f.StepSucceeded:
     return f.StepSucceeded(AT + timedelta(seconds=after_s), key)
 
 
+def failed(key: str) -> f.AttemptFailed:
+    return f.AttemptFailed(AT, key, 1, "ValueError", "no", None)
+
+
 # --- which listener ---
 
 
@@ -151,6 +155,25 @@ def test_resuming_is_one_line(lines: Told):
     last = lines.stream.getvalue().splitlines()[-1]
     assert "resuming r-1 on db1 (started by Ada Lovelace " in last
     assert last.endswith("ago): 1 step done, going on with b")
+
+
+@pytest.mark.parametrize(
+    ("before", "at"),
+    [
+        ([failed("pg%2F1/x"), started("pg%2F2/y")], "pg/2/y"),
+        ([failed("a"), succeeded("b"), failed("c")], "c"),
+    ],
+)
+def test_what_was_caught_is_not_gone_on_with(lines: Told, before: list[f.Fact], at: str):
+    """The step in hand is named, or the failure that ended the run, as live lines call it."""
+    for fact in before:
+        if not isinstance(fact, f.StepStarted):
+            lines(started(fact.key))
+        lines(fact)
+    lines.state.apply(f.LifeStarted(AT, 2, OWNER, WHO, "0", resumed=True))
+    lines.progress.begin("r-1", lines.state)
+
+    assert lines.stream.getvalue().splitlines()[-1].endswith(f"going on with {at}")
 
 
 @pytest.mark.parametrize("kind", ["lines", "screen"])

@@ -6,7 +6,7 @@ from holdfast.app.rollout_views import failed_steps, is_about_units
 from holdfast.app.wording import latest_of, some_of, stands
 from holdfast.errors import UsageError
 from holdfast.model.facts import HoldOpened
-from holdfast.model.keys import escape, find, last, unescape
+from holdfast.model.keys import find, is_meant
 from holdfast.model.making import dataclass
 from holdfast.model.standing import StepState
 from holdfast.model.state import RunState
@@ -25,8 +25,7 @@ def meant(state: RunState, text: str) -> Meant:
     keys = [key for key in find(list(state.steps), text) if key in state.steps]
     if not keys:
         raise UsageError(_unknown(state, text))
-    name = text.rstrip("/")
-    is_step = len(keys) == 1 and (keys[0] == text or last(keys[0]) in {name, escape(text)})
+    is_step = len(keys) == 1 and is_meant(keys[0], text)
     return Meant(tuple(keys), not is_step)
 
 
@@ -95,7 +94,7 @@ def asked_about(state: RunState, text: str) -> HoldOpened | None:
     if text in state.steps:
         return None
     asked = [hold.opened for hold in state.open_holds if hold.opened.key not in state.steps]
-    named = [o for o in asked if text and text in (o.key, last(o.key), unescape(last(o.key)))]
+    named = [opened for opened in asked if is_meant(opened.key, text)]
     return named[0] if len(named) == 1 else None
 
 

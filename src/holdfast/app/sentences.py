@@ -11,21 +11,29 @@ from holdfast.app.wording import ANSWERED
 from holdfast.errors import error_text
 from holdfast.model.codec import dumps
 from holdfast.model.json import Json
+from holdfast.model.keys import unescape
 
 VALUE_CHARS_MAX: Final = 80
+_KEYS: Final = frozenset({"key", "scope", "to", "was"})
 
 
 def sentence(event: Event) -> tuple[str, str]:
     """Return what a fact says, and the step's status that its glyph is of, if it has one.
 
-    The user's text in it is as it was recorded: make it safe before it is shown.
+    The user's text in it is as it was recorded: make it safe before it is shown. Steps are called
+    as live lines call them; whoever types such a name means the same step.
     """
     kind = str(event["kind"])
     told = _SENTENCES.get(kind)
     if told is None:
-        return "", f"{kind} {event.get('key') or ''}".rstrip()
+        return "", f"{kind} {_read('key', event.get('key')) or ''}".rstrip()
     status, say = told
-    return status, say(event)
+    return status, say({name: _read(name, value) for name, value in event.items()})
+
+
+def _read(name: str, value: Json) -> Json:
+    """Return a key as a person reads it, and any other field as it is."""
+    return unescape(value) if name in _KEYS and isinstance(value, str) else value
 
 
 def _who(who: Json) -> str:

@@ -24,7 +24,7 @@ from holdfast.model.facts import (
     StepRenamed,
 )
 from holdfast.model.json import Json
-from holdfast.model.keys import escape, find
+from holdfast.model.keys import find, is_meant, scopes_around
 from holdfast.model.state import RunState
 from holdfast.ports.store import Output, Store, Stored
 
@@ -164,11 +164,8 @@ def _scope_meant(key: str, wanted: str) -> str:
     text = wanted.rstrip("/")
     if key.startswith(text + "/"):
         return text
-    path = key.split("/")
-    for end in range(1, len(path)):
-        if path[end - 1] in (text, escape(wanted)):
-            return "/".join(path[:end])
-    return ""
+    around = reversed([*scopes_around(key)])
+    return next((scope for scope in around if is_meant(scope, wanted)), "")
 
 
 # --- events -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Words that many sentences are made of: how a run or a step stands, how many, and their names."""
+"""Words that many sentences are made of: how a run, a step or a hold stands, how many, and names."""
 
 from __future__ import annotations
 

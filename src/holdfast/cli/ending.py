@@ -20,6 +20,7 @@ from holdfast.app.script_ways import with_script
 from holdfast.app.views import RunView
 from holdfast.app.wording import count, status_words
 from holdfast.cli.batch_lines import counts_text, forecast_text
+from holdfast.cli.life_words import shown
 from holdfast.cli.options import Common
 from holdfast.cli.text import field_lines, safe, took, width_of
 from holdfast.errors import UNTIL_READ
@@ -213,7 +214,7 @@ def _batches(view: RunView) -> Iterator[str]:
         if view.state.steps[key].is_finished:
             continue
         forecast = forecast_text(batch)
-        yield f"{safe(key)}: {counts_text(batch)}" + (f"; {forecast}" if forecast else "")
+        yield f"{shown(key)}: {counts_text(batch)}" + (f"; {forecast}" if forecast else "")
 
 
 def _standing(view: RunView) -> str:
@@ -228,7 +229,7 @@ def _standing(view: RunView) -> str:
     for status, word in _COUNTED:
         if counted[status]:
             keys = [key for key, own in statuses.items() if own == status]
-            names = ", ".join(map(safe, keys[:KEYS_SHOWN_MAX])) if status in _NAMED else ""
+            names = ", ".join(map(shown, keys[:KEYS_SHOWN_MAX])) if status in _NAMED else ""
             more = ", …" if names and len(keys) > KEYS_SHOWN_MAX else ""
             parts.append(f"{counted[status]} {word}{': ' if names else ''}{names}{more}")
     if view.is_alive and view.row.owner is not None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from holdfast.app.sentences import sentence
 from holdfast.app.timeline import Event
+from holdfast.cli.lines import shown
 from holdfast.cli.paper import Paper
 from holdfast.cli.text import safe, safe_lines
 
@@ -29,4 +30,4 @@ def event_lines(event: Event, paper: Paper) -> Iterator[str]:
 
 
 def _key(event: Event) -> str:
-    return f"{safe(str(event['key']))} " if event.get("key") else ""
+    return f"{shown(str(event['key']))} " if event.get("key") else ""

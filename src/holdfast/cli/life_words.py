@@ -53,10 +53,18 @@ def beginning(run: str, state: RunState, now: datetime) -> str:
     by, age = created.by.name, show(max(0.0, (now - created.at).total_seconds()))
     done = sum(step.is_finished for step in state.steps.values())
     text = f"resuming {run}{where} (started by {by} {age} ago): {count(done, 'step')} done"
-    left = [s.key for s in state.steps.values() if not s.is_finished and s.status != "superseded"]
     if state.ledger.is_going_back or (state.lives and state.lives[-1].errand):
         return f"{text}, going back"
-    return f"{text}, going on with {left[0]}" if left else text
+    at = _goes_on_with(state)
+    return f"{text}, going on with {shown(at)}" if at else text
+
+
+def _goes_on_with(state: RunState) -> str:
+    """Return the step that was in hand, else the failure that ended the run: an earlier one was
+    caught, and is an outcome; nothing where all is done."""
+    left = [s for s in state.steps.values() if not s.is_finished and s.status != "superseded"]
+    in_hand = [step.key for step in left if step.status != "failed"]
+    return in_hand[0] if in_hand else left[-1].key if left else ""
 
 
 def reason(type: str, message: str) -> str:

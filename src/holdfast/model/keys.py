@@ -83,10 +83,10 @@ def _plain(match: re.Match[str]) -> str:
 
 
 def find(keys: Sequence[str], wanted: str) -> list[str]:
-    """Return the keys a person means: a key, all in a scope, or those of a unique last part.
+    """Return the keys a person means: a key, all in a scope, or those of unique last parts.
 
-    Nothing when none fits. Raises UsageError, naming the candidates, when a last part fits
-    several steps or scopes.
+    Parts may be given as a key has them, or as they are shown, without escapes. Nothing when none
+    fits. Raises UsageError, naming the candidates, when last parts fit several steps or scopes.
     """
     scope = wanted.rstrip("/")
     if wanted in keys:
@@ -94,8 +94,9 @@ def find(keys: Sequence[str], wanted: str) -> list[str]:
     inside = [key for key in keys if scope and key.startswith(scope + "/")]
     if inside:
         return inside
-    parts = {scope, escape(wanted)}
-    fitting = [name for name in _with_scopes(keys) if last(name) in parts]
+    names, parts = _with_scopes(keys), {scope, escape(wanted)}
+    fitting = [name for name in names if last(name) in parts]
+    fitting = fitting or [name for name in names if is_meant(name, wanted)]
     if len(fitting) > 1:
         shown = ", ".join(map(repr, fitting[:CANDIDATES_SHOWN_MAX]))
         more = "" if len(fitting) <= CANDIDATES_SHOWN_MAX else f" and {len(fitting)} in all"
@@ -104,6 +105,14 @@ def find(keys: Sequence[str], wanted: str) -> list[str]:
         return []
     found = fitting[0]
     return [found] if found in keys else [key for key in keys if key.startswith(found + "/")]
+
+
+def is_meant(name: str, wanted: str) -> bool:
+    """Whether a person who types `wanted` may mean this step or scope: it is the key or its last
+    parts, as the key has them or as they are shown."""
+    path, text = name.split("/"), wanted.rstrip("/")
+    tails = ["/".join(path[at:]) for at in range(len(path))]
+    return bool(text) and any(text == tail or unescape(tail) in (text, wanted) for tail in tails)
 
 
 def _with_scopes(keys: Sequence[str]) -> list[str]:
