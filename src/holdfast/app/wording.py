@@ -1,4 +1,4 @@
-"""Words that many sentences are made of: how a run, a step or a hold stands, how many, and names."""
+"""Words of many sentences: how a run, a step or a hold stands, how many there are, and names."""
 
 from __future__ import annotations
 

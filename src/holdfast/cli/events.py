@@ -7,7 +7,7 @@ from typing import Final
 
 from holdfast.app.sentences import sentence
 from holdfast.app.timeline import Event
-from holdfast.cli.lines import shown
+from holdfast.cli.life_words import shown
 from holdfast.cli.paper import Paper
 from holdfast.cli.text import safe, safe_lines
 
