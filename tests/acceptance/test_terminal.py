@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -103,9 +104,18 @@ def test_the_cursor_is_never_hidden(shell: Shell):
     assert "\x1b[?" not in text
 
 
-@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"flag": "--plain"}])
+def test_without_colour_it_moves_all_the_same(shell: Shell):
+    """NO_COLOR takes away colours, bold and dim; what runs is still drawn in place."""
+    code, text = shell.at_terminal("run", "script.py", NO_COLOR="1").end()
+
+    assert 0 == code
+    assert "✔ drain n3" in text and "\x1b[J" in text
+    assert not re.search(r"\x1b\[[0-9;]*m", text)
+
+
+@pytest.mark.parametrize("env", [{"TERM": "dumb"}, {"flag": "--plain"}])
 def test_plain_terminals_get_lines(shell: Shell, env: dict[str, str]):
-    """With NO_COLOR, a dumb terminal or --plain there is one line per event, and no escapes."""
+    """With a dumb terminal or --plain there is one line per event, and no escapes."""
     flags = [env.pop("flag")] if "flag" in env else []
     code, text = shell.at_terminal("run", "script.py", *flags, **env).end()
 

@@ -86,13 +86,13 @@ def failed(key: str) -> f.AttemptFailed:
         ({"TERM": "xterm"}, True, Lines),
         ({"TERM": "dumb"}, False, Lines),
         ({"TERM": ""}, False, Lines),
-        ({"TERM": "xterm", "NO_COLOR": "1"}, False, Lines),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False, Screen),
     ],
 )
 def test_a_terminal_moves_only_when_it_may(
     monkeypatch: pytest.MonkeyPatch, env: dict[str, str], plain_asked: bool, kind: type
 ):
-    """NO_COLOR, a dumb terminal and --plain get one line per event."""
+    """A dumb terminal and --plain get one line per event; NO_COLOR takes away colour only."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in env.items():
         monkeypatch.setenv(name, value)

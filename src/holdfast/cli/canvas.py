@@ -40,7 +40,11 @@ class Canvas:
 
     def __init__(self, stream: TextIO, moving: Moving) -> None:
         self._sink, self._moving = Sink(stream), moving
-        self._console = Console(file=stream, highlight=False, force_terminal=True)
+        # Without colours there is no dimming and nothing bold either.
+        self._console = Console(
+            file=stream, highlight=False, force_terminal=True,
+            color_system=None if os.environ.get("NO_COLOR") else "auto",
+        )  # fmt: skip
         # Reentrant: a signal handler may write a note while this thread draws.
         self.lock = forkable(RLock())
         self._pending: deque[Text] = deque(maxlen=HELD_BACK_MAX)

@@ -49,7 +49,7 @@ def progress_on(stream: TextIO, *, plain: bool = False, prompts: bool = False) -
 
 def is_rich(stream: TextIO) -> bool:
     """Return whether `stream` is a terminal that can move its cursor, and its user wants that."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("dumb", ""):
+    if os.environ.get("TERM", "dumb") in ("dumb", ""):
         return False
     try:
         return stream.isatty()
