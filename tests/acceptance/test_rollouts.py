@@ -30,7 +30,7 @@ def image(node):
     while (HERE / "block").exists() and node == "n2":
         time.sleep(0.02)
     if node == "n3" and (HERE / "broken").exists():
-        raise OSError("image not found")
+        raise OSError("image not found\\nin any registry")
     note("image", node)
 
 def note(what, node):
@@ -171,7 +171,7 @@ def test_show_and_status_draw_the_waves(shell: Shell) -> None:
     assert "wave 2      1/5  ✔✖..." in drawn.out
     assert "wave 2      1/5  ✔✖..." in shown.out
     assert "1 done · 1 failed · 3 not reached" in words.out
-    assert "n3: failed: image n3: OSError: image not found" in drawn.out
+    assert "n3: failed: image n3: OSError: image not found\n" in drawn.out
 
 
 @pytest.mark.slow

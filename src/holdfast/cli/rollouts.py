@@ -46,8 +46,9 @@ def picture(view: RolloutView, paper: Paper) -> Iterator[str]:
             yield from _signs(wave, start, paper)
     needing = [unit for unit in view.units if unit.status in ("failed", "waiting")]
     for unit in needing[:NEED_SHOWN_MAX]:
-        text = f"{safe(unit.label)}: {unit.status}{f': {safe(unit.why)}' if unit.why else ''}"
-        yield from paper.wrap(f"  {text}", "    ")
+        why = unit.why.partition("\n")[0]
+        text = f"  {unit.label}: {unit.status}{f': {why}' if why else ''}"
+        yield from paper.wrap(safe(text), "    ")
     if len(needing) > NEED_SHOWN_MAX:
         yield f"  and {len(needing) - NEED_SHOWN_MAX} more that failed or wait"
 
