@@ -74,6 +74,20 @@ def test_a_target_that_waits_for_a_person_is_no_failure(tmp_path: Path) -> None:
     assert ["c01", "zz", "c00"] == fleet.log()
 
 
+def test_what_a_target_says_is_brief_and_no_command_of_it_is_cut(tmp_path: Path) -> None:
+    """The fleet notes the times and offers the commands; a narrow terminal shows whole lines."""
+    fleet = Fleet(tmp_path, 2, '[targets.zz]\nmode = "confirm"\nrisk = "low"\n')
+    (tmp_path / "c01.broken").touch()
+    words = ("fleet", "run", "script.py", "--targets", "all", "--id", "f", "--budget", "2")
+    _, text = fleet.at_terminal(*words).end()
+    log = fleet("log", "f", "c01").out
+
+    live = plain(text).partition("ON HOLD f ")[0]
+    assert "FAILED f.c01  (exit 1)" in live and "ON HOLD f.zz  (exit 3)" in live
+    assert "holdfast " not in live
+    assert "| step started " in log
+
+
 def test_a_target_that_another_run_has_fails_and_nothing_is_done_to_it(tmp_path: Path) -> None:
     """Its lock is its own."""
     fleet = Fleet(tmp_path, 2)

@@ -51,8 +51,8 @@ def run_target(target: str, run: str, file: str, words: list[str]) -> str:
     command = (sys.executable, "-m", "holdfast", *words[: words.index("--")])
     more = words[words.index("--") + 1 :]
     begun = sh(
-        *command, "run", file, "--id", run, "--target", target, "--no-input", "--plain", *more,
-        check=False,
+        *command, "run", file, "--id", run, "--target", target, "--no-input", "--plain", "--within",
+        *more, check=False,
     )  # fmt: skip
     life, call = in_step("run_target")
     row = life.store.row(run)

@@ -57,11 +57,14 @@ def ending(
     common: Common,
     columns: int | None = None,
     state: RunState | None = None,
+    *,
+    is_brief: bool = False,
 ) -> Iterator[str]:
     """Yield the lines that a life ends with; `view` is None when the store cannot be read, and
     `state` is what its process knows of the run then.
 
-    Reasons are wrapped to `columns`, commands never: they are there to be copied.
+    Reasons are wrapped to `columns`, commands never: they are there to be copied. The first line
+    is all where it `is_brief`: whoever reads that says the rest.
     """
     run = safe(outcome.run_id)
     if view is None:
@@ -71,18 +74,21 @@ def ending(
         resume = Next(("resume", outcome.run_id), "once it is well")
         ways.extend([resume] if state is None else with_script(state, [resume]))
         yield from _field("next", [line for way in ways for line in _way(way, common, columns)])
-        return
-    if outcome.status == "succeeded":
+    elif outcome.status == "succeeded":
         steps = count(sum(step.status != "superseded" for step in view.steps), "step")
         spent = took(view.row.started_at, view.row.ended_at)
         yield f"{run} succeeded: {steps}, {spent}{_dead_letters(view, common)}"
-        return
-    if outcome.status == "rolled_back":
+    elif outcome.status == "rolled_back":
         yield f"{run} rolled back: {_standing(view)}"
         yield from _back_fields(view, columns)
-        return
+    else:
+        yield f"{_headline(outcome)}  (exit {outcome.exit_code})"
+        yield from () if is_brief else _fields(outcome, view, common, columns)
+
+
+def _fields(outcome: Outcome, view: RunView, common: Common, columns: int | None) -> Iterator[str]:
+    """Yield why a run goes on no more by itself, how things stand, and the commands that go on."""
     why = why_of(view)
-    yield f"{_headline(outcome)}  (exit {outcome.exit_code})"
     # What the disk refused could not be recorded: the journal knows no reason.
     is_storage = outcome.exit_code == EXIT_STORAGE
     reasons = () if is_storage else why.reasons[:REASONS_SHOWN_MAX]

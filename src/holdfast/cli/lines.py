@@ -35,10 +35,11 @@ PROGRESS_EVERY_S = 10.0
 
 
 class Lines:
-    """One line per event, with its time; no cursor movement."""
+    """One line per event, with its time; no cursor movement. Where whoever reads the lines notes
+    their times, they have none."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._sink = Sink(stream)
+    def __init__(self, stream: TextIO, *, is_timed: bool = True) -> None:
+        self._sink, self._is_timed = Sink(stream), is_timed
         self._told: dict[str, float] = {}
 
     def begin(self, run: str, state: RunState) -> None:
@@ -51,7 +52,7 @@ class Lines:
         try:
             text = told(fact, state)
             if text:
-                self._sink.write(f"{fact.at.isoformat()[:19]}Z {text}\n")
+                self._write(fact.at, text)
         except Exception as error:
             self._give_up(error)
 
@@ -64,8 +65,7 @@ class Lines:
 
     def output(self, output: Output) -> None:
         try:
-            at = output.at.isoformat()[:19]
-            self._sink.write(f"{at}Z step output {shown(output.key)}: {clean(output.text)}\n")
+            self._write(output.at, f"step output {shown(output.key)}: {clean(output.text)}")
         except Exception as error:
             self._give_up(error)
 
@@ -83,9 +83,13 @@ class Lines:
 
     def _line(self, text: str) -> None:
         try:
-            self._sink.write(f"{datetime.now(UTC).isoformat()[:19]}Z {text}\n")
+            self._write(datetime.now(UTC), text)
         except Exception as error:
             self._give_up(error)
+
+    def _write(self, at: datetime, text: str) -> None:
+        stamp = f"{at.isoformat()[:19]}Z " if self._is_timed else ""
+        self._sink.write(f"{stamp}{text}\n")
 
     def _give_up(self, error: Exception) -> None:
         self._sink.write(f"note progress cannot be shown ({type(error).__name__}: {error})\n")

@@ -38,10 +38,12 @@ class Progress(Protocol):
         """Show what was not shown yet. Safe to call twice."""
 
 
-def progress_on(stream: TextIO, *, plain: bool = False, prompts: bool = False) -> Progress:
+def progress_on(
+    stream: TextIO, *, plain: bool = False, prompts: bool = False, is_timed: bool = True
+) -> Progress:
     """Return the listener that suits `stream`; with `prompts`, holds are shown by a prompt."""
     if plain or not is_rich(stream):
-        return Lines(stream)
+        return Lines(stream, is_timed=is_timed)
     from holdfast.cli.screen import Screen
 
     return Screen(stream, prompts=prompts)

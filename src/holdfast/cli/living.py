@@ -35,13 +35,14 @@ from holdfast.wiring import open_telling
 @dataclass(frozen=True, slots=True)
 class Presence:
     """How a command lives through a run: who answers, how progress looks, how long it may take,
-    and how much of that in waits."""
+    and how much of that in waits. `within` a fleet it is brief: that one says what to do next."""
 
     no_input: bool = False
     wait: bool = False
     plain: bool = False
     budget_s: float | None = None
     patience_s: float | None = None
+    within: bool = False
 
 
 def presence_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,7 +97,9 @@ def lived_through(
 ) -> Outcome:
     """Go through one life of a run and return how it ended, which is said."""
     prompts = is_interactive() and not (presence.no_input or presence.wait)
-    progress = progress_on(sys.stderr, plain=presence.plain, prompts=prompts)
+    progress = progress_on(
+        sys.stderr, plain=presence.plain, prompts=prompts, is_timed=not presence.within
+    )
     begun = _Begun(progress)
     clock, by = SystemClock(), this_person(common.claimed)
     person = person_for(Ask(store, clock, by, progress), prompts=prompts, wait=presence.wait)
@@ -115,7 +118,7 @@ def lived_through(
         progress.close()
         if telling is not None:
             telling.close()
-    _report(store, common, outcome, begun.state)
+    _report(store, common, outcome, begun.state, is_brief=presence.within)
     if outcome.status == "succeeded" and outcome.result is not None:
         click.echo(json_text(encode(outcome.result)))
     return outcome
@@ -140,13 +143,16 @@ def stdout_for_the_result() -> Iterator[None]:
         yield
 
 
-def _report(store: Store, common: Common, outcome: Outcome, state: RunState | None) -> None:
+def _report(
+    store: Store, common: Common, outcome: Outcome, state: RunState | None, *, is_brief: bool
+) -> None:
     try:
         view = _view(store, outcome.run_id, state)
     except HoldfastError:
         view = None
     try:
-        lines = ending(outcome, view, common, paper(stream=sys.stderr).columns, state)
+        columns = paper(stream=sys.stderr).columns
+        lines = ending(outcome, view, common, columns, state, is_brief=is_brief)
         print(*lines, sep="\n", file=sys.stderr, flush=True)
     except (OSError, ValueError):
         pass

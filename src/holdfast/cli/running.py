@@ -19,6 +19,7 @@ from holdfast.cli.shell.running import Given, attending, run_script, shell_of, w
 from holdfast.errors import UsageError
 from holdfast.flow.texts import quoted
 from holdfast.flow.workflows import Workflow
+from holdfast.model.making import replace
 
 # --- the options ------------------------------------------------------------------------------
 
@@ -71,6 +72,9 @@ def _write_parameters(workflow: Workflow[..., Any], formatter: click.HelpFormatt
 @click.command("run", cls=_Script)
 @click.argument("file", metavar="FILE[:WORKFLOW]")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENT]...")
+@click.option(
+    "--within", is_flag=True, help="Be brief: a fleet notes the times and says what is next."
+)
 @_starting_options
 @presence_options
 @store_options
@@ -86,6 +90,7 @@ def run_command(
     id: str | None,
     steal: str | None,
     presence: Presence,
+    within: bool,
 ) -> None:
     """Start a workflow, or go on with the run of that --id.
 
@@ -111,7 +116,7 @@ def run_command(
     params = parameters_from(workflow, pairs, params_file)
     live_through(
         common,
-        presence,
+        replace(presence, within=within),
         lambda setting: start(
             setting, workflow, params, id=id, target=target, mode=mode, ask=ask, steal=steal
         ),
