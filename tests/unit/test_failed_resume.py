@@ -11,6 +11,22 @@ from holdfast import StepFailed, aio, do, parallel, stage, workflow
 from holdfast.model.facts import AttemptFailed, RunFailed
 
 
+def test_all_attempts_are_counted_whoever_tells_of_them(runs: Runs) -> None:
+    """What the run failed with, its log and `why` have one number, also after a resume."""
+
+    @workflow
+    def flow() -> None:
+        do("bad", fail_until, 9, retry=2)
+
+    runs.start(flow)
+    runs.start(flow)
+
+    assert [1, 2, 3, 4] == [fact.attempt for fact in runs.facts(AttemptFailed)]
+    assert ["2 attempts", "4 attempts"] == [
+        fact.message.partition("after ")[2].partition(":")[0] for fact in runs.facts(RunFailed)
+    ]
+
+
 def test_finished_steps_of_siblings_are_kept(runs: Runs) -> None:
     """One branch fails first; what the other did after that is not repeated."""
 

@@ -334,8 +334,7 @@ def found_done(call: Call, result: Json) -> Program[None]:
 
 
 def _failure(seen: StepState) -> StepFailed:
-    attempts = seen.attempts - seen.forgiven
-    return StepFailed(seen.key, seen.error_type, seen.error, max(1, attempts))
+    return StepFailed(seen.key, seen.error_type, seen.error, max(1, seen.attempts))
 
 
 def described(call: Call, error: Exception) -> tuple[str, str]:
