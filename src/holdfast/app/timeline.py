@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import datetime
-from heapq import merge
 from typing import TypeAlias
 
 from holdfast.app.finding import find_run
@@ -57,17 +56,30 @@ class Timeline:
         self._scope = ""
         self._keys: frozenset[str] | None = None
         self._item: Item | None = None
-        for stored in store.read(self.run):
-            self._fold(stored)
+        self._sought: set[tuple[str, int]] = set()
+        self._catch_up()
         if step is not None:
             self._choose(step)
         self._told = 0
 
     def entries(self) -> Iterator[Event]:
         """Yield what happened since this was last asked, in the order of time."""
-        for stored in self.store.read(self.run, self._state.seq):
-            self._fold(stored)
-        yield from merge(self._facts(), self._outputs(), key=_time_of)
+        self._catch_up()
+        facts = self._facts()
+        fact = next(facts, None)
+        for output in self._outputs():
+            if not self._has_begun(output):
+                # It was written since: the start of its step comes first.
+                self._catch_up()
+                fact = fact or next(facts := self._facts(), None)
+            event = output_event(output)
+            while fact is not None and _time_of(fact) <= _time_of(event):
+                yield fact
+                fact = next(facts, None)
+            yield event
+        while fact is not None:
+            yield fact
+            fact = next(facts, None)
 
     def skip(self) -> None:
         """Pass over what happened until now."""
@@ -76,6 +88,25 @@ class Timeline:
         self._told = self._state.seq
         for position, _ in self.store.read_output(self.run, self._outputs_after):
             self._outputs_after = position
+
+    def _catch_up(self) -> None:
+        """Fold in what was recorded since."""
+        for stored in self.store.read(self.run, self._state.seq):
+            self._fold(stored)
+
+    def _has_begun(self, output: Output) -> bool:
+        """Whether the start of what wrote this is folded in, or was looked for already; an item
+        has none, but its batch."""
+        steps = self._state.steps
+        step = steps.get(output.key)
+        if step is not None and step.attempts >= output.attempt:
+            return True
+        if any(scope in steps for scope in scopes_around(output.key)):
+            return True
+        written = (output.key, output.attempt)
+        was_sought = written in self._sought
+        self._sought.add(written)
+        return was_sought
 
     def _fold(self, stored: Stored) -> None:
         before = len(self._state.superseded)
@@ -98,21 +129,21 @@ class Timeline:
         self._scope = found[0] if is_batch else _scope_meant(found[0], step)
 
     def _facts(self) -> Iterator[Event]:
-        after, self._told = self._told, self._state.seq
-        for stored in self.store.read(self.run, after):
-            if stored.seq > self._told:
+        for stored in self.store.read(self.run, self._told):
+            if stored.seq > self._state.seq:
                 return
+            self._told = stored.seq
             key = subject_of(stored.fact, self._state)
             is_wanted = self._is_wanted(key) or self._is_about_item(stored.fact)
             if is_wanted and (self._all or self._cuts.keeps_fact(key, stored.seq)):
                 yield fact_event(stored, key)
 
-    def _outputs(self) -> Iterator[Event]:
+    def _outputs(self) -> Iterator[Output]:
         for position, output in self.store.read_output(self.run, self._outputs_after):
             self._outputs_after = position
             kept = self._all or self._cuts.keeps_output(output)
             if kept and self._is_wanted(output.key):
-                yield output_event(output)
+                yield output
 
     def _is_about_item(self, fact: Fact) -> bool:
         """Whether a fact of the batch is about the one item that was asked for."""
