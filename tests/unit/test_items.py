@@ -222,8 +222,8 @@ def test_a_run_that_is_over_keeps_its_dead_letters(runs: Runs):
 
 def test_several_batches_have_to_be_told_apart(runs: Runs):
     """Nobody guesses which of them is meant."""
-    flow = of_items(range(10), budget=9)
-    other = of_items(range(5), name="other")
+    flow = of_items(range(10), budget=9, name="the first")
+    other = of_items(range(5), name="the other")
 
     @workflow(name="work")
     def main():
@@ -232,11 +232,11 @@ def test_several_batches_have_to_be_told_apart(runs: Runs):
 
     runs.start(main)
 
-    with pytest.raises(UsageError, match="several batches"):
+    with pytest.raises(UsageError, match=r"several batches.*holdfast retry r 'the first' --failed"):
         retry_failed(runs)
     with pytest.raises(UsageError, match="say which, with its batch"):
         item(runs, "3")
-    assert "other: 2 items" in retry_failed(runs, "other")
+    assert "the other: 2 items" in retry_failed(runs, "the other")
 
 
 def test_a_batch_in_hand_is_not_disturbed(runs: Runs):

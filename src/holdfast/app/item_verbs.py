@@ -26,6 +26,7 @@ from holdfast.model.facts import Fact, HoldOpened, ItemDecided, ItemsRearmed, Wh
 from holdfast.model.signature import matches
 from holdfast.model.standing import StepState
 from holdfast.model.state import RunState
+from holdfast.model.typed import command
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import RunRow, Store
 from holdfast.runtime.journal import Journal
@@ -98,7 +99,7 @@ def decide_item(
         if seen.is_finished:
             raise UsageError(
                 f"batch {item.batch} {stands(seen.status)}: what became of its items is counted. "
-                f"To take it up again: holdfast retry {row.id} {item.batch} --failed"
+                f"To take it up again: {command('retry', (row.id, item.batch), ('--failed',))}"
             )
         _refuse_in_hand(store, row.id, state, seen, clock.now(), item)
         now = _known_now(store, row.id, state, item)
@@ -169,7 +170,7 @@ def _with_dead_letters(store: Store, row: RunRow, state: RunState, text: str | N
     if len(found) > 1:
         raise UsageError(
             f"several batches have failed items: {', '.join(found)}; name one: "
-            f"holdfast retry {row.id} {found[0]} --failed"
+            f"{command('retry', (row.id, found[0]), ('--failed',))}"
         )
     return found[0]
 
