@@ -127,8 +127,8 @@ def _history(state: RunState, key: str) -> str:
     return times
 
 
-def details(run: str, state: RunState, opened: HoldOpened, columns: int) -> list[str]:
-    """Return everything the hold records, and how to answer from elsewhere."""
+def details(run: str, state: RunState, opened: HoldOpened, answer: str, columns: int) -> list[str]:
+    """Return everything the hold records, and `answer`, the command by which others see how."""
     lines = field_lines(
         "run", f"{run}, hold {opened.id} ({opened.kind}), since {when(opened.at)}", columns
     )
@@ -141,4 +141,4 @@ def details(run: str, state: RunState, opened: HoldOpened, columns: int) -> list
         if value is None or value == "" or name == "plan":
             continue  # The plan stands above, a step a line.
         lines += field_lines(name, value if isinstance(value, str) else json_text(value), columns)
-    return lines + field_lines("answer", f"holdfast why {run}", columns)
+    return [*lines, *field_lines("answer", answer, None)]

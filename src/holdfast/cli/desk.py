@@ -11,7 +11,7 @@ from holdfast.app.commands import Done
 from holdfast.app.judging import is_owned
 from holdfast.app.next_ways import Next
 from holdfast.app.script_ways import with_script
-from holdfast.cli.ending import line_of, to_type
+from holdfast.cli.offered import line_of, to_type
 from holdfast.cli.options import Common
 from holdfast.cli.text import safe
 from holdfast.model.facts import RunCreated, Who

@@ -17,8 +17,8 @@ from holdfast.app.starting import Setting
 from holdfast.cli.live import Progress
 from holdfast.cli.living import Presence, lived_through
 from holdfast.cli.options import Common
+from holdfast.cli.saying import say
 from holdfast.cli.shell.each import asked_of, beside
-from holdfast.cli.shell.saying import say
 from holdfast.cli.shell.words import EACH, Taken
 from holdfast.flow.running import Outcome, live
 from holdfast.flow.shell_each import EachAsked, EachWorkflow

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,13 +19,13 @@ from holdfast.app.views import RunView
 from holdfast.app.wording import count, status_words
 from holdfast.cli.batch_lines import counts_text, forecast_text
 from holdfast.cli.life_words import shown
+from holdfast.cli.offered import line_of, next_command
 from holdfast.cli.options import Common
 from holdfast.cli.text import field_lines, safe, took, width_of
 from holdfast.errors import UNTIL_READ
 from holdfast.flow.running import Outcome
 from holdfast.model.shown import few
 from holdfast.model.state import RunState
-from holdfast.model.typed import typed
 from holdfast.model.undoing import is_giving_back
 
 EXIT_STORAGE = 74
@@ -139,45 +137,6 @@ def _way(way: Next, common: Common, columns: int | None) -> list[str]:
     if columns is None or FIELD_COLUMNS + width_of(beside) <= columns:
         return [beside]
     return [line, f"  # {safe(way.does)}"]
-
-
-def line_of(way: Next, common: Common) -> str:
-    """Return what a person may type to go on, about the same store."""
-    return _as_called(safe(way.line(*common.repeated)))
-
-
-def to_type(text: str, common: Common) -> str:
-    """Return a message in which what it says to type finds the same store."""
-    if not common.repeated:
-        return text
-    import re
-
-    from holdfast.cli.commands import COMMANDS
-
-    verbs = "|".join(verb for section in COMMANDS.values() for verb in section)
-    given = typed(("holdfast", *common.repeated))
-    return re.sub(rf"\bholdfast (?=(?:{verbs})\b)", lambda _: f"{given} ", text)
-
-
-def next_command(common: Common, *words: str) -> str:
-    """Return a command that a person may type next, about the same store."""
-    return f"{_command(common)} {typed(words)}"
-
-
-def _command(common: Common) -> str:
-    return _as_called(typed(("holdfast", *common.repeated)))
-
-
-def _as_called(line: str) -> str:
-    """Return the line for whoever has no `holdfast` on the path but called the module: with the
-    Python that was typed, which is found in the same way again."""
-    if os.path.basename(sys.argv[0]) != "__main__.py" or not line.startswith("holdfast"):
-        return line
-    from shutil import which  # Here alone: whoever calls the program needs none.
-
-    if which("holdfast") == os.path.join(os.path.dirname(sys.executable), "holdfast"):
-        return line
-    return f"{shlex.quote(sys.orig_argv[0])} -m {line}"
 
 
 def _headline(outcome: Outcome) -> str:

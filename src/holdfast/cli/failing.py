@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from holdfast.cli.text import safe
+from holdfast.cli.saying import say as say
 from holdfast.errors import ConfigError, HoldfastError, Leaving
 from holdfast.scratch import scratch_folder
 
@@ -62,7 +62,7 @@ def _failed(error: HoldfastError | Leaving, common: Common | None) -> int:
     finds the store that was given."""
     text = str(error) or type(error).__name__
     if common is not None:
-        from holdfast.cli.ending import to_type
+        from holdfast.cli.offered import to_type
 
         text = to_type(text, common)
     for line in text.splitlines() if isinstance(error, ConfigError) else [text]:
@@ -95,14 +95,6 @@ def _completes(command: click.Command, name: str) -> bool:
 
     shell_complete(command, {}, name, variable, instruction)
     return True
-
-
-def say(text: str) -> None:
-    """Print one line on stderr, if anybody is left to read it."""
-    try:
-        print(f"holdfast: {safe(' '.join(text.split()))}", file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        pass
 
 
 def _refused(error: click.ClickException, name: str) -> int:

@@ -36,10 +36,12 @@ PROGRESS_EVERY_S = 10.0
 
 class Lines:
     """One line per event, with its time; no cursor movement. Where whoever reads the lines notes
-    their times, they have none."""
+    their times, they have none. `to_type` makes the commands in a note find the same store."""
 
-    def __init__(self, stream: TextIO, *, is_timed: bool = True) -> None:
-        self._sink, self._is_timed = Sink(stream), is_timed
+    def __init__(
+        self, stream: TextIO, *, is_timed: bool = True, to_type: Callable[[str], str] = str
+    ) -> None:
+        self._sink, self._is_timed, self._to_type = Sink(stream), is_timed, to_type
         self._told: dict[str, float] = {}
 
     def begin(self, run: str, state: RunState) -> None:
@@ -70,7 +72,7 @@ class Lines:
             self._give_up(error)
 
     def note(self, text: str) -> None:
-        self._line(f"note {clean(text)}")
+        self._line(f"note {clean(self._to_type(text))}")
 
     def pause(self, hold: str, key: str) -> None:
         return None

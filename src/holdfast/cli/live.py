@@ -6,6 +6,7 @@ A listener is told after a fact is durable, from any thread, and never raises.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Protocol, TextIO
 
 from holdfast.cli.lines import Lines
@@ -39,14 +40,19 @@ class Progress(Protocol):
 
 
 def progress_on(
-    stream: TextIO, *, plain: bool = False, prompts: bool = False, is_timed: bool = True
+    stream: TextIO,
+    *,
+    plain: bool = False,
+    prompts: bool = False,
+    is_timed: bool = True,
+    to_type: Callable[[str], str] = str,
 ) -> Progress:
     """Return the listener that suits `stream`; with `prompts`, holds are shown by a prompt."""
     if plain or not is_rich(stream):
-        return Lines(stream, is_timed=is_timed)
+        return Lines(stream, is_timed=is_timed, to_type=to_type)
     from holdfast.cli.screen import Screen
 
-    return Screen(stream, prompts=prompts)
+    return Screen(stream, prompts=prompts, to_type=to_type)
 
 
 def is_rich(stream: TextIO) -> bool:

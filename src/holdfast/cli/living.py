@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from typing import Any, NoReturn
 
 import click
@@ -14,6 +15,7 @@ from holdfast.app.views import RunView, view_of, with_stored
 from holdfast.cli.ending import ending
 from holdfast.cli.failing import say
 from holdfast.cli.live import Progress, progress_on
+from holdfast.cli.offered import to_type
 from holdfast.cli.options import Common
 from holdfast.cli.paper import paper
 from holdfast.cli.prompt import Ask, is_interactive, person_for
@@ -97,12 +99,15 @@ def lived_through(
 ) -> Outcome:
     """Go through one life of a run and return how it ended, which is said."""
     prompts = is_interactive() and not (presence.no_input or presence.wait)
+    typed = partial(to_type, common=common)
     progress = progress_on(
-        sys.stderr, plain=presence.plain, prompts=prompts, is_timed=not presence.within
-    )
+        sys.stderr, plain=presence.plain, prompts=prompts, is_timed=not presence.within,
+        to_type=typed,
+    )  # fmt: skip
     begun = _Begun(progress)
     clock, by = SystemClock(), this_person(common.claimed)
-    person = person_for(Ask(store, clock, by, progress), prompts=prompts, wait=presence.wait)
+    ask = Ask(store, clock, by, progress, typed)
+    person = person_for(ask, prompts=prompts, wait=presence.wait)
     config = ("--config", common.config) if common.config else ()
     telling = open_telling(common.inventory.notify, common.url, progress.note, options=config)
     setting = Setting(

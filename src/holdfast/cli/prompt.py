@@ -25,6 +25,7 @@ from holdfast.cli.asking import (
     question_lines,
     scope_meant,
 )
+from holdfast.cli.life_words import clean
 from holdfast.cli.live import Progress
 from holdfast.cli.sink import Sink
 from holdfast.errors import HoldfastError, Leaving, StoreError, UsageError
@@ -48,12 +49,14 @@ COLUMNS_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What whoever attends a run acts with: its store, the time, a name, and the screen."""
+    """What whoever attends a run acts with: its store, the time, a name, and the screen.
+    `to_type` makes the commands in a text find the same store."""
 
     store: Store
     clock: Clock
     by: Who
     progress: Progress
+    to_type: Callable[[str], str] = str
 
 
 def is_interactive() -> bool:
@@ -215,7 +218,7 @@ class Prompt:
         except StoreError:
             raise
         except HoldfastError as refused:
-            self._lines.write(f"{refused}\n")
+            self._lines.write(f"{clean(self._ask.to_type(str(refused)))}\n")
             dialog.chosen, dialog.reason = None, ""
             if self._dialog is dialog:
                 self._show_keys(dialog)
@@ -266,7 +269,8 @@ class Prompt:
             case "park":
                 raise self._parked()
             case "details":
-                lines = details(run, state, dialog.hold.opened, self._lines.columns)
+                answer = self._ask.to_type(f"holdfast why {run}")
+                lines = details(run, state, dialog.hold.opened, answer, self._lines.columns)
                 self._lines.write("\n".join(lines) + "\n")
                 self._show_keys(dialog)
                 return None

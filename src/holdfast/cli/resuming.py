@@ -16,10 +16,10 @@ from holdfast.app.starting import resume
 from holdfast.app.views import time_json, view_run
 from holdfast.app.wording import stands
 from holdfast.cli.each_again import going_again
-from holdfast.cli.ending import next_command
 from holdfast.cli.failing import say
 from holdfast.cli.living import Presence, live_through, presence_options
 from holdfast.cli.naming import missing_run, run_argument
+from holdfast.cli.offered import next_command
 from holdfast.cli.options import Common, json_option, steal_options, store_options
 from holdfast.cli.parameters import mode_option, set_option
 from holdfast.cli.text import json_text, safe

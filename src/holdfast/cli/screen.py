@@ -29,8 +29,10 @@ BESIDE_NAME_CELLS = 36
 class Screen:
     """Draws one life; see `cli.live.Progress` for what each call means."""
 
-    def __init__(self, stream: TextIO, *, prompts: bool = False) -> None:
-        self._running, self._prompts = Steps(), prompts
+    def __init__(
+        self, stream: TextIO, *, prompts: bool = False, to_type: Callable[[str], str] = str
+    ) -> None:
+        self._running, self._prompts, self._to_type = Steps(), prompts, to_type
         self._canvas = Canvas(stream, self._running)
         self._stages: dict[str, str] = {}
         self._stage = ""
@@ -69,7 +71,8 @@ class Screen:
         self._canvas.change(tell)
 
     def note(self, text: str) -> None:
-        self._canvas.change(lambda: self._keep(Text(f"   {clean(text)}", "yellow")))
+        line = f"   {clean(self._to_type(text))}"
+        self._canvas.change(lambda: self._keep(Text(line, "yellow")))
 
     def pause(self, hold: str, key: str) -> None:
         with self._canvas.lock:

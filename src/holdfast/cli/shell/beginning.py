@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from shlex import quote, split
+from shlex import join, quote, split
 
 import click
 
@@ -24,7 +24,9 @@ from holdfast.app.shelling import (
     take_up,
 )
 from holdfast.app.starting import Setting
+from holdfast.cli.offered import to_type
 from holdfast.cli.options import Common, steal_options, store_options
+from holdfast.cli.saying import GIVEN
 from holdfast.cli.shell import code, traps
 from holdfast.cli.shell.joining import (
     ACCEPT,
@@ -97,7 +99,7 @@ def begin(
             check_label(name), _params(pairs), id, target, mode or "", ask or "", steal
         ))  # fmt: skip
     except HoldfastError as error:
-        say(str(error))
+        say(to_type(str(error), common))
         click.echo(
             f"exit {error.exit_code}" if code.other(shell) else code.refusal(error.exit_code)
         )
@@ -146,6 +148,7 @@ def _lines(
         STEP: "",
         SECRETS: " ".join(begun.secrets),
         "HOLDFAST_STORE": url,
+        GIVEN: join(common.repeated),
         INVENTORY: "" if common.config else common.inventory.file,
         **{PARAM + name: value for name, value in begun.params.items()},
         **begun.env,

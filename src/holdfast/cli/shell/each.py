@@ -10,8 +10,8 @@ from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
 from typing import Any, Final
 
 from holdfast.cli.live import Progress, progress_on
+from holdfast.cli.saying import say
 from holdfast.cli.shell.joining import ACCEPT, LIFE, RUN, joined
-from holdfast.cli.shell.saying import say
 from holdfast.cli.shell.words import Taken
 from holdfast.errors import UsageError
 from holdfast.flow.shell_calls import STEP, WHY_NOT, ShellCall

@@ -7,9 +7,11 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
-from holdfast.cli.shell.saying import say as say
+from holdfast.cli.saying import given
+from holdfast.cli.saying import say as say
 from holdfast.cli.shell.telling import tell_elsewhere
 from holdfast.errors import HoldfastError, Leaving, LostOwnership, UsageError
 from holdfast.flow.shell_calls import STEP, ShellCall
@@ -91,10 +93,13 @@ class Somebody:
                     comment="--accept-drift",
                 )  # fmt: skip
         from holdfast.cli.live import progress_on
+        from holdfast.cli.offered import to_type
         from holdfast.cli.prompt import Ask, is_interactive, person_for
 
         if self._attendant is None:
-            ask = Ask(self.store, clock, by, progress_on(sys.stderr, plain=True))
+            typed = partial(to_type, common=given())
+            progress = progress_on(sys.stderr, plain=True, to_type=typed)
+            ask = Ask(self.store, clock, by, progress, typed)
             how = os.environ.get(INPUT)
             prompts = is_interactive() and not how
             self._attendant = person_for(ask, prompts=prompts, wait=how == WAITS)
@@ -219,7 +224,6 @@ def tell_ending(life: Life, status: str, code: int, reason: str) -> None:
     """Print how the run stands, and what to type next."""
     from holdfast.app.views import view_of, with_stored
     from holdfast.cli.ending import ending
-    from holdfast.cli.options import Common
     from holdfast.flow.outcome import Outcome
 
     view = None
@@ -230,5 +234,5 @@ def tell_ending(life: Life, status: str, code: int, reason: str) -> None:
             view = with_stored(view_of(replace(row, owner=None), life.journal.state), life.store)
     outcome = Outcome(status, None, life.run, code, reason)
     with suppress(OSError, ValueError):
-        lines = ending(outcome, view, Common(), state=life.journal.state)
+        lines = ending(outcome, view, given(), state=life.journal.state)
         print(*lines, sep="\n", file=sys.stderr, flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from holdfast.cli.shell.saying import say
+from holdfast.cli.saying import say
 from holdfast.errors import HoldfastError
 from holdfast.model.facts import Fact, HoldOpened, RunFailed, RunSucceeded
 from holdfast.model.state import RunState
