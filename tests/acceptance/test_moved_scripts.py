@@ -53,7 +53,7 @@ def test_a_run_finds_its_workflow_in_a_moved_script_of_several(shell: Shell):
 
 
 def test_a_script_that_is_gone_is_said_with_what_takes_its_new_path(shell: Shell):
-    """`retry` takes none: what it recorded stays, and `resume` goes on with it."""
+    """Each verb that goes on takes it; what a `retry` without it recorded stays."""
     _moved(shell)
 
     for verb in ("resume", "rollback", "retry"):
@@ -62,8 +62,10 @@ def test_a_script_that_is_gone_is_said_with_what_takes_its_new_path(shell: Shell
         assert f"no file {shell.folder / 'script.py'}, where the script of run one was" in (
             refused.err
         )
-        assert "resume, rollback and settle take its path behind one" in refused.err
+        assert "take its path behind one, retry behind the step" in refused.err
 
+    again = shell("retry", "one", "check", "moved.py")
+    assert 1 == again.code and "ValueError: not yet" in again.err
     assert 0 == shell("rollback", "one", "moved.py").code
     assert not (shell.folder / "made").exists()
 

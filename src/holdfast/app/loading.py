@@ -66,7 +66,8 @@ def workflow_of(
     if file is None and not Path(row.file).exists():
         raise UsageError(
             f"no file {row.file}, where the script of run {row.id} was: put it back, or say where "
-            f"it is now: resume, rollback and settle take its path behind {row.id}"
+            f"it is now: resume, rollback and settle take its path behind {row.id}, retry behind "
+            "the step"
         )
     if isinstance(file, Workflow):
         workflow = file

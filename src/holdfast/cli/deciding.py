@@ -168,6 +168,7 @@ def skip(common: Common, run: str, step: str, comment: str) -> None:
 @click.command("retry")
 @_RUN
 @step_argument(required=False)
+@click.argument("file", required=False, metavar="[FILE]")
 @item_deciding.failed_options
 @_NOTE
 @set_option
@@ -177,6 +178,7 @@ def retry(
     common: Common,
     run: str,
     step: str | None,
+    file: str | None,
     is_failed: bool,
     where: str | None,
     limit: int | None,
@@ -190,7 +192,7 @@ def retry(
     all that failed. STEP may be a scope: all in it that
     failed. A step that waits, for its next attempt or for a moment, waits no longer. STEP may be an
     item of a batch, ITEM or BATCH/ITEM; with --failed it is the batch, and may be left out where
-    one batch has failed items.
+    one batch has failed items. Give FILE, behind STEP, when the script has moved.
     """
     if not is_failed and (where is not None or limit is not None):
         raise click.UsageError("--where and --limit go with --failed")
@@ -198,7 +200,7 @@ def retry(
         row = find_run(desk.store, run)
         state = commands.state_of(desk.store, row)
         if pairs:
-            _check_pairs(row, state, pairs)
+            _check_pairs(row, state, file, pairs)
         if is_failed:
             armed = item_deciding.retried_failed(desk, row, step, where, limit, comment)
         else:
@@ -210,13 +212,13 @@ def retry(
         desk.tell(armed, resumable=False)
         goes_on_there = is_owned(row)
     if not goes_on_there:
-        again = None if pairs else going_again(common, row.id)
+        again = None if pairs or file else going_again(common, row.id)
         live_through(
-            common, presence, again or (lambda setting: resume(setting, row.id, pairs=pairs))
+            common, presence, again or (lambda setting: resume(setting, row.id, file, pairs=pairs))
         )
 
 
-def _check_pairs(row: RunRow, state: RunState, pairs: Sequence[str]) -> None:
+def _check_pairs(row: RunRow, state: RunState, file: str | None, pairs: Sequence[str]) -> None:
     """Raise before anything is recorded, when these parameters cannot be set."""
     if row.owner is not None and is_owned(row):
         raise RunLocked(
@@ -224,7 +226,7 @@ def _check_pairs(row: RunRow, state: RunState, pairs: Sequence[str]) -> None:
             f"set: holdfast stop {row.id}"
         )
     with redirect_stdout(sys.stderr):
-        given_by(workflow_of(row, None, state), pairs)
+        given_by(workflow_of(row, file, state), pairs)
 
 
 def _need_reason(verb: str, comment: str) -> None:
