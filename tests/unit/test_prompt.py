@@ -221,6 +221,24 @@ def test_the_keys_fit(columns: int):
     assert max(map(len, key_lines(keys_of(opened, state), columns))) <= columns
 
 
+def test_what_was_answered_is_not_asked_again_by_another_branch():
+    """Branches that hold at the same time see each other's questions, for a moment also one that
+    was answered just now."""
+    desk = Desk(**STEP)
+    keyboard = Keyboard(["y", "n", "why not"])
+    prompt = Prompt(Ask(desk.store, Clock(), WHO, Quiet()), keyboard)
+    first, second = HoldState(desk.opened), HoldState(replace(desk.opened, id="h2"))
+    given = prompt.attend(RUN, desk.journal.state, [first, second])
+    again = prompt.attend(RUN, desk.journal.state, [first, second])
+    first.status = "approved"
+    other = prompt.attend(RUN, desk.journal.state, [first, second])
+    other = other or prompt.attend(RUN, desk.journal.state, [second])
+
+    assert given is not None and other is not None
+    assert (None, 2) == (again, keyboard.shown.count("drain n7?"))
+    assert [("h1", "approve"), ("h2", "reject")] == [(a.id, a.answer) for a in (given, other)]
+
+
 # --- values ---
 
 

@@ -43,6 +43,8 @@ from holdfast.ports.store import Store
 LINE_WAIT_S = 0.5
 """How long one look at the keyboard takes: an answer given elsewhere is seen within a second."""
 POLL_S = 0.25
+RECORDED_SOON_S, RECORDED_WITHIN_S = 0.02, 5.0
+"""How soon an answer is looked for once it was given, and how long it may take to be recorded."""
 TYPED_BYTES_MAX = 64 * 1024
 COLUMNS_MAX = 100
 
@@ -185,6 +187,7 @@ class Prompt:
     def __init__(self, ask: Ask, lines: Lines) -> None:
         self._ask, self._lines = ask, lines
         self._dialog: Dialog | None = None
+        self._answered_last = ("", 0.0)
         self._lock = Lock()
 
     def attend(self, run: str, state: RunState, holds: Sequence[HoldState]) -> HoldAnswered | None:
@@ -192,9 +195,20 @@ class Prompt:
         if not self._lock.acquire(timeout=LINE_WAIT_S):
             return None
         try:
-            return self._attend(run, state, holds[0])
+            # What another branch has heard meanwhile is not asked again.
+            asked = next((hold for hold in holds if hold.status == "open"), None)
+            if asked is not None and not self._is_being_recorded(asked):
+                return self._attend(run, state, asked)
         finally:
             self._lock.release()
+        time.sleep(RECORDED_SOON_S)
+        return None
+
+    def _is_being_recorded(self, hold: HoldState) -> bool:
+        """Whether this hold was answered here just now, and its journal does not say so yet."""
+        answered, until = self._answered_last
+        is_it = answered == hold.opened.id and time.monotonic() < until
+        return is_it and not self._has_answered(hold)
 
     def close(self) -> None:
         """Drop a line that was being typed when the answer came from elsewhere: it is not meant
@@ -218,6 +232,7 @@ class Prompt:
         except StoreError:
             raise
         except HoldfastError as refused:
+            self._answered_last = ("", 0.0)
             self._lines.write(f"{clean(self._ask.to_type(str(refused)))}\n")
             dialog.chosen, dialog.reason = None, ""
             if self._dialog is dialog:
@@ -349,6 +364,9 @@ class Prompt:
         )
 
     def _over(self) -> None:
+        if self._dialog is not None:
+            until = time.monotonic() + RECORDED_WITHIN_S
+            self._answered_last = (self._dialog.hold.opened.id, until)
         self._dialog = None
         self._ask.progress.go_on()
 
