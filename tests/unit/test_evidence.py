@@ -101,6 +101,20 @@ def test_evidence_fits_a_narrow_terminal(face: str):
     assert [] == [line for line in lines if len(line) > COLUMNS and "holdfast " not in line]
 
 
+def test_a_store_that_cannot_be_read_leaves_commands_that_fit():
+    """What each does stands below it, where there is no room beside it."""
+    outcome = Outcome("interrupted", None, "r1", 74, "the disk is full")
+    common = Common("/var/lib/a folder/holdfast.db")
+    lines = list(ending(outcome, None, common, COLUMNS))
+
+    assert [
+        "  next   holdfast --store '/var/lib/a folder/holdfast.db' doctor",
+        "           # what is wrong with the store",
+        "         holdfast --store '/var/lib/a folder/holdfast.db' resume r1",
+        "           # once it is well",
+    ] == lines[-4:]
+
+
 def test_a_step_that_is_gone_and_one_that_is_new_name_their_lines():
     """Both sides of an edit are shown with their place in the script."""
     gone = [{"key": "a", "location": "s.py:3", "recorded": "n=1"}]

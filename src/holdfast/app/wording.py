@@ -43,8 +43,8 @@ def moment(at: datetime) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Return `1 step` or `2 steps`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """Return `1 step` or `1,000 steps`."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def some_of(names: Sequence[str]) -> str:

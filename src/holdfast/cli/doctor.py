@@ -143,7 +143,7 @@ def doctor_lines(found: Diagnosis) -> Iterator[str]:
     yield f"schema       version {health.schema_version}"
     yield f"integrity    {'ok' if not health.integrity else 'damaged'}"
     chains = _how_many(health.broken_chains)
-    yield f"chains       {chains} ({health.facts:,} facts in {health.runs:,} runs)"
+    yield f"chains       {chains} ({count(health.facts, 'fact')} in {count(health.runs, 'run')})"
     if health.batches or health.broken_batches:
         yield f"batches      {_how_many(health.broken_batches)} ({health.batches:,} in all)"
     if health.values or health.broken_values:

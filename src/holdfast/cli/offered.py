@@ -32,12 +32,7 @@ def to_type(text: str, common: Common) -> str:
 
 def next_command(common: Common, *words: str) -> str:
     """Return a command that a person may type next, about the same store."""
-    return f"{command(common)} {typed(words)}"
-
-
-def command(common: Common) -> str:
-    """Return the beginning of a command about the same store."""
-    return _as_called(typed(("holdfast", *common.repeated)))
+    return _as_called(typed(("holdfast", *common.repeated, *words)))
 
 
 def _as_called(line: str) -> str:
