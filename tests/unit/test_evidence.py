@@ -116,14 +116,15 @@ def test_a_store_that_cannot_be_read_leaves_commands_that_fit():
 
 
 def test_a_step_that_is_gone_and_one_that_is_new_name_their_lines():
-    """Both sides of an edit are shown with their place in the script."""
-    gone = [{"key": "a", "location": "s.py:3", "recorded": "n=1"}]
+    """Both sides of an edit are shown with their place in the script, and with their labels as
+    the script has them."""
+    gone = [{"key": "a 1%2F2", "location": "s.py:3", "recorded": "n=1"}]
     opened = _opened("drift", gone=gone, new={"key": "b", "location": "s.py:9", "now": "n=2"})
 
     assert (
         ("new", "b  [s.py:9]"),
         ("now", "n=2"),
-        ("gone", "a  [s.py:3]"),
+        ("gone", "a 1/2  [s.py:3]"),
         ("recorded", "n=1"),
     ) == evidence_of(opened)
 

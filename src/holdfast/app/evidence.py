@@ -13,6 +13,7 @@ from holdfast.app.wording import Field, moment
 from holdfast.model.facts import HoldOpened
 from holdfast.model.json import Json, list_in, objects_in
 from holdfast.model.jsontext import dumps
+from holdfast.model.keys import unescape
 from holdfast.model.shown import few
 
 GONE_SHOWN_MAX: Final = 10
@@ -78,9 +79,8 @@ def _doubt(seen: dict[str, Json]) -> Iterator[Field]:
 
 
 def _owed(owed: Json) -> Iterator[Field]:
-    for line in few(
-        [f"{_text(debt, 'owes')}, since {_text(debt, 'key')}" for debt in objects_in(owed)]
-    ):
+    debts = [f"{_text(debt, 'owes')}, since {_named(debt)}" for debt in objects_in(owed)]
+    for line in few(debts):
         yield "owes", line
 
 
@@ -103,7 +103,7 @@ def _plan(seen: dict[str, Json]) -> Iterator[Field]:
     steps = objects_in(seen.get("plan"))
     for number, step in enumerate(steps[:PLAN_SHOWN_MAX], 1):
         inputs = _text(step, "inputs")
-        yield f"{number}.", _text(step, "key") + (f"  ({inputs})" if inputs else "")
+        yield f"{number}.", _named(step) + (f"  ({inputs})" if inputs else "")
     if len(steps) > PLAN_SHOWN_MAX:
         yield "plan", f"and {len(steps) - PLAN_SHOWN_MAX} more: all of them in `show --json`"
 
@@ -156,13 +156,18 @@ def _drift(seen: dict[str, Json]) -> Iterator[Field]:
         yield "gone", f"and {len(gone) - GONE_SHOWN_MAX} more"
     alike = list_in(seen.get("renamed_or_volatile"))
     if alike:
-        names = ", ".join(map(str, alike))
+        names = ", ".join(unescape(str(key)) for key in alike)
         advice = 'a new name? Then give the new step was="the old label". Else a label that changes'
         yield "same code", f"{names}: {advice} at every call makes it a new step each time"
 
 
 def _step(part: dict[str, Json]) -> str:
-    return _placed(_text(part, "key"), part)
+    return _placed(_named(part), part)
+
+
+def _named(part: dict[str, Json]) -> str:
+    """Return a step's key as a person reads it: a label in it is what `was=` takes."""
+    return unescape(_text(part, "key"))
 
 
 def _placed(text: str, part: dict[str, Json]) -> str:
