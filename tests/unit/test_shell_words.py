@@ -180,16 +180,22 @@ BEGUN = 'trap early EXIT\neval "$(holdfast begin x)"\n'
         (BEGUN + 'trap \'s=$?; rm f; holdfast end "$s" || exit "$?"\' EXIT\n', None),
         ('trap x EXIT; eval "$(holdfast begin x)"\n', None),
         ("trap x EXIT\n", None),
+        (BEGUN + "set -e; . ./lib.sh; trap x EXIT\n", 3),
+        (BEGUN + "  source ends.sh\ntrap x EXIT\n", None),
+        (BEGUN + '. "$(dirname "$0")/lib.sh"\ntrap x EXIT\n', None),
     ],
 )
 def test_a_trap_in_the_place_of_ours_is_seen(script: str, expected: int | None) -> None:
-    """As far as the text tells: one that is set before, or calls what ends the run, is none."""
-    assert expected == traps.replaced_at(script, is_around=False)
+    """As far as the text tells: one that is set before, or calls what ends the run, is none; and
+    where a file that is read may do that, nothing is said."""
+    files = {"./lib.sh;": "x() { :; }", "ends.sh": 'x() { holdfast end "$?"; }'}
+
+    assert expected == traps.replaced_at(script, is_around=False, read=files.get)
 
 
 def test_a_trap_of_a_script_that_a_run_is_begun_around() -> None:
     """There every one comes later."""
-    assert 1 == traps.replaced_at("trap x EXIT\n", is_around=True)
+    assert 1 == traps.replaced_at("trap x EXIT\n", is_around=True, read=lambda word: None)
 
 
 @pytest.mark.parametrize("out", [b"", b"\n", b"text\n\n", "naïve".encode(), b"\xff\x00", b"a\0b"])

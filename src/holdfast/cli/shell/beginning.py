@@ -227,12 +227,24 @@ def _warn_of_traps(script: str) -> None:
     """A run that nothing ends is interrupted for ever, and its script only replays it."""
     with suppress(OSError), open(script, encoding="utf-8", errors="replace") as file:
         text = file.read(SCRIPT_BYTES_MAX)
-        line = traps.replaced_at(text, is_around=bool(os.environ.get(code.AGAIN)))
+        is_around = bool(os.environ.get(code.AGAIN))
+        line = traps.replaced_at(text, is_around=is_around, read=_read)
         if line is not None:
             say(
                 f"{script}:{line}: this trap on EXIT replaces the one that ends the run: have it "
                 'call `holdfast end "$status"`, or the run is left interrupted'
             )
+
+
+def _read(word: str) -> str | None:
+    """Return the text of a file that a script's shell reads, called by this word; None where the
+    word says too little, or there is no such file."""
+    try:
+        (name,) = split(word.rstrip(";&|)}"))
+        with open(name, encoding="utf-8", errors="replace") as file:
+            return file.read(SCRIPT_BYTES_MAX)
+    except (OSError, ValueError):
+        return None
 
 
 def _taken(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from shlex import quote, split
 
 from holdfast.cli.shell.code import called
@@ -13,17 +13,22 @@ from holdfast.cli.shell.code import called
 MARK = "holdfast_status=$?"
 """How the trap that ends a run begins, so that it is told from the user's own."""
 _SETS = re.compile(r"^[^#'\"(]*\btrap\s.*\s(EXIT|0)(\s+\w+)*\s*([;&|}#].*)?$")
+_READS = re.compile(r"(?m)^([^#'\"\n]*[\s;&|({])?(\.|source)[ \t]+(\S+)")
+"""A line that has the shell read another file as a part of the script, and its name."""
 _BEGINS, _ENDS = "holdfast begin", "holdfast end"
 
 
-def replaced_at(script: str, *, is_around: bool) -> int | None:
+def replaced_at(script: str, *, is_around: bool, read: Callable[[str], str | None]) -> int | None:
     """Return the line of a script that, as far as its text tells, sets a trap on EXIT in the place
-    of ours and never calls what ends the run; None without one. `is_around` says that the run was
-    begun around the script, and not by it."""
+    of ours and never calls what ends the run; None without one. `read` returns the text of another
+    file that the shell reads as a part of the script: where there is none to be had, it may be in
+    there that the run is ended. `is_around` says that the run was begun around the script, and not
+    by it."""
     lines = script.splitlines()
     begun = (number for number, line in enumerate(lines, 1) if _BEGINS in line)
     first = 0 if is_around else next(begun, len(lines))
-    if _ENDS in script:
+    parts = [script, *(read(word) for _, _, word in _READS.findall(script))]
+    if any(part is None or _ENDS in part for part in parts):
         return None
     later = enumerate(lines[first:], first + 1)
     return next((number for number, line in later if _SETS.match(line)), None)
