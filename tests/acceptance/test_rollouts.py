@@ -174,6 +174,19 @@ def test_show_and_status_draw_the_waves(shell: Shell) -> None:
     assert "n3: failed: image n3: OSError: image not found\n" in drawn.out
 
 
+def test_a_run_that_succeeds_without_a_unit_says_so(shell: Shell) -> None:
+    """A budget lets it go on, and whoever looks at the last line only is told."""
+    (shell.folder / "broken").touch()
+    shell("run", "script.py", "--id", "r", "-p", "budget=1", "-p", "count=4")
+    shell("approve", "r", "-m", "n3 is gone, and with it what it owed")
+    ran = shell("resume", "r")
+    why = shell("why", "r").out
+
+    assert 0 == ran.code, ran.err
+    assert "1 unit failed: " in ran.err and ran.err.endswith(" fleet status r\n")
+    assert "fleet status r" in why and "1 unit failed: which, and why" in why
+
+
 @pytest.mark.slow
 def test_the_status_is_live_on_a_terminal(shell: Shell) -> None:
     """Drawn again while the run moves; the last picture stays."""

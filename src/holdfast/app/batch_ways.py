@@ -1,4 +1,4 @@
-"""The commands that go on with a batch: for what it asks a person, and for what failed in it."""
+"""The commands that go on with a batch, and those that tell what a run left behind that failed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Final
 
 from holdfast.app.batch_views import BatchView
 from holdfast.app.next_ways import Next, about
+from holdfast.app.rollout_views import rollouts_of
+from holdfast.app.wording import count
 from holdfast.model.facts import HoldOpened
 from holdfast.model.holds import HoldState
 from holdfast.model.state import RunState
@@ -71,19 +73,27 @@ def dead_letter_ways(run: str, key: str, batches: Mapping[str, BatchView]) -> It
     yield Next(behind("retry", named, ("--failed",)), "try those items again, and go on")
 
 
-def dead_letters(state: RunState, batches: Iterable[BatchView]) -> str:
-    """Return how many items of a run that is over have failed, in words; nothing when none did."""
+def left_behind(run: str, state: RunState, batches: Iterable[BatchView]) -> Iterator[Next]:
+    """Yield where to read of what has failed in a run that is over; what each does begins with how
+    much that is."""
+    if words := _dead_letters(state, batches):
+        yield Next(("failures", run), f"{words}: which, and why")
+    if words := _failed_units(state):
+        yield Next(("fleet", "status", run), f"{words}: which, and why")
+
+
+def _dead_letters(state: RunState, batches: Iterable[BatchView]) -> str:
     left = [batch.row for batch in batches if batch.row.failed + batch.row.quarantined]
     if not left:
         return ""
     dead = sum(row.failed + row.quarantined for row in left)
-    words = "1 item failed" if dead == 1 else f"{dead:,} items failed"
+    words = f"{count(dead, 'item')} failed"
     # A script may go on after a batch that failed: that was no budget's doing.
     let = all(state.steps[row.key].status == "succeeded" for row in left)
     return f"{words} within the budget" if let else words
 
 
-def left_behind(run: str, state: RunState, batches: Iterable[BatchView]) -> Iterator[Next]:
-    """Yield where to read of the dead letters of a run that is over."""
-    if words := dead_letters(state, batches):
-        yield Next(("failures", run), f"{words}: which, and why")
+def _failed_units(state: RunState) -> str:
+    units = [unit for rollout in rollouts_of(state) for unit in rollout.units]
+    failed = sum(unit.status == "failed" for unit in units)
+    return f"{count(failed, 'unit')} failed" if failed else ""

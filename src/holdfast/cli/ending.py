@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from holdfast.app.backward import left_lines, owed_labels
-from holdfast.app.batch_ways import dead_letters
+from holdfast.app.batch_ways import left_behind
 from holdfast.app.fleet_targets import owed_by_targets
 from holdfast.app.judging import process_named
 from holdfast.app.next_ways import Next
@@ -75,7 +75,7 @@ def ending(
     elif outcome.status == "succeeded":
         steps = count(sum(step.status != "superseded" for step in view.steps), "step")
         spent = took(view.row.started_at, view.row.ended_at)
-        yield f"{run} succeeded: {steps}, {spent}{_dead_letters(view, common)}"
+        yield f"{run} succeeded: {steps}, {spent}{_left_behind(view, common)}"
     elif outcome.status == "rolled_back":
         yield f"{run} rolled back: {_standing(view)}"
         yield from _back_fields(view, columns)
@@ -109,10 +109,11 @@ def _fields(outcome: Outcome, view: RunView, common: Common, columns: int | None
     yield from _field("next", [line for way in lines for line in way])
 
 
-def _dead_letters(view: RunView, common: Common) -> str:
-    """Return what a run that succeeded says of the items that did not; nothing when all did."""
-    words = dead_letters(view.state, view.batches.values())
-    return f"; {words}: {next_command(common, 'failures', safe(view.id))}" if words else ""
+def _left_behind(view: RunView, common: Common) -> str:
+    """Return what a run that succeeded says of items and units that did not; mostly nothing."""
+    ways = left_behind(view.id, view.state, view.batches.values())
+    told = (f"; {way.does.partition(':')[0]}: {line_of(way, common)}" for way in ways)
+    return "".join(told)
 
 
 def _unadvised(reason: str) -> str:
