@@ -66,11 +66,12 @@ def test_one_that_waits_and_one_that_fails_are_two_things(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_fleet_that_waits_goes_on_when_it_is_answered(tmp_path: Path) -> None:
-    """With --wait the process stays; also when a person goes on with the target himself."""
+    """With --wait the process stays, of a `resume` as of the first command; also when a person
+    goes on with the target himself."""
     fleet = asking(tmp_path, "a:1?", "b:1?", "c:2")
-    run = fleet.begin(
-        "fleet", "run", "script.py", "--targets", "all", "--id", "f", "--waves", "2,rest", "--wait"
-    )
+    parked = fleet.roll("--waves", "2,rest")
+    assert 3 == parked.code, parked.err
+    run = fleet.begin("resume", "f", "--wait")
     run.until("2 targets wait for a person")
     fleet("approve", "f.a")
     run.until("unit closed a")

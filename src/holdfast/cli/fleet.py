@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from holdfast.app.finding import find_run
-from holdfast.app.fleet import STAYS, STOP_AFTER, fleet
+from holdfast.app.fleet import STOP_AFTER, fleet
 from holdfast.app.fleet_children import check_fleet_id, check_targets
 from holdfast.app.fleet_rules import absolute_gates, check_plan, check_workflow, chosen_targets
 from holdfast.app.fleet_views import FleetView, fleet_view
@@ -132,7 +132,6 @@ def fleet_run(
     workflow = load_workflow(file)
     check_workflow(common.inventory, workflow, targets, parameters_from(workflow, pairs, None))
     STOP_AFTER.set(stop_after)
-    STAYS.set(presence.wait)
     live_through(
         common, presence, lambda setting: start(setting, fleet, params, id=id), begins=True
     )

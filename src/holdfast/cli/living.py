@@ -85,6 +85,10 @@ def live_through(
 ) -> NoReturn:
     """Go through one life of a run and exit with its code: progress and how it ended on stderr,
     the result on stdout. Only what `begins` a run makes a store where there is none."""
+    if presence.wait:
+        from holdfast.app.fleet import STAYS
+
+        STAYS.set(True)
     store = common.open(create=begins)
     try:
         outcome = lived_through(store, common, presence, go)
