@@ -66,7 +66,7 @@ def test_a_step_is_meant_by_its_name_as_it_is_shown(shell: Shell):
     """A label with a slash is shown with it, in progress, log and report: whoever types that
     means that step."""
     ran = shell("run", "script.py:steps", "-p", "name=a/b 100%", "--id", "one")
-    assert "1 failed: a/b 100%" in ran.err
+    assert "1 failed: a/b 100%" in ran.err and "step 'a/b 100%' failed" in ran.err
 
     log = shell("log", "one", "a/b 100%").out
     assert "a/b 100% started" in log

@@ -22,6 +22,7 @@ from holdfast.app.wording import Field, count, moment
 from holdfast.errors import error_text
 from holdfast.model.facts import Owner
 from holdfast.model.json import Json
+from holdfast.model.keys import unescape
 from holdfast.model.making import dataclass
 from holdfast.model.shown import few
 from holdfast.model.state import HoldState
@@ -133,6 +134,11 @@ def _reasons(view: RunView) -> Iterator[Reason]:
     yield from (reason for step in view.steps if (reason := _activity(view, step)))
 
 
+def _called(step: StepView) -> str:
+    """Return a step's name as a person reads it, in quotes."""
+    return repr(unescape(step.key))
+
+
 def _end(view: RunView) -> Iterator[Reason]:
     cancelled = view.state.cancelled
     if cancelled is not None:
@@ -159,10 +165,10 @@ def _doubt(view: RunView, step: StepView) -> Reason | None:
     began = f"attempt {step.attempts} began{where}"
     if step.status != "in_doubt":
         what = _what_is_left(view.batches.get(step.key)) if step.is_batch else "it runs again"
-        text = f"step {step.key!r} was interrupted: {began}, without an end; {what}"
+        text = f"step {_called(step)} was interrupted: {began}, without an end; {what}"
         return Reason("interrupted_step", text, step.key, step.started_at, owner=owner)
     why = step.error or "no result was recorded"
-    text = f"step {step.key!r} is in doubt: {began}; {why}. {_why_asked(view, step)}"
+    text = f"step {_called(step)} is in doubt: {began}; {why}. {_why_asked(view, step)}"
     return Reason("in_doubt", text, step.key, step.started_at, step.location, owner)
 
 
@@ -199,7 +205,7 @@ def _failures(view: RunView) -> Iterator[Reason]:
     steps = {step.key: step for step in view.steps}
     known = [steps[key] for key in failed.failures if key in steps]
     for step in known:
-        text = f"step {step.key!r} {_how_failed(step)}"
+        text = f"step {_called(step)} {_how_failed(step)}"
         yield Reason("failure", text, step.key, step.ended_at, step.location)
     if not known:
         text = f"the workflow failed: {error_text(failed.type, failed.message)}"
@@ -248,16 +254,16 @@ def _activity(view: RunView, step: StepView) -> Reason | None:
     if step.status == "running" and not step.is_orphaned:
         where = f" in {process_named(owner)}" if owner else ""
         halted = "; the process is stopped (SIGSTOP)" if view.owner_is == "stopped" else ""
-        text = f"step {step.key!r} is running{where}, attempt {step.attempts}{halted}"
+        text = f"step {_called(step)} is running{where}, attempt {step.attempts}{halted}"
         return Reason("running", text, step.key, step.started_at, owner=owner)
     if step.status != "waiting" or view.status not in ("running", "waiting", "interrupted"):
         return None
     if step.next_at is None:
         if step.attempts:
             return None
-        return Reason("timer", f"waits until {step.key!r} is so", step.key, step.started_at)
+        return Reason("timer", f"waits until {_called(step)} is so", step.key, step.started_at)
     what = f"retries after {step.error}" if step.error else "waits"
-    text = f"step {step.key!r} {what}, until {moment(step.next_at)}"
+    text = f"step {_called(step)} {what}, until {moment(step.next_at)}"
     return Reason("timer", text, step.key, step.started_at)
 
 
