@@ -19,7 +19,8 @@ def line_of(way: Next, common: Common) -> str:
 
 def to_type(text: str, common: Common) -> str:
     """Return a message in which what it says to type finds the same store."""
-    if not common.repeated:
+    # A note may come from a signal's handler: most name no command, and nothing is imported then.
+    if not common.repeated or "holdfast " not in text:
         return text
     import re
 
