@@ -20,6 +20,7 @@ REGISTRY_HOST = re.compile(
 )
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|X{3})\b")
 
+OURS = ("holdfast", "tests", "bench", "docs")
 CHANGE_KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
 RELEASE = re.compile(r"\[\d+[.]\d+[.]\d+\] - \d{4}-\d{2}-\d{2}")
 
@@ -109,6 +110,18 @@ def test_tests_do_not_sleep():
 def test_tests_share_nothing_among_themselves():
     """What several files of tests need has a file of its own: each of them can be moved or go."""
     assert [] == lines_matching(re.compile(r"^\s*(from|import) tests\.(\w+\.)*test_"))
+
+
+def test_private_names_stay_at_home():
+    """A name that begins with an underscore is imported by no other module, nor by a test."""
+    assert [] == [
+        f"{name}:{node.lineno} {alias.name}"
+        for name, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if re.match(r"_[^_]", alias.name) and str(node.module).partition(".")[0] in OURS
+    ]
 
 
 def test_locks_are_ours():

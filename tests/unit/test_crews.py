@@ -9,7 +9,7 @@ from typing import Any
 from holdfast.model.retry import Retry
 from holdfast.runtime.batches.crews import Site, Threads
 from holdfast.runtime.batches.work import Landed, Work
-from holdfast.stores.memory_batches import MemoryTail, _Tail
+from holdfast.stores.memory_batches import MemoryTail, TailKept
 
 
 def test_only_the_item_that_was_seen_is_given_up_on() -> None:
@@ -23,8 +23,9 @@ def test_only_the_item_that_was_seen_is_given_up_on() -> None:
         ends[item].wait(10)
         return int(item)
 
+    tail = MemoryTail({1: TailKept("boot", bytearray(), [None])}, 1)
     site = Site(
-        does, Retry(1), 60.0, MemoryTail({1: _Tail("boot", bytearray(), [None])}, 1), landed, str,
+        does, Retry(1), 60.0, tail, landed, str,
         lambda call: call(), lambda work: None, lambda: 0.0,
     )  # fmt: skip
     crew = Threads(site, 1)

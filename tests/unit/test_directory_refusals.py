@@ -12,7 +12,7 @@ from tests.unit.portraits import NOTHING_READ, fill, kept, names, portrait, spoi
 from holdfast.errors import UsageError
 from holdfast.integrations.directories import guard, keeping
 from holdfast.integrations.directories.keeping import Kept, keep
-from holdfast.integrations.directories.restoring import _Attempt, put_back, take_away
+from holdfast.integrations.directories.restoring import Attempt, put_back, take_away
 from holdfast.integrations.directories.tree import DirectoryFailed
 
 
@@ -134,7 +134,7 @@ def test_what_died_between_two_renames_is_ended_first(place: Path) -> None:
 
 
 def left_over_name(archive: Kept, place: Path) -> str:
-    return os.fsdecode(_Attempt(os.fsencode(place), archive.archive).new).removesuffix(".new")
+    return os.fsdecode(Attempt(os.fsencode(place), archive.archive).new).removesuffix(".new")
 
 
 def test_the_old_one_is_kept_while_there_is_no_new_one(place: Path) -> None:

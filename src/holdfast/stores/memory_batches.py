@@ -32,7 +32,9 @@ Fence = Callable[[str, int], object]
 
 
 @dataclass(slots=True)
-class _Tail:
+class TailKept:
+    """What one life wrote into its tail, and which item each of its slots holds."""
+
     boot: str
     records: bytearray
     slots: list[Slot | None]
@@ -56,7 +58,7 @@ class BatchDisk:
 
     boot: str = field(default_factory=boot_id)
     runs: dict[str, dict[str, _Batch]] = field(default_factory=dict)
-    tails: dict[tuple[str, str], dict[int, _Tail]] = field(default_factory=dict)
+    tails: dict[tuple[str, str], dict[int, TailKept]] = field(default_factory=dict)
     ledgers: dict[str, dict[bytes, bytes]] = field(default_factory=dict)
 
     def remove(self, run: str) -> None:
@@ -71,7 +73,7 @@ class MemoryTail:
 
     slots_path: str | None = None
 
-    def __init__(self, tails: dict[int, _Tail], epoch: int) -> None:
+    def __init__(self, tails: dict[int, TailKept], epoch: int) -> None:
         self._tails, self._epoch, self._tail = tails, epoch, tails[epoch]
 
     def write(self, records: bytes) -> None:
@@ -197,7 +199,7 @@ class MemoryBatches:
         with self._held():
             self._fence(run, epoch)
             tails = self._disk.tails.setdefault((run, key), {})
-            tails[epoch] = _Tail(self._disk.boot, bytearray(), [None] * slots)
+            tails[epoch] = TailKept(self._disk.boot, bytearray(), [None] * slots)
             return MemoryTail(tails, epoch)
 
     def left(self, run: str, key: str, epoch: int) -> Sequence[Left]:

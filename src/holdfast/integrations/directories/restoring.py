@@ -33,7 +33,7 @@ def put_back(kept: Kept, place: bytes) -> None:
     May be repeated, and killed anywhere. Raises UsageError for what is no directory;
     DirectoryFailed, which says how it stands, when the archive is not as it was, or no room.
     """
-    attempt = _Attempt(place, kept.archive)
+    attempt = Attempt(place, kept.archive)
     with told(f"{shown(place)} was not put back and is as it was"):
         attempt.begin()
         with system.made_durable(os.path.dirname(place)):
@@ -45,7 +45,7 @@ def put_back(kept: Kept, place: bytes) -> None:
 def take_away(place: bytes, mark: bytes) -> None:
     """Remove the directory `place`, which was not there, in one moment; `mark` tells this
     removal's left-overs from others. May be repeated, and killed anywhere."""
-    attempt = _Attempt(place, mark)
+    attempt = Attempt(place, mark)
     with told(f"{shown(place)} was not removed and is as it was"):
         attempt.begin()
         if os.path.lexists(place):
@@ -53,7 +53,7 @@ def take_away(place: bytes, mark: bytes) -> None:
     attempt.end()
 
 
-class _Attempt:
+class Attempt:
     """One attempt to replace the directory `place`, and what is left of earlier ones."""
 
     def __init__(self, place: bytes, mark: bytes) -> None:
