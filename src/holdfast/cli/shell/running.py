@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 from holdfast.app.finding import find_run
 from holdfast.app.planning import Plan, Planned
 from holdfast.cli.options import Common
+from holdfast.cli.reading import reading
 from holdfast.cli.shell.code import AGAIN, called, refuse_others
 from holdfast.cli.shell.joining import INPUT, NOBODY, UNTIL, WAITS
 from holdfast.errors import UsageError
@@ -127,17 +128,12 @@ def plan_of(common: Common, file: str, run: str | None) -> Plan:
     one of the script's name, else nothing. Raises UsageError for an unknown run."""
     name, state = Path(file).stem, RunState()
     try:
-        store = common.open(create=False, read_only=True)
+        with reading(common, run) as store:
+            rows = [find_run(store, run)] if run else [*store.rows(workflow=name, limit=1)]
+            if rows:
+                state, name = Journal(store, rows[0].id).refresh(), rows[0].workflow
     except StoreAbsent:
-        if run is not None:
-            raise
-        return _plan(name, file, state)
-    try:
-        rows = [find_run(store, run)] if run else [*store.rows(workflow=name, limit=1)]
-        if rows:
-            state, name = Journal(store, rows[0].id).refresh(), rows[0].workflow
-    finally:
-        store.close()
+        pass  # Nothing of the script has begun yet.
     return _plan(name, file, state)
 
 
