@@ -23,3 +23,19 @@ class Listener(Protocol):
 
     def note(self, text: str) -> None:
         """Something a person should know that is not a fact of the run."""
+
+
+class Quiet:
+    """A listener that hears nothing: whoever hears some of it says only what that is."""
+
+    def fact(self, fact: Fact, state: RunState) -> None:
+        return None
+
+    def progress(self, key: str, done: float, total: float | None, note: str) -> None:
+        return None
+
+    def output(self, output: Output) -> None:
+        return None
+
+    def note(self, text: str) -> None:
+        return None

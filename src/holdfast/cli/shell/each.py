@@ -19,15 +19,14 @@ from holdfast.flow.shell_each import EachAsked, Printer, each_in_script, each_re
 from holdfast.flow.shell_template import Template
 from holdfast.model.budget import Budget
 from holdfast.model.durations import seconds
-from holdfast.model.facts import Commands, Fact
+from holdfast.model.facts import Commands
 from holdfast.model.making import replace
 from holdfast.model.rate import Rate
 from holdfast.model.retry import Retry
-from holdfast.model.state import RunState
 from holdfast.outputs import JsonLines
 from holdfast.ports.outputs import OutputFile
-from holdfast.ports.store import Output
 from holdfast.runtime.batches.rules import BatchRules
+from holdfast.runtime.listening import Quiet
 from holdfast.runtime.passing import cannot_run
 from holdfast.sources.words import raw_of, words
 
@@ -181,7 +180,7 @@ def _bytes(text: str | bytes) -> bytes:
 # --- what is seen of it -----------------------------------------------------------------------
 
 
-class Shown:
+class Shown(Quiet):
     """What a person at a script sees of a batch: drawn on a terminal, else a line now and then."""
 
     def __init__(self) -> None:
@@ -201,15 +200,6 @@ class Shown:
 
     def close(self) -> None:
         self._progress.close()
-
-    def fact(self, fact: Fact, state: RunState) -> None:
-        return None
-
-    def output(self, output: Output) -> None:
-        return None
-
-    def note(self, text: str) -> None:
-        return None
 
     def progress(self, key: str, done: float, total: float | None, note: str) -> None:
         if self._is_drawn:

@@ -15,14 +15,15 @@ from holdfast.cli.saying import say as say
 from holdfast.cli.shell.telling import tell_elsewhere
 from holdfast.errors import HoldfastError, Leaving, LostOwnership, UsageError
 from holdfast.flow.shell_calls import STEP, ShellCall
-from holdfast.model.facts import Fact, HoldAnswered
+from holdfast.model.facts import HoldAnswered
 from holdfast.model.making import dataclass, replace
 from holdfast.model.state import HoldState, RunState
-from holdfast.ports.store import Output, Store
+from holdfast.ports.store import Store
 from holdfast.runtime.blocking import Performer
 from holdfast.runtime.clock import SystemClock
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.life import Life
+from holdfast.runtime.listening import Quiet
 from holdfast.runtime.ownership import this_person
 from holdfast.runtime.resting import exit_code_of, left_with
 from holdfast.runtime.shell_owner import ShellWatch
@@ -57,17 +58,8 @@ class Signalled(Exception):
         return SIGNALLED + self.number
 
 
-class Voice:
+class Voice(Quiet):
     """Tells a person at the script what is no fact of the run; of its facts the script tells."""
-
-    def fact(self, fact: Fact, state: RunState) -> None:
-        return None
-
-    def progress(self, key: str, done: float, total: float | None, note: str) -> None:
-        return None
-
-    def output(self, output: Output) -> None:
-        return None
 
     def note(self, text: str) -> None:
         say(text)
