@@ -20,6 +20,7 @@ from holdfast.flow.verbs import do, sleep, window
 from holdfast.flow.workflows import workflow
 from holdfast.model.facts import StepStarted, TimerSet
 from holdfast.model.windows import parse
+from holdfast.runtime.listening import Quiet
 from holdfast.runtime.ownership import this_person
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.sqlite import SqliteStore
@@ -197,15 +198,11 @@ def test_a_store_that_dies_while_a_run_leaves_its_wait() -> None:
     store, clock = MemoryStore(), JumpClock()
     mortal = Mortal(store)
 
-    class Dying:
+    class Dying(Quiet):
         """A listener that kills the process once the wait has begun."""
 
         def fact(self, fact, state) -> None:
             mortal.is_dead = isinstance(fact, TimerSet)
-
-        def progress(self, key, done, total, note) -> None: ...
-        def output(self, output) -> None: ...
-        def note(self, text) -> None: ...
 
     setting = Setting(mortal, clock, Nobody(), TESTER, (Dying(),), patience_s=0.0)  # type: ignore[arg-type]
     with pytest.raises(Crash):

@@ -8,6 +8,7 @@ from tests.unit.runs import Runs, touch
 
 from holdfast import each, workflow
 from holdfast.model.batches import BatchRow
+from holdfast.runtime.listening import Quiet
 
 
 def batch_of(runs: Runs, key: str = "item") -> BatchRow:
@@ -33,16 +34,12 @@ def over(items: Any, function: Any = item, **options: Any) -> Any:
     return main
 
 
-class Seen:
+class Seen(Quiet):
     """Who listens to a life: what it was told, and how far the batch was when it moved last."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.of: tuple[float, float | None] = (0, None)
-
-    def fact(self, fact: object, state: object) -> None: ...
-
-    def output(self, output: object) -> None: ...
 
     def note(self, text: str) -> None:
         self.notes.append(text)

@@ -10,6 +10,7 @@ from tests.unit.runs import CALLS, Runs, Script
 
 from holdfast import UsageError
 from holdfast.model.facts import DriftAccepted, StepSucceeded
+from holdfast.runtime.listening import Quiet
 
 # --- changed inputs, order, names ---
 
@@ -120,10 +121,7 @@ def test_a_changed_body_of_a_finished_step_is_mentioned(script: Script) -> None:
 def _noting(runs: Runs, notes: list[str]) -> Any:
     from dataclasses import replace
 
-    class Notes:
-        def fact(self, fact, state): ...
-        def progress(self, key, done, total, note): ...
-        def output(self, output): ...
+    class Notes(Quiet):
         def note(self, text):
             notes.append(text)
 

@@ -14,6 +14,7 @@ from holdfast.cli.paper import Paper
 from holdfast.cli.showing import run_lines
 from holdfast.errors import UsageError
 from holdfast.model import facts as f
+from holdfast.runtime.listening import Quiet
 
 ANA = f.Who("ana", "host")
 
@@ -81,7 +82,7 @@ def test_an_expired_hold_is_asked_again(runs: Runs) -> None:
     assert runs.hold().opened.expires_at > runs.clock.now()
 
 
-class Slow:
+class Slow(Quiet):
     """Whoever is told of a question for two hours, at most three times."""
 
     def __init__(self, runs: Runs) -> None:
@@ -91,12 +92,6 @@ class Slow:
         if isinstance(fact, f.HoldOpened) and self.left:
             self.left -= 1
             self.runs.clock.jump(7_200)
-
-    def note(self, text: str) -> None: ...
-
-    def output(self, output: object) -> None: ...
-
-    def progress(self, key: str, done: float, total: float | None, note: str) -> None: ...
 
 
 def test_what_expires_while_it_is_asked_is_not_asked_again_at_once(runs: Runs) -> None:

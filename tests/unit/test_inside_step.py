@@ -28,6 +28,7 @@ from holdfast import (
 )
 from holdfast.model import types
 from holdfast.model.facts import CursorSaved, RunStopped, StepLeft, StepStarted
+from holdfast.runtime.listening import Quiet
 
 
 @dataclass(frozen=True)
@@ -264,15 +265,13 @@ def test_a_secret_in_an_error_of_the_script_is_covered(runs: Runs, monkeypatch) 
     assert "hunter2" not in str(runs.facts())
 
 
-class Ear:
+class Ear(Quiet):
     """Keeps what it hears of a step's progress, and the notes."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[object, ...]] = []
         self.notes: list[str] = []
 
-    def fact(self, fact, state) -> None: ...
-    def output(self, output) -> None: ...
     def note(self, text) -> None:
         self.notes.append(text)
 
@@ -321,7 +320,7 @@ def test_between_steps_there_is_no_step(runs: Runs, verb) -> None:
     assert "inside a step" in outcome.reason
 
 
-class SignalsTwice:
+class SignalsTwice(Quiet):
     """Types Ctrl-C twice while the journal tells of a cursor that it has just taken in."""
 
     def fact(self, fact: object, state: object) -> None:
@@ -329,10 +328,6 @@ class SignalsTwice:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
             touch("told to its end")
-
-    def progress(self, key: str, done: float, total: float | None, note: str) -> None: ...
-    def output(self, output: object) -> None: ...
-    def note(self, text: str) -> None: ...
 
 
 def test_a_second_signal_does_not_interrupt_what_a_body_records(runs: Runs) -> None:

@@ -13,6 +13,7 @@ from holdfast.app.decisions import decisions
 from holdfast.app.reasons import why
 from holdfast.app.rewinding import rewind
 from holdfast.model.facts import DriftAccepted, HoldOpened, Rechecked, StepStarted
+from holdfast.runtime.listening import Quiet
 from holdfast.testing.crash import TESTER
 
 WORLD: dict[str, Any] = {}
@@ -55,7 +56,7 @@ def line() -> object:
     return do("end", fail_until, 2)
 
 
-class Notes:
+class Notes(Quiet):
     """Keeps what a person is told beside the facts."""
 
     def __init__(self) -> None:
@@ -63,12 +64,6 @@ class Notes:
 
     def note(self, text: str) -> None:
         self.texts.append(text)
-
-    def fact(self, fact: object, state: object) -> None: ...
-
-    def output(self, output: object) -> None: ...
-
-    def progress(self, key: str, done: float, total: float | None, note: str) -> None: ...
 
 
 def told(runs: Runs) -> list[str]:

@@ -15,6 +15,7 @@ from holdfast.flow.verbs import do, require
 from holdfast.flow.workflows import workflow
 from holdfast.model.facts import RolledBack, StepStarted
 from holdfast.model.status import glance
+from holdfast.runtime.listening import Quiet
 
 
 def test_a_rollback_is_final_and_names_what_has_no_undo(runs: Runs) -> None:
@@ -187,7 +188,7 @@ def test_what_stops_the_walk_is_told(runs: Runs) -> None:
     assert "walked only as far as" in note and "NameError: nodes" in note
 
 
-class Heard:
+class Heard(Quiet):
     """Keeps the notes of a life."""
 
     def __init__(self) -> None:
@@ -195,9 +196,3 @@ class Heard:
 
     def note(self, text: str) -> None:
         self.notes.append(text)
-
-    def fact(self, fact: object, state: object) -> None: ...
-
-    def progress(self, key: str, done: float, total: float | None, note: str) -> None: ...
-
-    def output(self, output: object) -> None: ...

@@ -12,6 +12,7 @@ from tests.unit.runs import CALLS, Runs, Says, fail_until, touch
 from holdfast import ask, confirm, do, require, sleep, sleep_until, wait_for, workflow
 from holdfast.model.codec import encode
 from holdfast.model.facts import StepSucceeded
+from holdfast.runtime.listening import Quiet
 
 
 class Size(Enum):
@@ -80,16 +81,12 @@ def test_a_person_ends_a_sleep(runs: Runs) -> None:
 def test_a_person_ends_a_sleep_of_a_living_run(runs: Runs) -> None:
     """Somebody else's word is seen within a moment, not when the time is over."""
 
-    class Impatient:
+    class Impatient(Quiet):
         """A listener that ends the wait once it has begun."""
 
         def fact(self, fact, state) -> None:
             if type(fact).__name__ == "TimerSet":
                 runs.rearm("sleep 30d")
-
-        def progress(self, key, done, total, note) -> None: ...
-        def output(self, output) -> None: ...
-        def note(self, text) -> None: ...
 
     @workflow
     def flow() -> None:
