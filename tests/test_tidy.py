@@ -85,6 +85,24 @@ def test_modules_say_their_subject():
     assert [] == [name for name, text in said.items() if not re.match(r".*[.:?](\n|$)", text)]
 
 
+def test_public_names_say_what_they_promise():
+    """A function or class that other modules may use says in a docstring what they get."""
+    named = [
+        (f"{name}:{node.lineno} {node.name}", node)
+        for name, tree in trees().items()
+        if name.startswith("src/")
+        for node in tree.body
+        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_")
+    ]
+
+    assert [] == [
+        place
+        for place, node in named
+        if not ast.get_docstring(node)
+        and not any(ast.unparse(each) == "overload" for each in node.decorator_list)
+    ]
+
+
 def test_tests_are_promises():
     """The docstring of a test is the sentence that it proves."""
     tests = [(place, f) for place, f in functions() if f.name.startswith("test_")]

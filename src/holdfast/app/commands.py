@@ -288,6 +288,7 @@ def _failed_in_units(state: RunState) -> list[str]:
 
 
 def state_of(store: Store, row: RunRow) -> RunState:
+    """Return the run's state, folded anew from its journal. Raises StoreCorrupt."""
     return Journal(store, row.id).refresh()
 
 

@@ -108,14 +108,17 @@ def record_at_boundary(*facts: Fact) -> Program[bool]:
 
 
 def look() -> Program[RunState]:
+    """Return the run's state, folded so far."""
     return cast(RunState, (yield LOOK))
 
 
 def now() -> Program[datetime]:
+    """Return the time."""
     return cast(datetime, (yield NOW))
 
 
 def pause(until: datetime | None) -> Program[None]:
+    """Wait until a moment, or until another process appends; see `Wait`, when it is `idle`."""
     yield Wait(until, idle=True)
 
 

@@ -77,5 +77,6 @@ def chosen(function: Callable[..., object], arguments: Mapping[str, object]) -> 
 
 
 def attempt_of(frame: Frame, call: Call) -> int:
+    """Return which attempt of a call this is, from 1."""
     step = frame.life.journal.state.steps.get(call.key)
     return 1 if step is None else max(1, step.attempts)

@@ -111,6 +111,7 @@ def confirm(
 
 
 def confirm_program(frame: Frame, text: str, asking: Asking) -> Program[Any]:
+    """Return the program that holds until enough people said yes. Raises UsageError."""
     asked = Question(
         text,
         "confirm",
@@ -123,6 +124,7 @@ def confirm_program(frame: Frame, text: str, asking: Asking) -> Program[Any]:
 
 
 def answered(value: Any) -> Answered:
+    """Return a recorded answer as `confirm` gives it."""
     return Answered(value["by"], value["at"], value["comment"])
 
 
@@ -153,6 +155,8 @@ def ask(
 def ask_program(
     frame: Frame, text: str, type: object, choices: Sequence[object] | None, default: object
 ) -> Program[Any]:
+    """Return the program that holds until a value is given. Raises UsageError for a default that
+    is none of the choices."""
     if choices is None and get_origin(type) is Literal:
         choices = get_args(type)
     among = None if choices is None else tuple(choices)

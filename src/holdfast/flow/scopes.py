@@ -247,6 +247,7 @@ def _named(call: Any) -> tuple[str, Callable[[], Any], Types]:
 
 
 def limit_of(at_once: int | None, branches: Sequence[Branch]) -> int:
+    """Return how many branches run at once: all of them, unless said. Raises UsageError."""
     if at_once is not None and at_once < 1:
         raise UsageError(f"at_once={at_once}: at least one branch must run")
     return at_once or max(1, len(branches))

@@ -123,6 +123,7 @@ def named(step: StepFunction[..., Any], label: str) -> StepFunction[..., Any]:
 
 
 def positional(step: StepFunction[..., Any], args: tuple[Any, ...]) -> dict[str, object]:
+    """Return the arguments of a step that are given by their places, by their names."""
     return step.arguments(args, {})
 
 
@@ -163,6 +164,7 @@ def sleep(duration: Duration) -> None:
 
 
 def sleep_program(frame: Frame, duration: Duration) -> Program[None]:
+    """Return the program that waits so long. Raises UsageError."""
     length = timedelta(seconds=seconds(duration))
     call = plain_call(frame, f"sleep {show(seconds(duration))}")
     return waiting.sleep(call, lambda at: at + length)
@@ -175,6 +177,8 @@ def sleep_until(moment: datetime) -> None:
 
 
 def sleep_until_program(frame: Frame, moment: datetime) -> Program[None]:
+    """Return the program that waits until a moment. Raises UsageError for one that has no time
+    zone, or that no calendar holds."""
     if moment.tzinfo is None:
         raise UsageError("sleep_until needs a datetime with a time zone, such as datetime.now(UTC)")
     try:
@@ -199,6 +203,7 @@ def window(spec: str) -> None:
 
 
 def window_program(frame: Frame, spec: str) -> Program[None]:
+    """Return the program that waits until it is inside a window. Raises UsageError."""
     found = windows.parse(spec)
     zone = zone_of(found)
     call = prepare(frame, named(adhoc(_within), "window"), {"spec": found.text})

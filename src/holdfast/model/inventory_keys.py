@@ -65,6 +65,8 @@ def shown(value: object) -> str:
 
 
 def one_of(*words: str) -> Read:
+    """Return what reads one of these words."""
+
     def read(value: object) -> str:
         if isinstance(value, str) and value in words:
             return value
@@ -75,6 +77,7 @@ def one_of(*words: str) -> Read:
 
 
 def duration(least_s: float, most_s: float | None = None) -> Read:
+    """Return what reads a duration between these, in seconds."""
     forms = 'takes a duration such as "90s", "5m", "1h30m" or "2d"'
 
     def read(value: object) -> float:
@@ -92,12 +95,14 @@ def duration(least_s: float, most_s: float | None = None) -> Read:
 
 
 def flag(value: object) -> bool:
+    """Read true or false."""
     if isinstance(value, bool):
         return value
     raise Refused(f"takes true or false; given {shown(value)}")
 
 
 def count(value: object) -> int:
+    """Read a whole number, from 1."""
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= COUNT_MAX:
         return value
     raise Refused(f"takes a whole number from 1 to {COUNT_MAX}; given {shown(value)}")
@@ -155,6 +160,8 @@ def read_parts(parts: Iterable[tuple[Part, Callable[[], Any]]]) -> list[Any]:
 
 
 def array(takes: str, read: Read, *, may_be_empty: bool = False) -> Read:
+    """Return what reads a list, each of its values by `read`; `takes` names it in a refusal."""
+
     def listed(value: object) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise Refused(f"takes {takes}; given {kind_of(value)}")

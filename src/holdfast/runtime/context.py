@@ -45,6 +45,7 @@ def frame(verb: str) -> Frame:
 
 
 def outside(verb: str) -> UsageError:
+    """Return what to raise for a verb that was called outside a run, or in a stray thread."""
     if LIVES:
         return UsageError(
             f"{verb} was called from a thread that does not carry the run's context, so it would "

@@ -37,6 +37,7 @@ def pid_namespace() -> str:
 
 
 def host_name() -> str:
+    """Return the name of this machine."""
     return os.uname().nodename
 
 

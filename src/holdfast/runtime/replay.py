@@ -27,6 +27,7 @@ class BranchWalked(HoldfastError):
 
 
 def walk_over() -> Leaving:
+    """Return what ends a walk where nothing more was ever done."""
     return Leaving("the walk has reached what was never done", 0, WALKED)
 
 

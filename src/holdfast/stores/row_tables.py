@@ -178,6 +178,9 @@ def _why_not(table: Table, stored: dict[str, Any], problem: Exception) -> str:
 
 
 class Shape(NamedTuple):
+    """How values of one type are written as JSON text, and made of what JSON gives; `spills` when a
+    large one is kept outside its row."""
+
     encode: Callable[[Any], str]
     decode: Callable[[Any], Any]
     spills: bool = False
@@ -277,6 +280,7 @@ def _number(raw: Any) -> float:
 
 
 def nested(value: Any) -> str:
+    """Return an object within a fact as JSON text."""
     table = TABLES.get(value.__class__) or table_for(value.__class__)
     return table.write(value, None)
 
@@ -291,6 +295,7 @@ def _nests(cls: type[Any]) -> Shape:
 
 
 def json_or_spilled(value: Any) -> str:
+    """Return any JSON, or a reference to what is kept outside the row, as JSON text."""
     if (scalar := _SCALARS.get(value.__class__)) is not None:
         return scalar(value)
     if value.__class__ is Spilled:

@@ -158,6 +158,8 @@ def _left_s(now: float) -> float | None:
 
 
 def lived(call: ShellCall, do: Callable[[ShellCall], int], epoch: int) -> int:
+    """Do one call in the life `epoch` of the shell's run and return its exit code, or that of what
+    has ended the life. Raises LostOwnership where the life is another's, or its shell is gone."""
     life = call.life
     refuse_other_life(life, epoch)
     if (ended := _ended(life)) is not None:
@@ -177,6 +179,7 @@ def lived(call: ShellCall, do: Callable[[ShellCall], int], epoch: int) -> int:
 
 
 def refuse_other_life(life: Life, epoch: int) -> None:
+    """Raise LostOwnership when the run is in another life than `epoch`."""
     state = life.journal.state
     if state.epoch != epoch:
         raise LostOwnership(

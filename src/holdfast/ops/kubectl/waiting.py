@@ -58,6 +58,7 @@ def _is_ready(resource: str, namespace: str | None, context: str | None) -> bool
 
 @step("wait until {resource} is ready", check=_is_ready)
 def ready(resource: str, timeout_s: float, namespace: str | None, context: str | None) -> None:
+    """Wait until an object is ready. Raises NotReady, with the reason, when it is not in time."""
     cluster, looks = Cluster(context, namespace), waiting.Looks()
     ends_at = waiting.monotonic() + timeout_s
     while True:
