@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from tests.unit.batching import Seen, item, over
 from tests.unit.runs import CALLS, Runs
 
-from holdfast import Budget, JsonLines, csv_rows, jsonl, lines
+from holdfast import Budget, JsonLines, csv_rows, directory, jsonl, lines
 from holdfast.app.item_verbs import decide_item
 from holdfast.app.items import item_named
 from holdfast.errors import UsageError
@@ -142,6 +144,33 @@ def test_a_budget_holds_before_a_wrong_file_is_read_to_its_end(runs: Runs, tmp_p
     assert {"total": 3, "done": 2, "failed": 1} == fine.result
     assert (4, 4, Counter("12")) == (held.exit_code, early.exit_code, CALLS)
     assert 10 == len(runs.store.batches.items("wrong", "item", statuses=("failed",), limit=100))
+
+
+def test_a_folder_that_may_not_be_entered_fails_alone(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files around it are done; once it may be entered, those in it are, too."""
+    for name in ("a/1", "b/2", "b/c/3", "d/4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    scandir, closed = os.scandir, str(tmp_path / "b")
+
+    def refusing(path: str) -> Any:
+        if path.startswith(closed):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    with monkeypatch.context() as refused:
+        refused.setattr(os, "scandir", refusing)
+        failed = runs.start(over(directory(tmp_path, recursive=True), name="item"))
+        with pytest.raises(UsageError, match="b/ cannot be listed: permission denied"):
+            list(directory(tmp_path, recursive=True))
+    found = dead(runs)
+    ended = runs.start(over(directory(tmp_path, recursive=True), name="item"))
+
+    assert (1, {"b/"}) == (failed.exit_code, found.keys())
+    assert {"total": 4, "done": 4, "failed": 0} == ended.result
+    assert Counter(["a/1", "b/2", "b/c/3", "d/4"]) == CALLS
 
 
 # --- items whose key nobody can tell ----------------------------------------------------------

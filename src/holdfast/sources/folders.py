@@ -3,6 +3,9 @@
 Only the names of the directories on the way to the current file are in memory, never the whole
 tree. A cursor is the path itself, percent-encoded, so that it is text whatever bytes it has; a
 reading goes on at that path, also when the file has gone meanwhile.
+
+A directory below that may not be entered is one item that cannot be read, for whoever reads with
+cursors, and ends any other reading.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from holdfast.errors import UsageError
 from holdfast.model.json import Json
+from holdfast.ports.sources import Unreadable
 from holdfast.sources.reading import path_of
 
 DEPTH_MAX: Final = 200
@@ -34,19 +38,28 @@ class Directory:
         self._pattern, self._recursive = pattern, recursive
 
     def __iter__(self) -> Iterator[str]:
-        return self._files("", "", 0)
+        for _, item in self.resume(None):
+            if isinstance(item, Unreadable):
+                raise UsageError(item.why)
+            yield item
 
-    def resume(self, cursor: Json) -> Iterator[tuple[Json, str]]:
+    def resume(self, cursor: Json) -> Iterator[tuple[Json, str | Unreadable]]:
         """Yield each path with its cursor, from that path on."""
-        for file in self._files("", _path(cursor), 0):
-            yield quote_from_bytes(os.fsencode(file)), file
+        for item in self._files("", _path(cursor), 0):
+            path = item.key if isinstance(item, Unreadable) else item
+            yield quote_from_bytes(os.fsencode(path)), item
 
     def __repr__(self) -> str:
         return f"Directory({self.path!r}, {self._pattern!r})"
 
-    def _files(self, below: str, first: str, depth: int) -> Iterator[str]:
+    def _files(self, below: str, first: str, depth: int) -> Iterator[str | Unreadable]:
         """Yield the files below a directory of the tree from the path `first` on."""
-        for name in self._names(below, depth):
+        try:
+            names = self._names(below, depth)
+        except PermissionError as error:
+            yield Unreadable(below, below, _cannot_list(error, os.path.join(self.path, below)))
+            return
+        for name in names:
             path = below + name
             if not name.endswith("/"):
                 if path >= first:
@@ -56,7 +69,8 @@ class Directory:
                 yield from self._files(path, first, depth + 1)
 
     def _names(self, below: str, depth: int) -> list[str]:
-        """Return what is looked at in one directory, sorted; names of directories end in "/"."""
+        """Return what is looked at in one directory, sorted; names of directories end in "/".
+        Raises PermissionError for one below, and UsageError."""
         where = os.path.join(self.path, below)
         if depth > DEPTH_MAX:
             raise UsageError(f"{where}: more than {DEPTH_MAX} directories deep")
@@ -74,8 +88,9 @@ class Directory:
                 return []  # Removed while we were on the way to it.
             raise UsageError(f"{where}: there is no such directory") from error
         except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            raise UsageError(f"{error.filename or where} cannot be listed: {why}") from error
+            if below and isinstance(error, PermissionError):
+                raise
+            raise UsageError(_cannot_list(error, where)) from error
         return sorted(names)
 
     def _fits(self, name: str) -> bool:
@@ -91,10 +106,14 @@ def directory(
 
     `pattern` is for the file's name, as in a shell: `*` leaves out names that begin with a dot.
     With `recursive` directories below are looked into, but those that begin with a dot, and no
-    links to directories. Raises UsageError, while it is read, for a directory that cannot be
-    listed.
+    links to directories. In a batch a directory below that may not be listed is an item that has
+    failed; elsewhere, as for any other that cannot be listed, the reading ends with UsageError.
     """
     return Directory(path, pattern, recursive)
+
+
+def _cannot_list(error: OSError, where: str) -> str:
+    return f"{error.filename or where} cannot be listed: {(error.strerror or str(error)).lower()}"
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
