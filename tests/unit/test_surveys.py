@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.unit.runs import Runs
 
 from holdfast.app.planning import plan
@@ -10,6 +12,7 @@ from holdfast.flow.verbs import do
 from holdfast.flow.workflows import workflow
 from holdfast.runtime.batches import surveying
 from holdfast.runtime.batches.surveying import Survey, survey_text
+from holdfast.sources import csv_rows
 
 
 def papers(items, *, ledger="papers", bad=(), **options):
@@ -119,3 +122,19 @@ def test_a_source_that_cannot_be_read_is_told(runs: Runs):
     found = plan(main, {}, runs.clock, ledgers=lambda: runs.store)
 
     assert "no such table" in found.fails
+
+
+def test_what_cannot_be_read_is_counted(runs: Runs, tmp_path: Path):
+    """Broken rows stop no run, and no plan: it says how many will fail."""
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n1,2\n3\n4,5\n6,7,8\n")
+
+    @workflow(name="work")
+    def main():
+        each(csv_rows(path), print, name="batch", ledger="rows", budget=2)
+
+    found = planned(runs, main)
+
+    assert (4, 2, 2) == (found.total, found.unreadable, found.new)
+    assert "2 that cannot be read, 2 new" in survey_text(found)
+    assert 0 == runs.start(main).exit_code

@@ -152,7 +152,7 @@ def _in_stream(reading: Reading, book: Book, items: Iterable[object]) -> Iterato
             if life.is_cut_off:
                 life.raise_if_leaving_now()
             if stream is None:
-                stream = _by_itself(items)
+                stream = from_beginning(items)
             if at in settled:
                 following = settled.missing_from(at)
                 skipped = sum(1 for _ in islice(stream, following - at))
@@ -169,7 +169,7 @@ def _in_stream(reading: Reading, book: Book, items: Iterable[object]) -> Iterato
     reading.ends_at(at, book)
 
 
-def _by_itself(items: Iterable[object]) -> Iterator[object]:
+def from_beginning(items: Iterable[object]) -> Iterator[object]:
     """Return the items of a source from its beginning; those that cannot be read among them, which
     only a reading with cursors has."""
     if isinstance(items, Resumable):

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Sized
 from typing import Final
 
 from holdfast.model.making import dataclass
+from holdfast.ports.sources import Unreadable
 from holdfast.runtime.batches.book import Book, Pending
 from holdfast.runtime.batches.opening import apply_decisions, known_book
-from holdfast.runtime.batches.reading import Reading
+from holdfast.runtime.batches.reading import Reading, from_beginning
 from holdfast.runtime.batches.rules import BatchRules
 from holdfast.runtime.batches.work import Work
 from holdfast.runtime.life import Life
@@ -26,15 +27,16 @@ PAGE: Final = 1_000
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What a batch would find. `total` counts the source's items, None while nobody knows; `read`
-    are those that were looked at. Of these `new` were never met, `changed` are done again because
-    they are not what the ledger knows, `done` need nothing, `dead` failed for good, and
-    `unfinished` were met and have no end. `kept` are finished items of this run that changed since
-    they were done. `gone` are known and come no more, None while the source was not read to its
-    end."""
+    are those that were looked at. Of these `unreadable` and `new` were never met, and the former
+    will fail; `changed` are done again because they are not what the ledger knows, `done` need
+    nothing, `dead` failed for good, and `unfinished` were met and have no end. `kept` are finished
+    items of this run that changed since they were done. `gone` are known and come no more, None
+    while the source was not read to its end."""
 
     total: int | None
     read: int = 0
     is_whole: bool = False
+    unreadable: int = 0
     new: int = 0
     changed: int = 0
     done: int = 0
@@ -67,12 +69,14 @@ def survey(life: Life, key: str, rules: BatchRules, items: Iterable[object]) -> 
 
 def _compared(book: Book, items: _Bounded, total: int | None, *, is_anew: bool) -> Survey:
     met_before, reading = book.enumerated, Reading(book, items)
-    new = changed = unfinished = 0
+    unreadable = new = changed = unfinished = 0
     while not reading.is_over:
         works = reading.take(PAGE)
         fresh = [work for work in works if work.ordinal >= met_before]
         altered = _known_to_ledger(book, fresh)
-        new, changed = new + len(fresh) - altered, changed + altered
+        broken = sum(isinstance(work.item, Unreadable) for work in fresh)
+        unreadable, changed = unreadable + broken, changed + altered
+        new += len(fresh) - altered - broken
         unfinished += len(works) - len(fresh)
         _forget(book)
     is_whole = not items.is_cut
@@ -84,6 +88,7 @@ def _compared(book: Book, items: _Bounded, total: int | None, *, is_anew: bool) 
         reading.distinct if is_whole else total,
         reading.distinct,
         is_whole,
+        unreadable,
         new,
         changed,
         book.counts["done"],
@@ -115,7 +120,7 @@ class _Bounded:
         self.is_cut = False
 
     def __iter__(self) -> Iterator[object]:
-        return self._first(iter(self._items))
+        return self._first(from_beginning(self._items))
 
     def _first(self, items: Iterator[object]) -> Iterator[object]:
         ends_at = self._life.clock.monotonic() + SECONDS_MAX
@@ -131,6 +136,7 @@ def survey_text(found: Survey) -> str:
     """Return what a batch would find, in a line."""
     total = "items: nobody knows how many" if found.total is None else f"{found.total:,} items"
     counts = {
+        "that cannot be read": found.unreadable,
         "new": found.new, "changed": found.changed, "unfinished": found.unfinished,
         "failed before": found.dead, "done already": found.done,
         "changed since they were done, and kept": found.kept, "gone": found.gone or 0,
