@@ -10,6 +10,7 @@ the holder dies, however it dies, the system releases it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -131,12 +132,45 @@ def open_regular(path: Path, flags: int) -> int:
     try:
         fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     except OSError as problem:
-        refuse_link(path)
-        raise StoreError(f"{path} cannot be opened: {problem.strerror}") from problem
+        with contextlib.suppress(OSError):
+            refuse_link(path)
+        is_closed = isinstance(problem, PermissionError)
+        hint = "; it may be another user's: chown it to whose the store is" if is_closed else ""
+        raise StoreError(f"{path} cannot be opened: {problem.strerror}{hint}") from problem
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise ConfigError(f"{path} is not a regular file; holdfast does not touch it")
     return fd
+
+
+def hand_over(fd: int, like: Path) -> None:
+    """Give an open file, or folder, to whoever `like` belongs to.
+
+    What root makes in somebody's store would else shut them out: SQLite does the same for its
+    log. Only root can give anything away, and nobody else need. A file with a second name is not
+    given: that one may lie anywhere.
+    """
+    if os.geteuid() != 0:
+        return
+    with contextlib.suppress(OSError):
+        owner, mine = os.lstat(like), os.fstat(fd)
+        is_theirs = (mine.st_uid, mine.st_gid) == (owner.st_uid, owner.st_gid)
+        if not is_theirs and (mine.st_nlink == 1 or os.path.isdir(fd)):
+            os.fchown(fd, owner.st_uid, owner.st_gid)
+
+
+def hand_over_folder(folder: Path) -> None:
+    """Give a folder of a store to whoever the database it lies beside belongs to, or the folder
+    that it is in."""
+    if os.geteuid() != 0:
+        return
+    database = folder.with_suffix("")
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            hand_over(fd, database if database.is_file() else folder.parent)
+        finally:
+            os.close(fd)
 
 
 def beside(path: Path, end: str) -> Path:

@@ -20,7 +20,7 @@ from typing import Final
 
 from holdfast.errors import StoreError
 from holdfast.model.making import dataclass, made_often
-from holdfast.stores.lockfile import open_regular, refuse_link
+from holdfast.stores.lockfile import hand_over, hand_over_folder, open_regular, refuse_link
 from holdfast.stores.rows import chain
 
 _MAGIC: Final = b"hfnote"
@@ -114,7 +114,9 @@ class NoteFiles:
         if len(self._open) >= OPEN_FILES_MAX:
             self.forget(next(iter(self._open)))
         self.root.mkdir(mode=0o700, exist_ok=True)
+        hand_over_folder(self.root)
         fd = self._open[number] = open_regular(self.root / str(number), os.O_RDWR | os.O_CREAT)
+        hand_over(fd, self.root)
         return fd
 
     def forget(self, number: int) -> None:

@@ -6,16 +6,17 @@ line that a killed process or a full disk left half-written is passed over when 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, StoreError
 from holdfast.locks import Lock, forkable
 from holdfast.ports.store import Output
-from holdfast.stores.lockfile import open_regular, refuse_link
+from holdfast.stores.lockfile import hand_over, hand_over_folder, open_regular, refuse_link
 from holdfast.stores.row_tables import dump_time, load_time
 
 OPEN_FILES_MAX: Final = 32
@@ -68,10 +69,13 @@ class OutputFiles:
 
     def read(self, number: int, after: int) -> Iterator[tuple[int, Output]]:
         """Yield whole lines from byte `after` on, each with where the next one starts."""
-        path = self._path(number)
-        if not path.exists():
-            return
-        with os.fdopen(open_regular(path, os.O_RDONLY), "rb", READ_BYTES) as file:
+        try:
+            fd = open_regular(self._path(number), os.O_RDONLY)
+        except StoreError as problem:
+            if isinstance(problem.__cause__, FileNotFoundError | NotADirectoryError):
+                return
+            raise
+        with os.fdopen(fd, "rb", READ_BYTES) as file:
             file.seek(after)
             for line in file:
                 if not line.endswith(b"\n"):
@@ -82,10 +86,11 @@ class OutputFiles:
                     yield after, output
 
     def remove(self, number: int) -> None:
-        """Remove a run's output."""
+        """Remove a run's output. What cannot be removed now is found by the next sweep."""
         with self._mutex:
             self._forget(number)
-        self._path(number).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._path(number).unlink()
 
     def close(self) -> None:
         """Close the files; the next write opens them anew."""
@@ -102,7 +107,9 @@ class OutputFiles:
         if len(self._open) >= OPEN_FILES_MAX:
             self._forget(next(iter(self._open)))
         self.root.mkdir(mode=0o700, exist_ok=True)
+        hand_over_folder(self.root)
         fd = open_regular(self._path(number), os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        hand_over(fd, self.root)
         size = os.fstat(fd).st_size
         if size and os.pread(fd, 1, size - 1) != b"\n":
             # A killed process left half a line: end it, or it would swallow ours.

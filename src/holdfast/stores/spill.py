@@ -6,17 +6,18 @@ the row that refers to it. A crash in between leaves a file that nothing refers 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from holdfast.errors import ConfigError, StoreCorrupt
+from holdfast.errors import ConfigError, StoreCorrupt, StoreError
 from holdfast.model.facts import Spilled
 from holdfast.model.hashing import blake2b
 from holdfast.model.json import Json
-from holdfast.stores.lockfile import open_regular, refuse_link
+from holdfast.stores.lockfile import hand_over, hand_over_folder, open_regular, refuse_link
 from holdfast.stores.row_tables import load_json
 
 DIGEST_BYTES: Final = 32
@@ -70,9 +71,11 @@ class SpillFiles:
             raise _not_written(digest)
 
     def drop(self, digests: Iterable[str]) -> None:
-        """Remove values that no row refers to. What is gone already is fine."""
+        """Remove values that no row refers to. What is gone already is fine; what cannot be removed
+        now is found by the next sweep."""
         for digest in digests:
-            self._path(digest).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._path(digest).unlink()
 
     def _path(self, digest: str) -> Path:
         # The digest comes from the journal: it must never name a path of somebody's choosing.
@@ -82,10 +85,16 @@ class SpillFiles:
 
     def _read(self, digest: str) -> bytes:
         path = self._path(digest)
-        if not path.exists() and not path.is_symlink():
-            raise StoreCorrupt(f"spilled value {digest} is gone: {path} does not exist")
-        with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
-            return file.read()
+        try:
+            with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+                return file.read()
+        except OSError as problem:
+            raise StoreError(f"{path} cannot be read: {problem.strerror}") from problem
+        except StoreError as problem:
+            if not isinstance(problem.__cause__, FileNotFoundError | NotADirectoryError):
+                raise
+            gone = f"spilled value {digest} is gone: {path} does not exist"
+            raise StoreCorrupt(gone) from problem
 
     def _make_folder(self, folder: Path) -> None:
         try:
@@ -94,6 +103,7 @@ class SpillFiles:
             if not stat.S_ISDIR(folder.lstat().st_mode):
                 raise ConfigError(f"{folder} is not a directory; holdfast needs it") from None
         else:
+            hand_over_folder(folder)
             sync_folder(folder.parent)
 
     def _is_kept(self, path: Path, data: bytes) -> bool:
@@ -112,6 +122,7 @@ class SpillFiles:
         fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             with os.fdopen(fd, "wb") as file:
+                hand_over(fd, path.parent)
                 file.write(data)
                 file.flush()
                 os.fsync(fd)

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from holdfast.errors import StoreError
 from holdfast.locks import Lock
-from holdfast.stores.lockfile import LockFile, beside
+from holdfast.stores.lockfile import LockFile, beside, hand_over
 from holdfast.stores.sqlite_errors import (
     NOT_WRITTEN,
     UNKNOWN,
@@ -329,6 +329,7 @@ def mark_suspect(path: Path, text: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         fd = os.open(suspect_marker(path), flags, 0o600)
         try:
+            hand_over(fd, path)
             os.write(fd, text.encode() + b"\n")
             os.fsync(fd)
         finally:

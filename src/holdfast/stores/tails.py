@@ -25,7 +25,7 @@ from holdfast.locks import Lock
 from holdfast.model.hashing import blake2b
 from holdfast.ports.batches import Left, Slot
 from holdfast.ports.slots import LAYOUT, VACANT, packed, unpacked
-from holdfast.stores.lockfile import open_regular, refuse_link
+from holdfast.stores.lockfile import hand_over, hand_over_folder, open_regular, refuse_link
 from holdfast.stores.row_tables import NEWER
 
 _MAGIC: Final = b"hftail"
@@ -61,6 +61,8 @@ class FileTail:
             opened.callback(os.close, self._slots_fd)
             self._fd = open_regular(self._path, flags)
             opened.callback(os.close, self._fd)
+            for fd in (self._slots_fd, self._fd):
+                hand_over(fd, self._path.parent)
             with self._translated():
                 os.ftruncate(self._slots_fd, 0)
                 _write_at(self._slots_fd, VACANT * slots, 0)
@@ -275,6 +277,7 @@ def _entries(folder: Path) -> list[Path]:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700)
+        hand_over_folder(folder)
     except FileExistsError:
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISDIR(folder.lstat().st_mode):
