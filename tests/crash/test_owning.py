@@ -95,6 +95,8 @@ def test_files_that_are_closed_to_us_are_told(path: Path) -> None:
         assert store.create("s", run_created())
         store.write_output("s", [Output(AT, "k", 1, "out", "text")])
         assert (1, True) == (store.dropped, store.remove("s"))
+        with pytest.raises(StoreError, match=r"s\.db\.spill/.*: Permission denied"):
+            store.append("r", [StepSucceeded(AT, "l", "y" * 100_000)], after=4, epoch=1)
 
 
 def read(path: Path) -> list[Stored]:

@@ -62,7 +62,9 @@ def translated(problem: Exception, where: str, consequence: str) -> StoreError:
         consequence = DOCTOR_FIRST
     if isinstance(problem, OSError):
         text = "the disk is full" if problem.errno == errno.ENOSPC else problem.strerror
-        return StoreError(f"{where}: {text}; {consequence}")
+        # A large value lies in a file of its own.
+        place = problem.filename if isinstance(problem.filename, str) else where
+        return StoreError(f"{place}: {text}; {consequence}")
     code = code_of(problem)
     # Python raises this one by itself, for text that is not UTF-8.
     if code & 0xFF in _CORRUPT or str(problem).startswith("Could not decode to UTF-8"):
