@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from holdfast.app import batch_ways, next_ways
-from holdfast.app.backward import owed_labels, undo_count, way_back
+from holdfast.app.backward import way_back
 from holdfast.app.batch_views import BatchView
 from holdfast.app.evidence import evidence_of, world_of
 from holdfast.app.fleet_children import is_fleet
-from holdfast.app.fleet_targets import are_waited_for
-from holdfast.app.hold_standing import RESUMING_BARS, agreement
-from holdfast.app.hold_ways import doubt_ways, hold_ways
+from holdfast.app.hold_standing import agreement
 from holdfast.app.judging import person_named, process_named
-from holdfast.app.meant import is_question
-from holdfast.app.next_ways import Next, about
+from holdfast.app.next_ways import Next
+from holdfast.app.run_ways import is_rejected, ways_of
 from holdfast.app.script_ways import with_script
 from holdfast.app.views import VERSION, RunView, StepView, time_json, view_run
 from holdfast.app.wording import Field, count, moment
@@ -24,10 +22,9 @@ from holdfast.model.facts import Owner
 from holdfast.model.json import Json
 from holdfast.model.keys import unescape
 from holdfast.model.making import dataclass
-from holdfast.model.shown import few
 from holdfast.model.state import HoldState
 from holdfast.model.status import RunStatus
-from holdfast.model.undoing import is_giving_back, why_not_again
+from holdfast.model.undoing import why_not_again
 from holdfast.ports.store import Store
 
 REASONS_MAX = 20
@@ -80,7 +77,7 @@ def why(store: Store, run: str) -> Why:
 def why_of(view: RunView) -> Why:
     """Return why a run that was looked at stands where it stands."""
     reasons = tuple(_reasons(view))
-    found = _ways(view)
+    found = ways_of(view)
     if view.displaced_by:
         found = next_ways.displaced_ways(view.id, view.displaced_by, found)
     ways = tuple(dict.fromkeys(with_script(view.state, found)))
@@ -172,6 +169,11 @@ def _doubt(view: RunView, step: StepView) -> Reason | None:
     return Reason("in_doubt", text, step.key, step.started_at, step.location, owner)
 
 
+def _why_asked(view: RunView, step: StepView) -> str:
+    seen = view.state.steps.get(step.key)
+    return why_not_again(step.key, is_once=seen is None or seen.once)
+
+
 def _what_is_left(batch: BatchView | None) -> str:
     """Return what becomes of the items of a batch that was interrupted."""
     doubtful = 0 if batch is None else batch.row.uncertain
@@ -213,17 +215,12 @@ def _failures(view: RunView) -> Iterator[Reason]:
 
 
 def _how_failed(step: StepView) -> str:
-    if _is_rejected(step):
+    if is_rejected(step):
         return f"was {step.error.removeprefix('Rejected: ')}"
     after = ""
     if step.attempts and not step.is_batch:
         after = f" after {count(step.attempts, 'attempt')}"
     return f"failed{after}: {step.error.removeprefix('ItemsFailed: ')}"
-
-
-def _is_rejected(step: StepView) -> bool:
-    """Whether a person said no, before it was tried at all."""
-    return step.attempts == 0 and step.error.startswith("Rejected: rejected by ")
 
 
 def _stops(view: RunView) -> Iterator[Reason]:
@@ -265,129 +262,6 @@ def _activity(view: RunView, step: StepView) -> Reason | None:
     what = f"retries after {step.error}" if step.error else "waits"
     text = f"step {_called(step)} {what}, until {moment(step.next_at)}"
     return Reason("timer", text, step.key, step.started_at)
-
-
-# --- what to do -------------------------------------------------------------------------------
-
-
-def _ways(view: RunView) -> Iterator[Next]:
-    """Yield the commands that go on, the usual one first."""
-    run = view.id
-    if view.state.is_finished:
-        yield from batch_ways.left_behind(run, view.state, view.batches.values())
-        yield Next(("log", run), "what happened")
-        yield Next(("export", run, "--md"), "the whole record, to read")
-        return
-    for hold in batch_ways.shown_holds(view.state.open_holds):
-        if not hold.is_over(view.at):
-            yield from hold_ways(run, hold, is_only=len(view.state.open_holds) == 1)
-    yield from batch_ways.more_ways(run, view.state.open_holds)
-    for step in view.steps:
-        if step.status == "in_doubt":
-            yield from _doubt_ways(view, step)
-    yield from next_ways.target_ways(run, view.targets)
-    if view.is_alive:
-        if view.owner_is == "stopped" and view.row.owner is not None:
-            wake = f"kill -CONT {view.row.owner.pid}"
-            yield Next(("kill",), "let its process go on, which is stopped (SIGSTOP)", wake)
-            yield Next(("resume", run), "take it over, once its process was stopped for a lease")
-        yield Next(("watch", run), "see it go on")
-        yield Next(("stop", run), "stop it after the step in hand")
-        return
-    yield from _resting_ways(view)
-
-
-def _why_asked(view: RunView, step: StepView) -> str:
-    seen = view.state.steps.get(step.key)
-    return why_not_again(step.key, is_once=seen is None or seen.once)
-
-
-def _doubt_ways(view: RunView, step: StepView) -> Iterator[Next]:
-    if view.state.ledger.is_going_back and not is_giving_back(step.key):
-        return doubt_ways(view.id, step.key, "there is nothing to undo")
-    return doubt_ways(view.id, step.key)
-
-
-def _resting_ways(view: RunView) -> Iterator[Next]:
-    """Yield what to do with an unfinished run that no process works on."""
-    run, failed = view.id, view.state.failed
-    yield Next(("resume", run), _what_resume_does(view))
-    if goes_on_by_itself(view):
-        yield Next(("resume", "--due"), "every run whose time has come goes on: for cron")
-    if failed is not None and not failed.is_undone:
-        for key in failed.failures[:1]:
-            if key not in view.state.steps:
-                break  # It was set aside with its stage, while a branch beside that goes on.
-            if is_question(view.state, key):
-                break  # It wrote nothing, and only an answer is its result.
-            yield from batch_ways.dead_letter_ways(run, key, view.batches)
-            if view.state.steps[key].attempts:
-                yield about("what the failed step wrote", "log", run, key)
-            by_hand = "it was done by hand: do not repeat it"
-            yield about(by_hand, "done", run, key, "-m", "REASON")
-            yield about("go on without it", "skip", run, key, "-m", "REASON")
-    yield from _ways_back(view)
-
-
-def _what_resume_does(view: RunView) -> str:
-    failed, holds = view.state.failed, view.state.open_holds
-    asked = [hold for hold in holds if not hold.is_over(view.at)]
-    kinds = {hold.opened.kind for hold in asked}
-    if kinds:
-        is_edited = kinds == {"drift"} and not any(world_of(hold.opened) for hold in asked)
-        does = f"go on, once {'the script is put back' if is_edited else 'that is answered'}"
-        is_shut = any(hold.opened.electorate.separate for hold in asked)
-        return does + (f"; {RESUMING_BARS}" if is_shut else "")
-    if any(hold.opened.on_expiry == "reject" for hold in holds):
-        return "nobody's answer is a no; the next resume asks again"
-    once_decided = ", once that is decided" if _is_in_doubt(view) else ""
-    if view.state.ledger.is_going_back:
-        return f"go on undoing{once_decided}"
-    if once_decided:
-        return f"go on{once_decided}"
-    if failed is not None and failed.is_undone:
-        return "run it again from the start of that stage"
-    if failed is not None and any(
-        _is_rejected(step) for step in view.steps if step.key in failed.failures
-    ):
-        return "ask again, and go on"
-    if holds:
-        return "ask again"
-    if are_waited_for(view.targets):
-        return "go on, once one of them can"
-    return {
-        "failed": "retry what failed, and go on",
-        "queued": "take it up",
-        "waiting": "wait for it here, and go on",
-    }.get(view.status, "go on")
-
-
-def _is_in_doubt(view: RunView) -> bool:
-    return any(step.status == "in_doubt" for step in view.steps)
-
-
-def _ways_back(view: RunView) -> Iterator[Next]:
-    """Yield how to undo a resting run, to give back what it owes, and to end it."""
-    run, ledger = view.id, view.state.ledger
-    owed, undos = owed_labels(view.state), undo_count(view.state)
-    if not ledger.is_going_back:
-        if owed and not any(hold.opened.kind == "debt" for hold in view.state.open_holds):
-            yield Next(("settle", run), f"give back what it owes: {', '.join(few(owed))}")
-        if undos:
-            yield Next(("rollback", run), f"undo what it did: {undos} to undo, {len(owed)} owed")
-    if owed:
-        yield Next(("cancel", run, "--abandon", "-m", "REASON"), "end it, and leave what it owes")
-    else:
-        yield Next(("cancel", run, "-m", "REASON"), "end it for good")
-
-
-def goes_on_by_itself(view: RunView) -> bool:
-    """Whether `resume --due` takes the run up, now or when its time has come."""
-    if view.state.stop is not None:
-        return False
-    is_answered = view.status == "on_hold" and not view.state.open_holds
-    is_answered = is_answered and not are_waited_for(view.targets)
-    return view.status == "waiting" or is_answered
 
 
 def _colon(text: str) -> str:
