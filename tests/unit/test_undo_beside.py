@@ -19,8 +19,9 @@ from holdfast.flow.decorator import step
 from holdfast.flow.scopes import parallel, preflight, stage
 from holdfast.flow.verbs import do
 from holdfast.flow.workflows import workflow
-from holdfast.model.facts import Fact, HoldOpened, RunFailed, StageUndone, UndoBegun
+from holdfast.model.facts import AttemptFailed, Fact, HoldOpened, RunFailed, StageUndone, UndoBegun
 from holdfast.model.state import RunState
+from holdfast.testing.crash import Crash, Mortal
 
 WAIT_S = 30.0
 
@@ -129,6 +130,60 @@ def test_tasks_of_a_stage_begin_nothing_while_it_is_undone(runs: Runs) -> None:
     outcome = runs.start(flow, listeners=[moments])
 
     assert_nothing_left(runs, outcome)
+
+
+@pytest.mark.parametrize("is_group", [False, True])
+def test_a_task_that_undoes_a_stage_is_not_ended_by_the_others(runs: Runs, is_group: bool) -> None:
+    """They wait until it has: an error of one of them would cancel it, in an asyncio.TaskGroup."""
+
+    async def work() -> None:
+        await make_awaited("slow")
+        await aio.do("late", MADE.append, "late")
+
+    async def fail() -> None:
+        async with aio.stage("inner"):
+            await aio.do("bad", moments.fail_meanwhile)
+
+    @aio.workflow
+    async def flow() -> None:
+        async with aio.preflight():
+            if is_group:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(work())
+                    group.create_task(fail())
+            await asyncio.gather(work(), fail())
+
+    outcome = runs.start(flow, listeners=[moments])
+
+    assert_nothing_left(runs, outcome)
+
+
+def test_what_a_dead_life_had_under_way_is_not_waited_for(runs: Runs) -> None:
+    """It is asked about: the step comes to its place again, where nothing begins any more."""
+    mortal = Mortal(runs.store)
+
+    class Killing(Moments):
+        def fact(self, fact: Fact, state: RunState) -> None:
+            if isinstance(fact, AttemptFailed):
+                mortal.is_dead = True
+                moments.is_begun.set()
+
+    async def fail() -> None:
+        async with aio.stage("inner"):
+            await aio.do("bad", moments.fail_meanwhile)
+
+    @aio.workflow
+    async def flow() -> None:
+        async with aio.preflight():
+            await asyncio.gather(fail(), aio.do("slow", moments.hold_up, undo=lambda: None))
+
+    with pytest.raises(Crash):
+        runs.start(flow, store=mortal, listeners=[Killing()])
+    runs.store.release("r", runs.row.epoch)
+    outcome = runs.resume(flow)
+
+    assert 6 == outcome.exit_code, outcome
+    assert "pre-flight/slow" == runs.hold().opened.key
 
 
 def assert_nothing_left(runs: Runs, outcome: Any) -> None:

@@ -86,8 +86,11 @@ def undo_stage(scope: str, ways: Ways, why: str, under_way: Collection[str] = ()
 
 
 def _runs(state: RunState, key: str, scope: str) -> bool:
+    """Whether a step in the scope was begun by this life, and has no end yet."""
     seen = state.steps.get(key)
-    return is_inside(key, scope) and seen is not None and seen.status == "running"
+    if seen is None or not is_inside(key, scope):
+        return False
+    return seen.status == "running" and seen.epoch == state.epoch
 
 
 def roll_back(ways: Ways, by: Who, to: str = "", since: int = 0) -> Program[Left]:

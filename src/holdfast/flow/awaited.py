@@ -40,9 +40,10 @@ from holdfast.model.codec import decode, encode
 from holdfast.model.facts import ScopeKind
 from holdfast.model.making import replace
 from holdfast.model.types import Types
-from holdfast.runtime.aio import AsyncPerformer, drive, land, reopen
+from holdfast.runtime.aio import AsyncPerformer, drive, land, reopen, until_left
 from holdfast.runtime.capture import current_step
-from holdfast.runtime.context import FRAME, Frame, in_workflow, outside
+from holdfast.runtime.context import FRAME, Frame, outside, outside_steps
+from holdfast.runtime.journal import SHUT
 from holdfast.runtime.life import Life
 from holdfast.runtime.replay import REPLAYING, WALKED, BranchWalked
 
@@ -137,7 +138,7 @@ _NUMBERS = count(1)
 
 def place(verb: str) -> Frame:
     """Return the calling code's place in an async workflow, with its lane."""
-    return _in_lane(in_workflow(verb))
+    return _in_lane(outside_steps(verb))
 
 
 def prepare_async(frame: Frame, step: StepFunction[Any, Any], arguments: dict[str, object]) -> Call:
@@ -221,7 +222,6 @@ async def in_scope(
         refuse_unawaited(life, key)
         refuse_secrets(life, f"what {kind} {key!r} returns", result)
         refuse_later(result, types, modules)
-        life.journal.refuse_shut(key)
         await drive(close(inner.trace, kind, result, types), AsyncPerformer(life))
     except Leaving as end:
         if end.kind != WALKED or not (closed or kind in ("branch", "unit")):
@@ -263,7 +263,14 @@ class AsyncStage(Stage):
         trace: TracebackType | None,
     ) -> None:
         inner = self.leave(error)
-        await drive(end_program(inner, error), AsyncPerformer(inner.life))
+        # What gives back is begun where nothing else may.
+        perform = AsyncPerformer(inner.life, gives_back=error is not None)
+        try:
+            await drive(end_program(inner, error), perform)
+        except Leaving as leaving:
+            if leaving.kind == SHUT:  # Another task undoes a stage, and ends the life.
+                await until_left(inner.life)
+            raise
 
 
 class AsyncWorkflow(Workflow[P, Coroutine[Any, Any, R]], Generic[P, R]):

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
 from holdfast.engine.effects import (
@@ -25,7 +25,9 @@ from holdfast.errors import Leaving
 from holdfast.model.unknown import DependsOnUnknown
 from holdfast.runtime import lanes
 from holdfast.runtime.calling import SLICE_S, exited, monotonic_at
+from holdfast.runtime.context import FRAME
 from holdfast.runtime.dry import DryPerformer
+from holdfast.runtime.journal import SHUT
 from holdfast.runtime.life import Life
 from holdfast.runtime.replay import refuse_new
 
@@ -55,8 +57,10 @@ class AsyncPerformer:
     """Awaits calls and waits; the rest is the blocking performer's. When the workflow has ended
     only its `is_last` one goes on."""
 
-    def __init__(self, life: Life, *, is_last: bool = False) -> None:
+    def __init__(self, life: Life, *, is_last: bool = False, gives_back: bool = False) -> None:
         self._life, self._is_last = life, is_last
+        frame = FRAME.get()
+        self._begins_in = "" if frame is None or frame.step or gives_back else frame.trace.scope
         self._blocking = life.performer()
         self._replays = life.replays_here()
         self.lanes = life.lanes
@@ -66,6 +70,10 @@ class AsyncPerformer:
         self._flight: asyncio.Future[None] | None = None
 
     async def __call__(self, effect: Effect) -> object:
+        if self._begins_in:  # Asked once: what has begun goes on.
+            begins_in, self._begins_in = self._begins_in, ""
+            if self._life.journal.is_shut(begins_in):
+                await until_left(self._life)
         if self._replays:
             refuse_new(effect)
         if isinstance(self._blocking, DryPerformer):
@@ -85,14 +93,23 @@ class AsyncPerformer:
             case Record(durable=durable, boundary=boundary):
                 if boundary:
                     self._raise_if_over()
-                self._begin_flight()
-                if not durable:
-                    return self._blocking(effect)
-                answer = await asyncio.to_thread(self._blocking, effect)
-                self.end_flight()
-                return answer
+                return await self._record(effect, durable=durable)
             case _:
                 return self._blocking(effect)
+
+    async def _record(self, effect: Record, *, durable: bool) -> object:
+        self._begin_flight()
+        try:
+            if not durable:
+                return self._blocking(effect)
+            answer = await asyncio.to_thread(self._blocking, effect)
+        except Leaving as leaving:
+            if leaving.kind == SHUT:
+                self.end_flight()
+                await until_left(self._life)
+            raise
+        self.end_flight()
+        return answer
 
     def _raise_if_over(self) -> None:
         if self._life in _OVER and not self._is_last:
@@ -183,6 +200,15 @@ class AsyncPerformer:
 _FLIGHTS: WeakKeyDictionary[Life, set[asyncio.Future[None]]] = WeakKeyDictionary()
 _OVER: WeakSet[Life] = WeakSet()
 """Lives whose workflow has ended, while tasks that it left behind may still run."""
+
+
+async def until_left(life: Life) -> NoReturn:
+    """Wait, in a stage that is being undone, for that to end the life, and leave then: a task that
+    left before would make a TaskGroup cancel the one that undoes."""
+    with life.lanes.waiting():
+        while life.leaving is None:
+            await asyncio.sleep(SLICE_S)
+    raise life.leaving
 
 
 def reopen(life: Life) -> None:

@@ -60,13 +60,19 @@ def outside(verb: str) -> UsageError:
 def in_workflow(verb: str) -> Frame:
     """Return the calling code's place in the workflow. Raises UsageError inside a step too, and
     Leaving in a stage that is being undone."""
+    found = outside_steps(verb)
+    found.life.journal.refuse_shut(found.trace.scope)
+    return found
+
+
+def outside_steps(verb: str) -> Frame:
+    """Return the calling code's place. Raises UsageError outside a run, and inside a step."""
     found = frame(verb)
     if found.step is not None:
         raise UsageError(
             f"{verb} was called inside step {found.step.key!r}; call it in the workflow, so that "
             "it is a checkpoint of its own"
         )
-    found.life.journal.refuse_shut(found.trace.scope)
     return found
 
 

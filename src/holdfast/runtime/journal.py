@@ -16,6 +16,8 @@ from holdfast.model.undoing import is_giving_back, is_inside
 from holdfast.ports.store import Store
 
 LONG_FACTS = 10_000
+SHUT = "shut"
+"""The kind of leaving of what may not begin any more. It leaves by itself, and not the run."""
 Observer = Callable[[Fact, RunState], None]
 
 
@@ -92,11 +94,14 @@ class Journal:
 
     def refuse_shut(self, key: str) -> None:
         """Raise Leaving for what is within the scope that was shut."""
-        if self._shut and is_inside(key, self._shut):
+        if self.is_shut(key):
             raise self._leaving()
 
+    def is_shut(self, key: str) -> bool:
+        return bool(self._shut) and is_inside(key, self._shut)
+
     def _leaving(self) -> Leaving:
-        return Leaving(f"{self._shut} is being undone", 1, "shut")
+        return Leaving(f"{self._shut} is being undone", 1, SHUT)
 
     def load(self, value: Json | Spilled) -> Json:
         """Return a recorded value, fetching it when it was too large for its row."""
