@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.unit.makings import MADE, boom, make, unmake
-from tests.unit.runs import CALLS, Runs
+from tests.unit.runs import CALLS, Runs, touch
 
 from holdfast import aio, each
 from holdfast.app.reasons import why_of
@@ -184,6 +184,22 @@ def test_what_a_dead_life_had_under_way_is_not_waited_for(runs: Runs) -> None:
 
     assert 6 == outcome.exit_code, outcome
     assert "pre-flight/slow" == runs.hold().opened.key
+
+
+def test_a_run_is_rolled_back_through_a_group_of_tasks(runs: Runs) -> None:
+    """The walk that learns how things are given back ends within it: that was an error."""
+
+    @aio.workflow
+    async def flow() -> None:
+        await aio.do("first", MADE.append, "first", undo=lambda: unmake("first"))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(aio.confirm("go on?"))
+            group.create_task(aio.do("beside", touch, "beside"))
+
+    runs.start(flow)
+    outcome = runs.rollback(flow)
+
+    assert ("rolled_back", []) == (outcome.status, MADE), outcome.reason
 
 
 def assert_nothing_left(runs: Runs, outcome: Any) -> None:

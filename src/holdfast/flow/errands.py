@@ -91,8 +91,18 @@ def replay(workflow: Workflow[..., Any], params: Mapping[str, object], life: Lif
             raise
     except Exception as error:
         _tell_of(life, error)
+    except BaseExceptionGroup as group:  # An asyncio.TaskGroup, in which tasks ended the walk.
+        _, rest = group.split(_is_walked)
+        if isinstance(rest, ExceptionGroup):
+            _tell_of(life, rest)
+        elif rest is not None:
+            raise
     finally:
         life.is_replaying, life.afterwards = False, Afterwards()
+
+
+def _is_walked(error: BaseException) -> bool:
+    return isinstance(error, Leaving) and error.kind == WALKED
 
 
 def _tell_of(life: Life, error: Exception) -> None:
