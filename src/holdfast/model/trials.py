@@ -86,9 +86,14 @@ def trials_of(fact: f.Fact, state: RunState, run: str) -> tuple[Trial, ...]:
 Derived: TypeAlias = Iterable[Trial]
 
 
+# Of the two facts that every step has, most begin and end no trial: no generator is made for them.
+
+
 def _started(fact: f.StepStarted, state: RunState, run: str) -> Derived:
-    if not fact.name:
-        return
+    return _began(fact, state, run) if fact.name else ()
+
+
+def _began(fact: f.StepStarted, state: RunState, run: str) -> Derived:
     seen = state.steps.get(fact.key)
     if seen is not None and not seen.name and _was_interrupted(seen, state):
         # It began where nothing counted, and it counts now that it did not end.
@@ -132,9 +137,10 @@ def _rewound(fact: f.Rewound, state: RunState, run: str) -> Derived:
 
 def _succeeded(fact: f.StepSucceeded, state: RunState, run: str) -> Derived:
     seen = state.steps.get(fact.key)
-    if seen is not None and seen.name:
-        outcome: Outcome = "clean" if seen.earns else "left"
-        yield _trial(state, run, fact.key, seen.name, seen.code, fact.at, outcome)
+    if seen is None or not seen.name:
+        return ()
+    outcome: Outcome = "clean" if seen.earns else "left"
+    return (_trial(state, run, fact.key, seen.name, seen.code, fact.at, outcome),)
 
 
 def _left(fact: f.StepLeft, state: RunState, run: str) -> Derived:
