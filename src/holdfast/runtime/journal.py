@@ -11,7 +11,7 @@ from holdfast.locks import RLock, forkable
 from holdfast.model.facts import Fact, Spilled, StepStarted
 from holdfast.model.json import Json
 from holdfast.model.state import RunState
-from holdfast.model.trials import trials_of
+from holdfast.model.trials import Trial, trials_of
 from holdfast.model.undoing import is_giving_back, is_inside
 from holdfast.ports.store import Store
 
@@ -65,7 +65,9 @@ class Journal:
                     if isinstance(fact, StepStarted) and not is_giving_back(fact.key):
                         self.refuse_shut(fact.key)
             # What others appended since concerns no step that the writer ends.
-            trials = [trial for fact in facts for trial in trials_of(fact, self.state, self.run)]
+            trials: list[Trial] = []
+            for fact in facts:
+                trials += trials_of(fact, self.state, self.run)
             appended = self.store.append(
                 self.run,
                 facts,
