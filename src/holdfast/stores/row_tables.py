@@ -36,6 +36,10 @@ _decoder: Final = json.JSONDecoder()
 
 def dump_time(at: datetime) -> str:
     """Return a time as ISO 8601 in UTC."""
+    return _quoted_time(at)[1:-1]
+
+
+def _quoted_time(at: datetime) -> str:
     if at.tzinfo is not UTC:
         if at.tzinfo is None:
             raise ValueError(f"{at!r} has no time zone; a journal holds UTC only")
@@ -48,7 +52,7 @@ def dump_time(at: datetime) -> str:
         text = start.isoformat()[:-6]
         _second = start, text
     fraction = at.microsecond
-    return f"{text}.{fraction:06}Z" if fraction else f"{text}Z"
+    return f'"{text}.{fraction:06}Z"' if fraction else f'"{text}Z"'
 
 
 # The last second that was written: facts come by the thousand in one, and its text is most of
@@ -323,10 +327,6 @@ def _read_json_or_spilled(raw: Any) -> Any:
 
 def _truth(value: bool) -> str:
     return "true" if value else "false"
-
-
-def _quoted_time(at: datetime) -> str:
-    return f'"{dump_time(at)}"'
 
 
 _SCALARS: Final[dict[type[Any], Callable[[Any], str]]] = {

@@ -59,7 +59,7 @@ def _lines_of(field: Field, number: int, comma: str) -> list[str]:
     encoded = f"encode{number}(value)"
     if field.spills:
         encoded = f"{encoded} if spilled is None else spilled(value, {encoded})"
-    written = f"text += '{comma}\"{field.name}\":' + ({encoded})"
+    written = f"text = f'{{text}}{comma}\"{field.name}\":{{{encoded}}}'"
     if field.default is MISSING:
         return [f" value = given.{field.name}", f" {written}"]
     return [
