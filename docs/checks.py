@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import click
+from docs.generate import is_told
 
 import holdfast
 from holdfast import errors
@@ -120,7 +121,7 @@ def _options() -> list[str]:
     return sorted({
         f"`{name}"
         for command in commands if command is not None
-        for parameter in command.params if isinstance(parameter, click.Option)
+        for parameter in command.params if is_told(parameter)
         for name in parameter.opts
     })  # fmt: skip
 

@@ -57,7 +57,7 @@ def _command(command: click.Command, name: str) -> Iterator[str]:
             yield from _command(part, f"{name} {inner}")
         return
     arguments = [p for p in command.params if isinstance(p, click.Argument)]
-    options = [p for p in command.params if isinstance(p, click.Option) and not _is_common(p)]
+    options = [p for p in command.params if is_told(p) and not _is_common(p)]
     words = ["holdfast", name, *(["[OPTIONS]"] if options else []), *map(_argument, arguments)]
     yield f"```text\n{' '.join(words)}\n```"
     yield inspect.cleandoc(command.help or "").replace("\b\n", "")
@@ -92,6 +92,11 @@ def _option(option: click.Parameter) -> tuple[str, str]:
     if option.show_default:
         notes.append(f"Default: {option.default}.")
     return names, " ".join(filter(None, notes))
+
+
+def is_told(parameter: click.Parameter) -> bool:
+    """Whether it is an option, and for people: not one that holdfast gives to itself."""
+    return isinstance(parameter, click.Option) and not parameter.hidden
 
 
 def _value(option: click.Option) -> str:

@@ -72,9 +72,7 @@ def _write_parameters(workflow: Workflow[..., Any], formatter: click.HelpFormatt
 @click.command("run", cls=_Script)
 @click.argument("file", metavar="FILE[:WORKFLOW]")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENT]...")
-@click.option(
-    "--within", is_flag=True, help="Be brief: a fleet notes the times and says what is next."
-)
+@click.option("--within", is_flag=True, hidden=True)  # A fleet tells the times, and what is next.
 @_starting_options
 @presence_options
 @store_options
