@@ -243,7 +243,7 @@ class Database:
             from holdfast.stores.sqlite_log import LogRoom
 
             self._room = LogRoom(self.path)
-        self._room.look(self._connection)
+        self._room.look(self._connection, self.commits)
 
     def _set_synchronous(self, durable: bool) -> None:
         """NORMAL: the log survives every process; FULL: also the power."""

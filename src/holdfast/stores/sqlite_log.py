@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,9 @@ FREE_BYTES_MIN: Final = 64 * 1024 * 1024
 """Below, what is left of the disk is for what has been done."""
 
 _CACHE_PAGES: Final = 16
+_COMMIT_BYTES: Final = 6 * 1024
+"""What a commit takes of the log: mostly one page, and more where that one is full."""
+_NEVER: Final = sys.maxsize
 _FILLER: Final = (
     "INSERT INTO fact (id, epoch, kind, body, chain) VALUES (-1, 0, '', '', zeroblob(?))"
 )
@@ -38,10 +42,12 @@ class LogRoom:
     def __init__(self, path: Path) -> None:
         self._path = beside(path, "-wal")
         self._length: int | None = None
+        self._full_at = _NEVER
         self._is_off = False
 
-    def look(self, connection: sqlite3.Connection) -> None:
-        """Double the log when commits have made it longer since the last look.
+    def look(self, connection: sqlite3.Connection, commits: int) -> None:
+        """Double the log when commits have made it longer since the last look, or are about to:
+        so many were made since the connection is there.
 
         The caller holds the store's lock and no transaction. It never fails: a log without room
         is only slower.
@@ -50,11 +56,17 @@ class LogRoom:
             return
         try:
             length = os.stat(self._path).st_size
-            if self._length is not None and self._length < length < MOST_BYTES:
+            has_grown = self._length is not None and self._length < length
+            if (has_grown or commits >= self._full_at) and length < MOST_BYTES:
                 self._is_off = not self._has_disk()
                 if not self._is_off:
-                    _lengthen(connection, max(length, FIRST_BYTES))
-                    length = os.stat(self._path).st_size
+                    # What is not full yet is written over first: a little more than is left.
+                    more = min(max(length, FIRST_BYTES), MOST_BYTES * 9 // 8 - length)
+                    _lengthen(connection, more)
+                    before, length = length, os.stat(self._path).st_size
+                    # No longer: SQLite has begun with it anew, and what is there suffices.
+                    room = (length - before) // _COMMIT_BYTES
+                    self._full_at = commits + room if room else _NEVER
             self._length = length
         except (OSError, sqlite3.Error):
             self._is_off = True

@@ -12,7 +12,7 @@ from holdfast.errors import StoreCorrupt
 from holdfast.model.facts import Fact, Owner, RunCreated
 from holdfast.model.making import dataclass
 from holdfast.model.owing import debt_change
-from holdfast.model.status import UNCHANGED, UNFINISHED, glance
+from holdfast.model.status import GLANCED, UNFINISHED
 from holdfast.ports.store import RunRow, Stored
 from holdfast.stores import rows, sqlite_locks
 from holdfast.stores.notes import Note
@@ -97,7 +97,7 @@ def next_note(head: Head, fact: Fact) -> Note | None:
     None for a fact that is more than its row: it changes the run's or what is owed, or may have
     to be spilled.
     """
-    if glance(fact) is not UNCHANGED or debt_change(fact) is not None:
+    if fact.__class__ in GLANCED or debt_change(fact) is not None:
         return None
     kind, body = rows.dump(fact)
     if len(body) > PLAIN_CHARS_MAX or rows.SPILLED in body:
