@@ -60,12 +60,14 @@ def words_of(site: Site, way: str) -> list[str]:
 
 
 def kill_all_but_the_program(life: Life, *, spares_shell: bool) -> None:
-    """Kill the watchdog first, so that it kills nobody, then what it would have told of."""
+    """Kill the watchdog first, so that it kills nobody, then what it would have told of. A shell is
+    stopped before: a driver that finds its shell gone kills its program, too."""
+    assert spares_shell or life.stop()
     below = descendants(life.pid)
     words = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in below}
     watchdog = next(pid for pid in below if b"holdfast-watchdog" in words[pid])
     drivers = [pid for pid in below if b"step" in words[pid]]
-    for pid in (watchdog, *(() if spares_shell else (life.pid,)), *drivers):
+    for pid in (watchdog, *drivers, *(() if spares_shell else (life.pid,))):
         kill(pid)
 
 
