@@ -45,6 +45,17 @@ def test_commits_find_room_in_the_log(tmp_path: Path) -> None:
     assert list(range(1, 5 * LOOK_EVERY + 3)) == found(store)
 
 
+def test_the_log_is_made_longer_before_it_is_full(tmp_path: Path) -> None:
+    """After the first time no commit finds its end: each growth is a doubling, and no page."""
+    store = tmp_path / "s.db"
+    lengths = lengths_after(store, list(range(1, 501)))[3 * LOOK_EVERY :]
+    growths = [later - before for before, later in itertools.pairwise(lengths) if later > before]
+
+    assert 2 <= len(growths)
+    assert min(growths) > FIRST_BYTES // 2
+    assert list(range(1, 503)) == found(store)
+
+
 def test_a_log_that_does_not_grow_is_left_alone(tmp_path: Path) -> None:
     """A process that commits a few times, as a step of a shell script does, pays for nothing."""
     store = tmp_path / "s.db"

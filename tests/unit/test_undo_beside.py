@@ -132,6 +132,12 @@ def test_tasks_of_a_stage_begin_nothing_while_it_is_undone(runs: Runs) -> None:
     assert_nothing_left(runs, outcome)
 
 
+async def fail() -> None:
+    """Fail in a stage within the one that is undone."""
+    async with aio.stage("inner"):
+        await aio.do("bad", moments.fail_meanwhile)
+
+
 @pytest.mark.parametrize("is_group", [False, True])
 def test_a_task_that_undoes_a_stage_is_not_ended_by_the_others(runs: Runs, is_group: bool) -> None:
     """They wait until it has: an error of one of them would cancel it, in an asyncio.TaskGroup."""
@@ -139,10 +145,6 @@ def test_a_task_that_undoes_a_stage_is_not_ended_by_the_others(runs: Runs, is_gr
     async def work() -> None:
         await make_awaited("slow")
         await aio.do("late", MADE.append, "late")
-
-    async def fail() -> None:
-        async with aio.stage("inner"):
-            await aio.do("bad", moments.fail_meanwhile)
 
     @aio.workflow
     async def flow() -> None:
@@ -167,10 +169,6 @@ def test_what_a_dead_life_had_under_way_is_not_waited_for(runs: Runs) -> None:
             if isinstance(fact, AttemptFailed):
                 mortal.is_dead = True
                 moments.is_begun.set()
-
-    async def fail() -> None:
-        async with aio.stage("inner"):
-            await aio.do("bad", moments.fail_meanwhile)
 
     @aio.workflow
     async def flow() -> None:
