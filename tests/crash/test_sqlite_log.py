@@ -64,8 +64,9 @@ def test_a_log_that_does_not_grow_is_left_alone(tmp_path: Path) -> None:
     assert length < FIRST_BYTES
 
 
-def making_room(store: Path, count: int) -> range:
-    """Return the pwrite64 calls, counted from 1, by which an appender makes its log longer."""
+def making_room(store: Path, count: int) -> list[range]:
+    """Return the pwrite64 calls, counted from 1, by which an appender makes its log longer: each
+    time it does."""
     log = store.parent / "calls"
     calls = ["strace", "-f", "-qq", "-e", "trace=pwrite64,fdatasync", "-o", str(log)]
     subprocess.run([*calls, *appender(store, "r", count)], check=True, capture_output=True)
@@ -76,19 +77,21 @@ def making_room(store: Path, count: int) -> range:
             length = sum(1 for _ in group)
             stretches.append(range(written + 1, written + length + 1))
             written += length
-    return next(stretch for stretch in stretches if len(stretch) >= PAGES_MANY)
+    return [stretch for stretch in stretches if len(stretch) >= PAGES_MANY]
 
 
 @needs_strace
 @pytest.mark.slow
 @pytest.mark.kills
-def test_a_kill_while_room_is_made_loses_nothing(tmp_path: Path) -> None:
-    """What the log holds beyond its last commit is never read."""
-    writes = making_room(tmp_path / "first.db", 40)
-    for n in (*writes[:: len(writes) // 8], writes[-1], writes[-1] + 1):
+@pytest.mark.parametrize(("time", "count"), [(0, 40), (1, 80)], ids=["grown", "nearly full"])
+def test_a_kill_while_room_is_made_loses_nothing(tmp_path: Path, time: int, count: int) -> None:
+    """What the log holds beyond its last commit is never read: the first time, when commits have
+    made it longer, and the second, when they are about to."""
+    writes = making_room(tmp_path / "first.db", count)[time]
+    for n in sorted({*writes[:: len(writes) // 8], writes[-1], writes[-1] + 1}):
         store = tmp_path / str(n) / "s.db"
-        killed = traced(f"pwrite64:signal=SIGKILL:when={n}", appender(store, "r", 40))
-        again = subprocess.run(appender(store, "r", 40), capture_output=True, text=True)
+        killed = traced(f"pwrite64:signal=SIGKILL:when={n}", appender(store, "r", count))
+        again = subprocess.run(appender(store, "r", count), capture_output=True, text=True)
 
         assert killed.returncode != 0 and len(acknowledged(killed.stdout)) >= LOOK_EVERY
         assert (0, "") == (again.returncode, again.stderr), n
@@ -101,7 +104,7 @@ def test_a_kill_while_room_is_made_loses_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
 def test_room_that_cannot_be_made_costs_nothing(tmp_path: Path, error: str) -> None:
     """The run goes on with the log as it is; only a commit may say that the disk is full."""
-    writes = making_room(tmp_path / "first.db", 40)
+    writes = making_room(tmp_path / "first.db", 40)[0]
     store = tmp_path / "s.db"
     n = writes[len(writes) // 2]
     result = traced(f"pwrite64:error={error}:when={n}", appender(store, "r", 40))
